@@ -1,0 +1,127 @@
+//! `clients:`: who may call.
+
+use std::{borrow::Cow, fmt};
+
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
+
+use crate::types::{Tier, names::ClientName};
+
+/// Who may call, and as whom.
+#[derive(Clone, Debug, Default, PartialEq, Deserialize, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Clients {
+    /// What a caller without a key of ours is: a tier, or `deny`.
+    #[serde(default)]
+    pub anonymous: Anonymous,
+    /// The client keys. Only their hashes are written down.
+    #[serde(default)]
+    pub keys: Vec<ClientKey>,
+}
+
+/// What a caller without a key of ours is.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum Anonymous {
+    /// Refused with 401.
+    #[default]
+    Deny,
+    /// Let in as a client of this tier, told apart by address.
+    Tier(Tier),
+}
+
+impl<'de> Deserialize<'de> for Anonymous {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        match String::deserialize(deserializer)?.as_str() {
+            "deny" => Ok(Self::Deny),
+            tier => tier.parse().map(Self::Tier).map_err(de::Error::custom),
+        }
+    }
+}
+
+impl Serialize for Anonymous {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match self {
+            Self::Deny => serializer.serialize_str("deny"),
+            Self::Tier(tier) => tier.serialize(serializer),
+        }
+    }
+}
+
+impl JsonSchema for Anonymous {
+    fn schema_name() -> Cow<'static, str> {
+        "Anonymous".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({ "type": "string", "examples": ["deny", "free"] })
+    }
+}
+
+/// A client and the hash of its key.
+#[derive(Clone, Debug, PartialEq, Deserialize, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ClientKey {
+    /// The client's name in logs, metrics and limits.
+    pub name: ClientName,
+    /// The SHA-256 of the whole key, 64 hex digits: `printf %s "$KEY" | sha256sum`.
+    pub sha256: KeyHash,
+    /// The client's tier.
+    pub tier: Tier,
+}
+
+/// The SHA-256 of a client key.
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+pub struct KeyHash(pub [u8; 32]);
+
+impl KeyHash {
+    /// The hash of a key as a client sent it.
+    #[must_use]
+    pub fn of(key: &[u8]) -> Self {
+        let mut hash = [0; 32];
+        hash.copy_from_slice(aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, key).as_ref());
+        Self(hash)
+    }
+}
+
+impl fmt::Display for KeyHash {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+    }
+}
+
+impl fmt::Debug for KeyHash {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+impl<'de> Deserialize<'de> for KeyHash {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        let mut hash = [0; 32];
+        let fine = text.len() == 64
+            && text.is_ascii()
+            && hash.iter_mut().zip(text.as_bytes().chunks(2)).all(|(byte, digits)| {
+                let digits = std::str::from_utf8(digits).ok().filter(|digits| !digits.starts_with('+'));
+                digits.and_then(|digits| u8::from_str_radix(digits, 16).ok()).map(|value| *byte = value).is_some()
+            });
+        // The text is not shown: somebody may have written the key itself.
+        if fine { Ok(Self(hash)) } else { Err(de::Error::custom("not a SHA-256; write 64 hex digits: `printf %s \"$KEY\" | sha256sum`")) }
+    }
+}
+
+impl Serialize for KeyHash {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+impl JsonSchema for KeyHash {
+    fn schema_name() -> Cow<'static, str> {
+        "Sha256".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({ "type": "string", "pattern": "^[0-9a-fA-F]{64}$" })
+    }
+}

@@ -1,0 +1,98 @@
+//! `listen:`, `admin:` and `body:`: what faces the applications, and what it may cost.
+
+use std::{
+    net::{Ipv4Addr, SocketAddr},
+    num::NonZeroUsize,
+    path::PathBuf,
+};
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::types::{Address, Period, Size};
+
+/// Where applications connect.
+#[derive(Clone, Debug, PartialEq, Deserialize, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct Listen {
+    /// `IP:PORT`, or `unix:/path` for a socket file.
+    pub address: Address,
+    /// Serve TLS (with ALPN for HTTP/2); without it, plain HTTP/1.1 and HTTP/2 by prior knowledge.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tls: Option<ListenTls>,
+    /// Connections open at once; beyond it, new ones wait in the kernel's backlog.
+    pub connections: NonZeroUsize,
+    /// The time a client has to say which protocol it speaks, to finish its TLS handshake, and to send a whole request head.
+    pub header_timeout: Period,
+    /// How long a connection without a request stays open. Keep it above a load balancer's own idle timeout.
+    pub keep_alive: Period,
+    /// The most header fields a request may have, cookie crumbs of HTTP/2 counted one by one.
+    pub max_headers: NonZeroUsize,
+    /// The most bytes a request head may have.
+    pub max_header_size: Size,
+    /// Worker threads; by default one for each processor that the process may use.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub workers: Option<NonZeroUsize>,
+}
+
+impl Default for Listen {
+    fn default() -> Self {
+        Self {
+            address: Address::Tcp(SocketAddr::from((Ipv4Addr::LOCALHOST, 8080))),
+            tls: None,
+            connections: const { NonZeroUsize::new(10_000).unwrap() },
+            header_timeout: Period::secs(10),
+            keep_alive: Period::secs(90),
+            max_headers: const { NonZeroUsize::new(100).unwrap() },
+            max_header_size: Size::kib(64),
+            workers: None,
+        }
+    }
+}
+
+/// The certificate that the listener shows.
+#[derive(Clone, Debug, PartialEq, Deserialize, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ListenTls {
+    /// A PEM file with the certificate and its chain.
+    pub certificate: PathBuf,
+    /// A PEM file with the private key.
+    pub key: PathBuf,
+}
+
+/// Where operators and probes connect. Never share this address with applications.
+#[derive(Clone, Debug, PartialEq, Deserialize, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct Admin {
+    /// `IP:PORT`.
+    pub address: SocketAddr,
+}
+
+impl Default for Admin {
+    fn default() -> Self {
+        Self { address: SocketAddr::from((Ipv4Addr::LOCALHOST, 8081)) }
+    }
+}
+
+/// How much of request bodies is held in memory so that a request can be read and sent again.
+///
+/// A body beyond these bounds still passes: it is streamed through and sent once.
+#[derive(Clone, Debug, PartialEq, Deserialize, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct Body {
+    /// The most that is held for one request.
+    pub buffer: Size,
+    /// The most that is held for all requests together.
+    pub buffer_total: Size,
+    /// Refuse larger requests with 413; without it no size is refused.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub max: Option<Size>,
+    /// The time a client has to send the body of a request whose model must be known, measured from one part to the next.
+    pub read_timeout: Period,
+}
+
+impl Default for Body {
+    fn default() -> Self {
+        Self { buffer: Size::mib(16), buffer_total: Size::mib(64), max: None, read_timeout: Period::secs(30) }
+    }
+}

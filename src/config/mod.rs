@@ -1,0 +1,51 @@
+//! Layer 1: what the operator wrote, checked. Plain data that can be compared; nothing here runs.
+//!
+//! Three stages, three kinds of value: the text with its positions (`source`), the plain data of this
+//! file (`Config`), and the data with every key read from where it lives ([`Loaded`]). Each field's doc
+//! comment is its entry in the schema and in `docs/config.md`.
+
+pub mod base_url;
+pub mod clients;
+pub mod listen;
+pub mod providers;
+pub mod routes;
+pub mod trust;
+
+use std::collections::BTreeMap;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+pub use base_url::BaseUrl;
+pub use clients::{Anonymous, ClientKey, Clients};
+pub use listen::{Admin, Body, Listen, ListenTls};
+pub use providers::{Connections, HttpVersion, KeySource, Provider, Roots, Timeouts, UpstreamTls};
+pub use routes::{Credentials, ModelPattern, Route, Target};
+pub use trust::{Trust, TrustedPeer};
+
+use crate::types::ProviderName;
+
+/// The whole of `proxy.yaml`.
+#[derive(Clone, Debug, PartialEq, Deserialize, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Config {
+    /// Where applications connect.
+    #[serde(default)]
+    pub listen: Listen,
+    /// Where operators and probes connect.
+    #[serde(default)]
+    pub admin: Admin,
+    /// Whose word about a request's origin counts.
+    #[serde(default)]
+    pub trust: Trust,
+    /// How much of request bodies is held in memory.
+    #[serde(default)]
+    pub body: Body,
+    /// The AI providers, by name.
+    pub providers: BTreeMap<ProviderName, Provider>,
+    /// Which paths and models go to which providers; the first that fits is taken.
+    pub routes: Vec<Route>,
+    /// Who may call. Needed where `listen` can be reached from other machines.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub clients: Option<Clients>,
+}

@@ -1,0 +1,237 @@
+//! `providers:`: who answers, with which keys, over which connections.
+
+use std::{borrow::Cow, fmt, num::NonZeroUsize, path::PathBuf};
+
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
+
+use super::BaseUrl;
+use crate::types::{Dialect, Period, Secret};
+
+/// One AI provider.
+#[derive(Clone, Debug, PartialEq, Deserialize, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Provider {
+    /// How it wants its key, and which request format it speaks.
+    #[serde(default)]
+    pub dialect: Dialect,
+    /// Scheme, host, port and path prefix; may be left out where the dialect has one well-known host.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub base_url: Option<BaseUrl>,
+    /// The keys of the pool. May be empty only where every route to it says `credentials: client`.
+    #[serde(default)]
+    pub keys: Vec<KeySource>,
+    /// How long each phase of an attempt may take.
+    #[serde(default)]
+    pub timeouts: Timeouts,
+    /// The protocol to speak: `auto` asks by ALPN over TLS and is HTTP/1.1 in plain text.
+    #[serde(default)]
+    pub http_version: HttpVersion,
+    /// Bounds on the pool of connections.
+    #[serde(default)]
+    pub connections: Connections,
+    /// How the provider proves who it is.
+    #[serde(default)]
+    pub tls: UpstreamTls,
+}
+
+impl Provider {
+    /// Where it lives: what was written, else its dialect's well-known host.
+    #[must_use]
+    pub fn base_url(&self) -> Option<BaseUrl> {
+        self.base_url.clone().or_else(|| self.dialect.default_base_url()?.parse().ok())
+    }
+}
+
+/// Where one or several keys come from: exactly one of `env`, `dir`, `file` and `value`.
+#[derive(Clone, Debug, Default, PartialEq, Deserialize, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct KeySource {
+    /// An environment variable. `NAME*` takes `NAME` and every `NAME_<digits>`, each as a key.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub env: Option<String>,
+    /// A directory, such as a mounted Secret: each file is a key, named after it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub dir: Option<PathBuf>,
+    /// A file that holds one key.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub file: Option<PathBuf>,
+    /// The key itself, meant for `${VAR}`; a literal key in a config file is everybody's key.
+    #[serde(skip_serializing_if = "Option::is_none", serialize_with = "masked")]
+    #[schemars(with = "Option<String>")]
+    pub value: Option<SecretText>,
+    /// A name for logs and metrics; by default the variable or file it came from.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub name: Option<String>,
+    /// Its share of the traffic against its neighbours' weights; 0 takes it out of use.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub weight: Option<f64>,
+    /// Keys with the same account share one quota; by default each key is an account of its own.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub account: Option<String>,
+    /// Sent as `openai-organization` with this key.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub organization: Option<String>,
+    /// Sent as `openai-project` with this key.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub project: Option<String>,
+}
+
+/// A [`Secret`] as it stands in the config.
+#[derive(Clone, Debug, PartialEq)]
+pub struct SecretText(pub Secret);
+
+impl<'de> Deserialize<'de> for SecretText {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        String::deserialize(deserializer).map(|text| Self(Secret::new(text)))
+    }
+}
+
+#[expect(clippy::ref_option, reason = "the signature that serde asks for")]
+fn masked<S: Serializer>(_: &Option<SecretText>, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_str("[secret]")
+}
+
+/// How long each phase of an attempt may take. There is no limit on the whole: streams may be long.
+#[derive(Clone, Debug, PartialEq, Deserialize, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct Timeouts {
+    /// Name look-up, TCP and TLS together.
+    pub connect: Period,
+    /// From the last byte of the request to the head of the reply. Thinking models are slow: keep it long.
+    pub first_byte: Period,
+    /// Between two parts of the reply's body, and between two parts of an upload that the provider takes.
+    pub idle: Period,
+}
+
+impl Default for Timeouts {
+    fn default() -> Self {
+        Self { connect: Period::secs(3), first_byte: Period::secs(600), idle: Period::secs(300) }
+    }
+}
+
+/// The protocol spoken with a provider.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum HttpVersion {
+    /// HTTP/2 where the provider offers it by ALPN, else HTTP/1.1.
+    #[default]
+    Auto,
+    /// HTTP/1.1 only.
+    Http1,
+    /// HTTP/2 only; in plain text by prior knowledge.
+    Http2,
+}
+
+impl<'de> Deserialize<'de> for HttpVersion {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        match String::deserialize(deserializer)?.as_str() {
+            "auto" => Ok(Self::Auto),
+            "1" | "1.1" => Ok(Self::Http1),
+            "2" => Ok(Self::Http2),
+            other => Err(de::Error::custom(format!("`{other}` is not an HTTP version; write `auto`, `1.1` or `2`"))),
+        }
+    }
+}
+
+impl Serialize for HttpVersion {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+impl fmt::Display for HttpVersion {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Auto => "auto",
+            Self::Http1 => "1.1",
+            Self::Http2 => "2",
+        })
+    }
+}
+
+impl JsonSchema for HttpVersion {
+    fn schema_name() -> Cow<'static, str> {
+        "HttpVersion".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({ "enum": ["auto", "1.1", 1.1, "2", 2] })
+    }
+}
+
+/// Bounds on the pool of connections to one provider. Counts are for the whole process and shared out among its workers.
+#[derive(Clone, Debug, PartialEq, Deserialize, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct Connections {
+    /// The most connections open at once.
+    pub max: NonZeroUsize,
+    /// The most streams on one HTTP/2 connection, if the provider does not allow fewer.
+    pub streams: NonZeroUsize,
+    /// How long an unused connection is kept. Keep it below the provider's own idle timeout.
+    pub idle: Period,
+    /// A connection older than this takes no new request, so that a changed address is followed.
+    pub max_age: Period,
+}
+
+impl Default for Connections {
+    fn default() -> Self {
+        Self {
+            max: const { NonZeroUsize::new(10_000).unwrap() },
+            streams: const { NonZeroUsize::new(64).unwrap() },
+            idle: Period::secs(50),
+            max_age: Period::secs(600),
+        }
+    }
+}
+
+/// How a provider proves who it is.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Deserialize, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct UpstreamTls {
+    /// The certificates that are trusted: `bundled`, `system`, or the path of a PEM file.
+    pub roots: Roots,
+}
+
+/// The root certificates that a provider's certificate must lead to.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+pub enum Roots {
+    /// Mozilla's, built into the binary.
+    #[default]
+    Bundled,
+    /// Those that the machine trusts.
+    System,
+    /// Those of a PEM file, and no others.
+    File(PathBuf),
+}
+
+impl<'de> Deserialize<'de> for Roots {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        match text.as_str() {
+            "bundled" => Ok(Self::Bundled),
+            "system" => Ok(Self::System),
+            path if path.contains(['/', '.']) => Ok(Self::File(path.into())),
+            other => Err(de::Error::custom(format!("`{other}` is not a set of roots; write `bundled`, `system` or the path of a PEM file"))),
+        }
+    }
+}
+
+impl Serialize for Roots {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match self {
+            Self::Bundled => serializer.serialize_str("bundled"),
+            Self::System => serializer.serialize_str("system"),
+            Self::File(path) => serializer.collect_str(&path.display()),
+        }
+    }
+}
+
+impl JsonSchema for Roots {
+    fn schema_name() -> Cow<'static, str> {
+        "Roots".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({ "type": "string", "examples": ["bundled", "system", "/etc/ssl/corporate.pem"] })
+    }
+}

@@ -1,0 +1,177 @@
+//! `routes:`: which paths and models go to which providers.
+
+use std::{borrow::Cow, fmt};
+
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
+use serde::{
+    Deserialize, Deserializer, Serialize, Serializer,
+    de::{self, MapAccess, Visitor, value::MapAccessDeserializer},
+};
+
+use crate::types::ProviderName;
+
+/// One rule: requests under `path` for one of `models` go to the first of `targets` that can serve.
+#[derive(Clone, Debug, PartialEq, Deserialize, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Route {
+    /// The path prefix, whole segments; it is replaced by the path of the target's `base_url`.
+    pub path: String,
+    /// The models it serves, `*` for any run of characters; without it, every model and every endpoint.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub models: Vec<ModelPattern>,
+    /// Providers in order of preference. All must speak the same request format.
+    pub targets: Vec<Target>,
+    /// Whose credentials the provider sees: the pool's (`pool`) or the caller's own (`client`).
+    #[serde(default)]
+    pub credentials: Credentials,
+}
+
+/// One provider of a route, written as its name or as `{ provider: name }`.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Target {
+    /// The provider's name.
+    pub provider: ProviderName,
+}
+
+impl<'de> Deserialize<'de> for Target {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        #[derive(Deserialize)]
+        #[serde(deny_unknown_fields)]
+        struct Fields {
+            provider: ProviderName,
+        }
+
+        struct NameOrFields;
+
+        impl<'de> Visitor<'de> for NameOrFields {
+            type Value = Target;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a provider's name or `{ provider: name }`")
+            }
+
+            fn visit_str<E: de::Error>(self, name: &str) -> Result<Target, E> {
+                Ok(Target { provider: name.parse().map_err(E::custom)? })
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Target, A::Error> {
+                let Fields { provider } = Fields::deserialize(MapAccessDeserializer::new(map))?;
+                Ok(Target { provider })
+            }
+        }
+
+        deserializer.deserialize_any(NameOrFields)
+    }
+}
+
+impl JsonSchema for Target {
+    fn schema_name() -> Cow<'static, str> {
+        "Target".into()
+    }
+
+    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
+        let name = generator.subschema_for::<ProviderName>();
+        json_schema!({
+            "anyOf": [
+                name,
+                { "type": "object", "properties": { "provider": name }, "required": ["provider"], "additionalProperties": false },
+            ],
+        })
+    }
+}
+
+/// Whose credentials the provider sees.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Credentials {
+    /// A key of the provider's pool; nothing of the caller's own credentials passes.
+    #[default]
+    Pool,
+    /// The caller's own; the pool is not used.
+    Client,
+}
+
+/// A model name in which `*` stands for any run of characters, also an empty one.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ModelPattern(Box<str>);
+
+impl ModelPattern {
+    /// Whether `model` fits. Linear in the length of both: the last `*` seen is the only place to fall back to.
+    #[must_use]
+    pub fn matches(&self, model: &str) -> bool {
+        let (pattern, model) = (self.0.as_bytes(), model.as_bytes());
+        let (mut p, mut m, mut star) = (0, 0, None);
+        while m < model.len() {
+            match pattern.get(p) {
+                Some(b'*') => {
+                    star = Some((p, m));
+                    p += 1;
+                }
+                Some(byte) if *byte == model[m] => {
+                    p += 1;
+                    m += 1;
+                }
+                _ => match star {
+                    Some((star_at, matched)) => {
+                        star = Some((star_at, matched + 1));
+                        p = star_at + 1;
+                        m = matched + 1;
+                    }
+                    None => return false,
+                },
+            }
+        }
+        pattern[p..].iter().all(|byte| *byte == b'*')
+    }
+}
+
+impl<'de> Deserialize<'de> for ModelPattern {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        if text.is_empty() {
+            return Err(de::Error::custom("a model pattern must not be empty; `*` stands for any model"));
+        }
+        Ok(Self(text.into()))
+    }
+}
+
+impl Serialize for ModelPattern {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(&self.0)
+    }
+}
+
+impl JsonSchema for ModelPattern {
+    fn schema_name() -> Cow<'static, str> {
+        "ModelPattern".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({ "type": "string", "minLength": 1, "examples": ["gpt-*", "claude-*"] })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_star_stands_for_any_run_of_characters() {
+        for (pattern, model, fits) in [
+            ("gpt-*", "gpt-4o", true),
+            ("gpt-*", "gpt-", true),
+            ("gpt-*", "agpt-4", false),
+            ("*", "", true),
+            ("*", "anything", true),
+            ("o1", "o1", true),
+            ("o1", "o1-mini", false),
+            ("*-mini", "gpt-4o-mini", true),
+            ("*-mini", "mini", false),
+            ("a*b*c", "a-b-b-c", true),
+            ("a*b*c", "a-c-b", false),
+            ("**", "x", true),
+        ] {
+            assert_eq!(ModelPattern(pattern.into()).matches(model), fits, "{pattern} {model}");
+        }
+    }
+}

@@ -1,0 +1,3 @@
+//! Sidegate.
+pub mod config;
+pub mod types;

@@ -1,0 +1,10 @@
+//! What a request asks a model for, as far as policies need to know.
+
+/// The facts read from the body of a known JSON endpoint. The body's bytes are not in it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Ask {
+    /// The model's name as the client wrote it, escapes resolved.
+    pub model: Option<Box<str>>,
+    /// Whether the client asked for a stream of events.
+    pub stream: bool,
+}

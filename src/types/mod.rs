@@ -1,0 +1,17 @@
+//! Layer 0: the words of the house. Plain values that parse and print and do nothing else.
+//!
+//! Everything here may be imported by every other layer and imports none of them.
+
+pub mod address;
+pub mod ask;
+pub mod dialect;
+pub mod names;
+pub mod secret;
+pub mod units;
+
+pub use address::Address;
+pub use ask::Ask;
+pub use dialect::{Dialect, RequestFormat};
+pub use names::{ClientName, ProviderName, Tier};
+pub use secret::{Fingerprint, Secret};
+pub use units::{Period, Size};
