@@ -6,10 +6,26 @@
 
 pub mod base_url;
 pub mod clients;
+pub mod environment;
 pub mod listen;
+pub mod load;
+pub mod problem;
 pub mod providers;
 pub mod routes;
+pub mod schema;
 pub mod trust;
+
+mod check;
+mod decode;
+mod decoder;
+mod excerpt;
+mod expand;
+mod files;
+mod mask;
+mod parse;
+mod path;
+mod source;
+mod suggest;
 
 use std::collections::BTreeMap;
 
@@ -17,10 +33,14 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 pub use base_url::BaseUrl;
-pub use clients::{Anonymous, ClientKey, Clients};
+pub use clients::{Anonymous, ClientKey, Clients, KeyHash};
+pub use environment::Environment;
 pub use listen::{Admin, Body, Listen, ListenTls};
+pub use load::{Key, Loaded, from_environment, from_text, load};
+pub use problem::{Problem, Problems};
 pub use providers::{Connections, HttpVersion, KeySource, Provider, Roots, Timeouts, UpstreamTls};
 pub use routes::{Credentials, ModelPattern, Route, Target};
+pub use schema::schema;
 pub use trust::{Trust, TrustedPeer};
 
 use crate::types::ProviderName;
@@ -28,6 +48,8 @@ use crate::types::ProviderName;
 /// The whole of `proxy.yaml`.
 #[derive(Clone, Debug, PartialEq, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
+// Left out, they are empty, and the checks refuse that: so what else is wrong with the file shows in the same run.
+#[schemars(extend("required" = ["providers", "routes"]))]
 pub struct Config {
     /// Where applications connect.
     #[serde(default)]
@@ -42,8 +64,10 @@ pub struct Config {
     #[serde(default)]
     pub body: Body,
     /// The AI providers, by name.
+    #[serde(default)]
     pub providers: BTreeMap<ProviderName, Provider>,
     /// Which paths and models go to which providers; the first that fits is taken.
+    #[serde(default)]
     pub routes: Vec<Route>,
     /// Who may call. Needed where `listen` can be reached from other machines.
     #[serde(default, skip_serializing_if = "Option::is_none")]

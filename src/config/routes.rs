@@ -96,6 +96,12 @@ pub enum Credentials {
 pub struct ModelPattern(Box<str>);
 
 impl ModelPattern {
+    /// The pattern as it was written.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
     /// Whether `model` fits. Linear in the length of both: the last `*` seen is the only place to fall back to.
     #[must_use]
     pub fn matches(&self, model: &str) -> bool {
