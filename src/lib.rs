@@ -1,3 +1,4 @@
 //! Sidegate.
+pub mod cli;
 pub mod config;
 pub mod types;

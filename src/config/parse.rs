@@ -92,6 +92,7 @@ impl<'t> Reader<'t> {
                 let at = error.marker().byte_offset().unwrap_or(0);
                 let message = format!("this is no YAML: {}", error.kind());
                 let fault = match self.open.last() {
+                    Some(_) if self.text[..at].ends_with('$') => Fault::new(message, "inside of `{ }` and `[ ]`, write `\"${…}\"` with quotes"),
                     None => Fault::new(message, "correct the indentation, quotes or brackets at or just before this place"),
                     Some(open) => {
                         let bracket = &self.text[open.range()];

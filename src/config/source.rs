@@ -89,9 +89,9 @@ pub(super) struct Entry {
 }
 
 impl Scalar {
-    /// Whether it stands for nothing (YAML 1.2 core schema, §10.3.2).
+    /// Whether it stands for nothing (YAML 1.2 core schema, §10.3.2). What `${…}` brought is a value, if an empty one.
     pub(super) fn is_null(&self) -> bool {
-        self.plain && matches!(self.text.as_str(), "" | "~" | "null" | "Null" | "NULL")
+        self.plain && self.inserted.is_empty() && matches!(self.text.as_str(), "" | "~" | "null" | "Null" | "NULL")
     }
 }
 
