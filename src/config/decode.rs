@@ -9,7 +9,7 @@ use super::{
     decoder::{Decoder, Kind},
     path::FieldPath,
     problem::{Fault, Finding, MOST, written},
-    source::{Node, Scalar, Value},
+    source::{Node, Value},
     suggest,
 };
 
@@ -21,8 +21,7 @@ pub(super) fn decode<T: DeserializeOwned>(tree: &mut Node, findings: &mut Vec<Fi
             Err(error) => error,
         };
         let path = error.path();
-        // A field that is missing because it was taken out has been reported.
-        let known = matches!(error.kind, Kind::Missing { field } if tree.at(&path.then(field)).is_some());
+        let known = matches!(error.kind, Kind::Missing { field } if tree.at(&path).is_some_and(|parent| explains(parent, field)));
         if !known {
             findings.push(describe(&error.kind, &path, tree));
         }
@@ -31,6 +30,12 @@ pub(super) fn decode<T: DeserializeOwned>(tree: &mut Node, findings: &mut Vec<Fi
         }
     }
     None
+}
+
+/// Whether it has been reported already why the field is missing: it was taken out, or its name was mistyped.
+fn explains(parent: &Node, field: &str) -> bool {
+    let Value::Map(entries) = &parent.value else { return false };
+    entries.iter().any(|entry| entry.node.pruned && (entry.key == field || suggest::nearest(&entry.key, [field]).is_some()))
 }
 
 fn describe(kind: &Kind, path: &FieldPath, tree: &Node) -> Finding {
@@ -76,15 +81,15 @@ fn found(node: Option<&Node>) -> &'static str {
     match node.map(|node| &node.value) {
         None => "nothing",
         Some(Value::Scalar(scalar)) if scalar.is_null() => "nothing",
-        Some(Value::Scalar(scalar)) if !scalar.plain => "a text in quotes",
-        Some(Value::Scalar(scalar)) => number_or_text(scalar),
+        Some(Value::Scalar(scalar)) if scalar.may_be_number() => number_or_text(&scalar.text),
+        Some(Value::Scalar(_)) => "a text in quotes",
         Some(Value::List(_)) => "a list",
         Some(Value::Map(_)) => "fields",
     }
 }
 
-fn number_or_text(scalar: &Scalar) -> &'static str {
-    match scalar.text.parse::<f64>() {
+fn number_or_text(text: &str) -> &'static str {
+    match text.parse::<f64>() {
         Ok(number) if number < 0.0 => "a negative number",
         Ok(0.0) => "zero",
         Ok(number) if number.fract() != 0.0 => "a number with a fraction",
@@ -94,12 +99,11 @@ fn number_or_text(scalar: &Scalar) -> &'static str {
 }
 
 fn type_fix(expected: &str, node: Option<&Node>) -> String {
-    let quoted_number =
-        matches!(node.map(|node| &node.value), Some(Value::Scalar(scalar)) if !scalar.plain && scalar.text.parse::<f64>().is_ok());
+    let quoted = matches!(node.map(|node| &node.value), Some(Value::Scalar(scalar)) if !scalar.may_be_number() && scalar.text.parse::<f64>().is_ok());
     match expected {
         "a list" => "write `[a, b]`, or one `- item` a line".to_owned(),
         "fields" => "write `name: value` lines, indented below it".to_owned(),
-        expected if quoted_number => format!("write {expected}: remove the quotes"),
+        expected if quoted => format!("write {expected}: remove the quotes"),
         expected => format!("write {expected}"),
     }
 }

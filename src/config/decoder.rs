@@ -118,11 +118,10 @@ impl<'t> Decoder<'t> {
         }
     }
 
-    /// The scalar as a number or a truth value, which one in quotes is not; but `"${VAR}"` may be, for YAML wants the
-    /// quotes inside of `{ }`.
+    /// The scalar as a number or a truth value.
     fn plain<T: std::str::FromStr>(self, expected: &str) -> Result<T, Error> {
         let parsed = self.text(expected)?;
-        let parsed = Some(parsed).filter(|scalar| scalar.plain || !scalar.inserted.is_empty()).and_then(|scalar| scalar.text.parse().ok());
+        let parsed = Some(parsed).filter(|scalar| scalar.may_be_number()).and_then(|scalar| scalar.text.parse().ok());
         parsed.ok_or_else(|| Error::new(Kind::Type { expected: expected.to_owned() }))
     }
 

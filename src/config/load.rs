@@ -16,6 +16,7 @@ use super::{
     problem::{Fault, Finding},
     schema,
     source::{Node, Source, Span},
+    syntax,
 };
 use crate::types::{ProviderName, Secret};
 
@@ -107,7 +108,7 @@ fn read(source: &Source, directory: &Path, environment: &Environment, mut files:
         if findings.is_empty() {
             findings.push(empty());
         }
-        return Err(Problems::of(findings, source, &[]));
+        return Err(without_tree(findings, source));
     };
     let secrets = tree.secrets(&schema::is_harmless);
     Expansion::new(environment, directory, source, &mut findings, &mut files).expand(&mut tree, &FieldPath::default());
@@ -116,6 +117,12 @@ fn read(source: &Source, directory: &Path, environment: &Environment, mut files:
         Some(loaded) if findings.is_empty() => Ok(loaded),
         _ => Err(Problems::of(findings, source, &secrets)),
     }
+}
+
+/// The problems of a file that has no tree to tell where its secrets stand.
+fn without_tree(findings: Vec<Finding>, source: &Source) -> Problems {
+    let secrets: Vec<Span> = findings.iter().filter_map(|finding| syntax::unread(source, &finding.path, finding.span?)).collect();
+    Problems::of(findings, source, &secrets)
 }
 
 fn decoded(
@@ -157,5 +164,5 @@ fn not_text(name: &str, bytes: &[u8], valid: usize) -> Problems {
         Fault::new("the config is not UTF-8 text", "save it as UTF-8, or remove this byte")
     };
     let at = Span { start: valid, end: valid + 1 };
-    Problems::of(vec![Finding { path: FieldPath::default(), span: Some(at), fault }], &Source::new(name, text), &[])
+    without_tree(vec![Finding { path: FieldPath::default(), span: Some(at), fault }], &Source::new(name, text))
 }

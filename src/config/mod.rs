@@ -26,6 +26,7 @@ mod parse;
 mod path;
 mod source;
 mod suggest;
+mod syntax;
 
 use std::collections::BTreeMap;
 

@@ -5,12 +5,13 @@
 
 use std::collections::HashMap;
 
-use serde_yaml::granit_parser::{self as yaml, Event, Parser, ScalarStyle, StrInput, Tag};
+use serde_yaml::granit_parser::{self as yaml, ErrorKind, Event, Parser, ScalarStyle, ScanError, StrInput, Tag};
 
 use super::{
     path::{FieldPath, Step},
     problem::{Fault, Finding, MOST},
     source::{Entry, Node, Scalar, Source, Span, Value},
+    syntax,
 };
 
 /// The most bytes of a config file.
@@ -88,28 +89,35 @@ impl<'t> Reader<'t> {
             Some(Ok((event, span))) => {
                 Ok((event, Span { start: span.start.byte_offset().unwrap_or(0), end: span.end.byte_offset().unwrap_or(0) }))
             }
-            Some(Err(error)) => {
-                let at = error.marker().byte_offset().unwrap_or(0);
-                let message = format!("this is no YAML: {}", error.kind());
-                let fault = match self.open.last() {
-                    Some(_) if self.text[..at].ends_with('$') => Fault::new(message, "inside of `{ }` and `[ ]`, write `\"${…}\"` with quotes"),
-                    None => Fault::new(message, "correct the indentation, quotes or brackets at or just before this place"),
-                    Some(open) => {
-                        let bracket = &self.text[open.range()];
-                        Fault::new(message, format!("close the `{bracket}` of line {}, or correct what stands behind it", self.line(*open)))
-                    }
-                };
-                Err(self.stop(Span { start: at, end: at + 1 }, fault))
-            }
+            Some(Err(error)) => Err(self.syntax(&error)),
             None => Ok((Event::StreamEnd, Span::TOP)),
         }
+    }
+
+    fn syntax(&self, error: &ScanError) -> Stop {
+        let at = error.marker().byte_offset().unwrap_or(0);
+        let span = Span { start: at, end: at + 1 };
+        if matches!(error.kind(), ErrorKind::RecursionLimitExceeded) {
+            return self.stop(span, too_deep());
+        }
+        let message = format!("this is no YAML: {}", error.kind());
+        let fix = match (self.open.last(), syntax::fix(error.kind())) {
+            (Some(_), _) if self.text[..at].ends_with('$') => "inside of `{ }` and `[ ]`, write `\"${…}\"` with quotes".to_owned(),
+            (_, Some(fix)) => fix.to_owned(),
+            (Some(open), None) => {
+                format!("close the `{}` of line {}, or correct what stands behind it", &self.text[open.range()], self.line(*open))
+            }
+            (None, None) => "correct the indentation, quotes or brackets at or just before this place".to_owned(),
+        };
+        self.stop(span, Fault::new(message, fix))
     }
 
     fn node(&mut self, event: Event<'t>, span: Span) -> Result<Node, Stop> {
         self.count(1, span)?;
         let (node, anchor) = match event {
             Event::Scalar(text, style, anchor, tag) => {
-                let plain = matches!(style, ScalarStyle::Plain) && !self.is_text_tag(tag.as_deref(), span)?;
+                let tagged = self.is_text_tag(tag.as_deref(), span)?;
+                let plain = matches!(style, ScalarStyle::Plain) && !tagged;
                 let text = if span.start == span.end && plain { String::new() } else { text.into_owned() };
                 (Node::new(span, Value::Scalar(Scalar { text, plain, inserted: Vec::new() })), anchor)
             }
@@ -143,13 +151,7 @@ impl<'t> Reader<'t> {
     /// Reads a list or a map one level further down.
     fn nested(&mut self, span: Span, read: fn(&mut Self, Span) -> Result<Node, Stop>) -> Result<Node, Stop> {
         if self.depth >= MAX_DEPTH {
-            return Err(self.stop(
-                span,
-                Fault::new(
-                    format!("nested deeper than {MAX_DEPTH} levels"),
-                    "no setting is nested that deep: correct the indentation or the brackets",
-                ),
-            ));
+            return Err(self.stop(span, too_deep()));
         }
         let flow = span.start < span.end;
         if flow {
@@ -302,6 +304,10 @@ impl<'t> Reader<'t> {
             self.findings.push(Finding { path: self.path.clone(), span: Some(span), fault });
         }
     }
+}
+
+fn too_deep() -> Fault {
+    Fault::new(format!("nested deeper than {MAX_DEPTH} levels"), "no setting is nested that deep: correct the indentation or the brackets")
 }
 
 /// How many nodes a copy of this one brings.

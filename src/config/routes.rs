@@ -135,7 +135,7 @@ impl<'de> Deserialize<'de> for ModelPattern {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let text = String::deserialize(deserializer)?;
         if text.is_empty() {
-            return Err(de::Error::custom("a model pattern must not be empty; `*` stands for any model"));
+            return Err(de::Error::custom("a model pattern must not be empty; write a model's name, or `*` for any"));
         }
         Ok(Self(text.into()))
     }

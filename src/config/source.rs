@@ -89,6 +89,12 @@ pub(super) struct Entry {
 }
 
 impl Scalar {
+    /// Whether it may be a number or a truth value, which a text in quotes is not; but `"${VAR}"` may be, for YAML
+    /// wants the quotes inside of `{ }`.
+    pub(super) fn may_be_number(&self) -> bool {
+        self.plain || !self.inserted.is_empty()
+    }
+
     /// Whether it stands for nothing (YAML 1.2 core schema, §10.3.2). What `${…}` brought is a value, if an empty one.
     pub(super) fn is_null(&self) -> bool {
         self.plain && self.inserted.is_empty() && matches!(self.text.as_str(), "" | "~" | "null" | "Null" | "NULL")

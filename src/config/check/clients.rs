@@ -3,7 +3,10 @@
 use std::{collections::HashMap, hash::Hash};
 
 use super::Review;
-use crate::config::{Anonymous, ClientKey, Config, path::field, problem::Fault};
+use crate::{
+    config::{Anonymous, ClientKey, Config, path::field, problem::Fault},
+    types::ClientName,
+};
 
 pub(super) fn check(review: &mut Review<'_>, config: &Config) {
     let Some(clients) = &config.clients else { return };
@@ -15,21 +18,30 @@ pub(super) fn check(review: &mut Review<'_>, config: &Config) {
         );
         review.name(&field!["clients"], fault);
     }
-    once(review, &clients.keys, "name", |key| key.name.clone());
-    once(review, &clients.keys, "sha256", |key| key.sha256);
+    let same_name =
+        |_: &ClientName, name: &ClientName| Fault::new(format!("two clients have the name `{name}`"), "give each client a name of its own");
+    let same_key = |first: &ClientName, name: &ClientName| {
+        Fault::new(
+            format!("the clients `{first}` and `{name}` have the same key"),
+            "give each client a key of its own, or remove one of the two",
+        )
+    };
+    once(review, &clients.keys, "name", |key| key.name.clone(), same_name);
+    once(review, &clients.keys, "sha256", |key| key.sha256, same_key);
 }
 
 /// Refuses every key whose `part` an earlier one has.
-fn once<T: Eq + Hash>(review: &mut Review<'_>, keys: &[ClientKey], field: &str, part: impl Fn(&ClientKey) -> T) {
-    let mut seen: HashMap<T, usize> = HashMap::new();
+fn once<T: Eq + Hash>(
+    review: &mut Review<'_>,
+    keys: &[ClientKey],
+    field: &str,
+    part: impl Fn(&ClientKey) -> T,
+    fault: impl Fn(&ClientName, &ClientName) -> Fault,
+) {
+    let mut seen: HashMap<T, &ClientName> = HashMap::new();
     for (i, key) in keys.iter().enumerate() {
-        let first = *seen.entry(part(key)).or_insert(i);
-        if first < i {
-            let fault = Fault::new(
-                format!("the client `{}` has the same `{field}` as `{}`", key.name, keys[first].name),
-                format!("give each client a `{field}` of its own"),
-            );
-            review.value(&field!["clients", "keys", i, field], fault);
+        if let Some(first) = seen.insert(part(key), &key.name) {
+            review.value(&field!["clients", "keys", i, field], fault(first, &key.name));
         }
     }
 }

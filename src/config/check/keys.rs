@@ -22,7 +22,7 @@ pub(super) fn read(review: &mut Review<'_>, at: &FieldPath, sources: &[KeySource
         pool.complete &= settings(review, &at, source);
         // Where the source itself was taken out, nothing can be said about which one is missing.
         if review.intact(&at) {
-            match one(review, &at, source, &mut seen, pool.keys.len()) {
+            match one(review, &at, source, &mut seen, i + 1) {
                 Some(mut keys) => pool.keys.append(&mut keys),
                 None => pool.complete = false,
             }
@@ -71,7 +71,7 @@ fn settings(review: &mut Review<'_>, at: &FieldPath, source: &KeySource) -> bool
 }
 
 /// The keys of one source; `None` where something is wrong, which is then noted.
-fn one(review: &mut Review<'_>, at: &FieldPath, source: &KeySource, seen: &mut Seen, count: usize) -> Option<Vec<Key>> {
+fn one(review: &mut Review<'_>, at: &FieldPath, source: &KeySource, seen: &mut Seen, ordinal: usize) -> Option<Vec<Key>> {
     let (field, found) = match (&source.env, &source.dir, &source.file, &source.value) {
         (Some(env), None, None, None) => ("env", from_environment(review, &at.then("env"), env)?),
         (None, Some(dir), None, None) => ("dir", from_directory(review, &at.then("dir"), dir)?),
@@ -95,14 +95,13 @@ fn one(review: &mut Review<'_>, at: &FieldPath, source: &KeySource, seen: &mut S
     let (at_source, several) = (at.then(field), field == "dir" || source.env.as_ref().is_some_and(|env| env.ends_with('*')));
     let keys: Vec<Option<Key>> = found
         .into_iter()
-        .enumerate()
-        .map(|(i, (origin, text))| {
+        .map(|(origin, text)| {
             let name = match (&source.name, origin) {
                 // Keys of one source are told apart by where they came from, also when their number changes.
                 (Some(name), Some(origin)) if several => format!("{name}-{origin}"),
                 (Some(name), _) => name.clone(),
                 (None, Some(origin)) => origin,
-                (None, None) => format!("key-{}", count + i + 1),
+                (None, None) => format!("key-{ordinal}"),
             };
             let secret = secret(review, &at_source, &name, &text, seen)?;
             is_new_name(review, at, &name, seen)?;

@@ -72,7 +72,7 @@ impl Review<'_> {
         self.tree.at(&self.as_written(path)).is_some()
     }
 
-    /// The line in which the value at `path` stands is not known here; its path says enough: `routes[2]`.
+    /// The path as the file counts, with the items that were taken out.
     fn as_written(&self, path: &FieldPath) -> FieldPath {
         let mut node = Some(self.tree);
         let steps = path.0.iter().map(|step| {

@@ -107,7 +107,12 @@ fn formats(review: &mut Review<'_>, at: &FieldPath, route: &Route, config: &Conf
         if spoken.request_format() != expected.request_format() {
             let at = target_at(review, at, i);
             let fault = Fault::new(
-                format!("`{}` takes another request format than `{name}`: {} and {}", target.provider, spoken.name(), expected.name()),
+                format!(
+                    "`{}` (dialect `{}`) takes another request format than `{name}` (dialect `{}`)",
+                    target.provider,
+                    spoken.name(),
+                    expected.name()
+                ),
                 "give each request format a route of its own: requests are never translated",
             );
             review.value(&at, fault);

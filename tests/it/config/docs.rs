@@ -96,7 +96,9 @@ fn kind(schema: &Value, field: &Value, at: &str) -> (String, Option<(String, Val
 
 /// A type that is no section: its words, or its name in lower case with an example.
 fn named(name: &str, section: &Value) -> String {
-    let words = |values: &[Value]| values.iter().map(|value| format!("`{}`", value.as_str().unwrap_or(&value.to_string()))).collect::<Vec<_>>().join(", ");
+    let words = |values: &[Value]| {
+        values.iter().map(|value| format!("`{}`", value.as_str().unwrap_or(&value.to_string()))).collect::<Vec<_>>().join(", ")
+    };
     if let Some(values) = section["enum"].as_array() {
         return words(values);
     }

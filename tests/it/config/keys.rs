@@ -17,7 +17,16 @@ fn pairs<'k>(keys: impl IntoIterator<Item = (&'k str, &'k str)>) -> Vec<(String,
 
 #[test]
 fn a_star_takes_the_name_and_its_numbers_in_their_order() {
-    let environment = Environment::from([("K_10", "d"), ("K_9", "c"), ("K_x", "no"), ("K_", "no"), ("K", "a\n"), ("KK", "no"), ("K_02", "b"), ("K_2_3", "no")]);
+    let environment = Environment::from([
+        ("K_10", "d"),
+        ("K_9", "c"),
+        ("K_x", "no"),
+        ("K_", "no"),
+        ("K", "a\n"),
+        ("KK", "no"),
+        ("K_02", "b"),
+        ("K_2_3", "no"),
+    ]);
     assert_eq!(read("{ env: K* }", &environment).unwrap(), pairs([("K", "a"), ("K_02", "b"), ("K_9", "c"), ("K_10", "d")]));
     assert_eq!(read("{ env: K_9, name: nine }", &environment).unwrap(), pairs([("nine", "c")]));
     assert_eq!(read("{ env: K_9 }, { value: x }", &environment).unwrap(), pairs([("K_9", "c"), ("key-2", "x")]));
@@ -66,7 +75,8 @@ fn paths_start_from_the_directory_of_the_config() {
 fn a_key_that_cannot_be_had_or_sent_is_refused_and_never_shown() {
     let directory = tempfile::tempdir().unwrap();
     let empty = format!("{{ dir: {} }}", directory.path().display());
-    let environment = Environment::from([("EMPTY", "\n"), ("TWO", "hunter2\nhunter3"), ("UMLAUT", "hünter2"), ("A", "hunter2"), ("B", "hunter2")]);
+    let environment =
+        Environment::from([("EMPTY", "\n"), ("TWO", "hunter2\nhunter3"), ("UMLAUT", "hünter2"), ("A", "hunter2"), ("B", "hunter2")]);
     for (sources, words) in [
         ("{ env: NONE }", "`NONE` is not set"),
         ("{ env: NONE* }", "`NONE` is not set"),

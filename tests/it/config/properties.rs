@@ -22,7 +22,8 @@ fn mutated() -> impl Strategy<Value = String> {
     let pieces = prop_oneof![
         any::<String>(),
         "[-:{}\\[\\],&*!|>'\"%@`#?$~\n\t ]{1,8}",
-        prop::sample::select(vec!["${", "${X}", "$$", "null", "<<: *a", "&a", "*a", "- ", "\u{feff}", "\r", "日", "---\n", "0", "!!str "]).prop_map(str::to_owned),
+        prop::sample::select(vec!["${", "${X}", "$$", "null", "<<: *a", "&a", "*a", "- ", "\u{feff}", "\r", "日", "---\n", "0", "!!str "])
+            .prop_map(str::to_owned),
     ];
     prop::collection::vec((any::<prop::sample::Index>(), 0..12_usize, pieces), 1..4).prop_map(move |edits| {
         let mut text: Vec<char> = example.chars().collect();
