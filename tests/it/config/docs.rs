@@ -82,7 +82,8 @@ fn kind(schema: &Value, field: &Value, at: &str) -> (String, Option<(String, Val
     if let Some(kind_of) = alternatives.and_then(|all| all.iter().find(|one| one["type"] != "null")) {
         return kind(schema, kind_of, at);
     }
-    if let Some(values) = field.get("additionalProperties").filter(|values| values.is_object()) {
+    let by_name = field["patternProperties"].as_object().and_then(|patterns| patterns.values().next());
+    if let Some(values) = by_name {
         let (_, below) = kind(schema, values, &format!("{at}.NAME"));
         return ("section by name".to_owned(), below);
     }
