@@ -15,7 +15,7 @@ use crate::{
 };
 
 pub(super) fn check(review: &mut Review<'_>, config: &Config, pools: &BTreeMap<ProviderName, Pool>) {
-    if config.routes.is_empty() && review.intact(&field!["routes"]) {
+    if config.routes.is_empty() && review.intact(&field!["routes"]) && !review.tree.lost("routes") {
         review.name(&field!["routes"], Fault::new("there is no route", "add one: `- { path: /v1, targets: [openai] }`"));
     }
     for (i, route) in config.routes.iter().enumerate() {
