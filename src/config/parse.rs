@@ -75,8 +75,7 @@ impl<'t> Reader<'t> {
             match self.next()? {
                 (Event::StreamEnd, _) => return Ok(tree),
                 (Event::DocumentStart(..), span) if tree.is_some() => {
-                    return Err(self
-                        .stop(span, Fault::new("a second document starts here", "keep one document: remove the `---` and what follows")));
+                    return Err(self.stop(span, "a second document starts here", "keep one document: remove the `---` and what follows"));
                 }
                 (Event::StreamStart | Event::DocumentStart(..) | Event::DocumentEnd, _) => {}
                 (event, span) => tree = Some(self.node(event, span)?),
@@ -98,18 +97,20 @@ impl<'t> Reader<'t> {
         let at = error.marker().byte_offset().unwrap_or(0);
         let span = Span { start: at, end: at + 1 };
         if matches!(error.kind(), ErrorKind::RecursionLimitExceeded) {
-            return self.stop(span, too_deep());
+            return self.too_deep(span);
         }
         let message = format!("this is no YAML: {}", error.kind());
         let fix = match (self.open.last(), syntax::fix(error.kind())) {
-            (Some(_), _) if self.text[..at].ends_with('$') => "inside of `{ }` and `[ ]`, write `\"${…}\"` with quotes".to_owned(),
+            (Some(_), _) if self.text.get(..at).is_some_and(|before| before.ends_with('$')) => {
+                "inside of `{ }` and `[ ]`, write `\"${…}\"` with quotes".to_owned()
+            }
             (_, Some(fix)) => fix.to_owned(),
             (Some(open), None) => {
                 format!("close the `{}` of line {}, or correct what stands behind it", &self.text[open.range()], self.line(*open))
             }
             (None, None) => "correct the indentation, quotes or brackets at or just before this place".to_owned(),
         };
-        self.stop(span, Fault::new(message, fix))
+        self.stop(span, message, fix)
     }
 
     fn node(&mut self, event: Event<'t>, span: Span) -> Result<Node, Stop> {
@@ -133,13 +134,11 @@ impl<'t> Reader<'t> {
             Event::UnresolvedAlias(_) => {
                 return Err(self.stop(
                     span,
-                    Fault::new(
-                        "no anchor of this name stands before this alias",
-                        "write the value itself, or quote a text that begins with `*`",
-                    ),
+                    "no anchor of this name stands before this alias",
+                    "write the value itself, or quote a text that begins with `*`",
                 ));
             }
-            _ => return Err(self.stop(span, Fault::new("this is no YAML: a value is missing", "write a value here"))),
+            _ => return Err(self.stop(span, "this is no YAML: a value is missing", "write a value here")),
         };
         if anchor > 0 {
             let weight = weight(&node);
@@ -151,9 +150,9 @@ impl<'t> Reader<'t> {
     /// Reads a list or a map one level further down.
     fn nested(&mut self, span: Span, read: fn(&mut Self, Span) -> Result<Node, Stop>) -> Result<Node, Stop> {
         if self.depth >= MAX_DEPTH {
-            return Err(self.stop(span, too_deep()));
+            return Err(self.too_deep(span));
         }
-        let flow = span.start < span.end;
+        let flow = self.text.get(span.range()).is_some_and(|text| text.starts_with(['[', '{']));
         if flow {
             self.open.push(span);
         }
@@ -213,10 +212,8 @@ impl<'t> Reader<'t> {
             Value::Scalar(scalar) if scalar.plain && scalar.text == "<<" => {
                 self.note(
                     span,
-                    Fault::new(
-                        "merge keys (`<<`) are not supported",
-                        "write the fields out, or give a whole value an anchor (`&name`) and use it elsewhere as `*name`",
-                    ),
+                    "merge keys (`<<`) are not supported",
+                    "write the fields out, or give a whole value an anchor (`&name`) and use it elsewhere as `*name`",
                 );
                 Ok(None)
             }
@@ -224,7 +221,8 @@ impl<'t> Reader<'t> {
             _ => {
                 self.note(
                     span,
-                    Fault::new("a field's name must be a text", "write `name: value`, and quote a `${…}` or `{…}` that is meant as a text"),
+                    "a field's name must be a text",
+                    "write `name: value`, and quote a `${…}` or `{…}` that is meant as a text",
                 );
                 Ok(None)
             }
@@ -233,31 +231,26 @@ impl<'t> Reader<'t> {
 
     fn is_new(&mut self, key: &str, span: Span, seen: &HashMap<String, Span>) -> bool {
         let Some(first) = seen.get(key) else { return true };
-        if self.findings.len() < MOST {
-            let line = self.line(*first);
-            let fault =
-                Fault::new(format!("the field `{key}` is written twice"), format!("keep one of the two; the first is in line {line}"));
-            self.note(span, fault.noting(format!("line {line} has it already")));
-        }
+        let line = if self.findings.len() < MOST { self.line(*first) } else { 0 };
+        self.note(span, format!("the field `{key}` is written twice"), format!("keep one of the two; the first is in line {line}"));
         false
     }
 
     /// The node an alias stands for, copied.
     fn copy(&mut self, anchor: usize, span: Span) -> Result<Node, Stop> {
         let Some((node, weight)) = self.anchors.get(&anchor) else {
-            return Err(self.stop(span, Fault::new("an alias stands inside of what it stands for", "write the value itself")));
+            return Err(self.stop(span, "an alias stands inside of what it stands for", "write the value itself"));
         };
-        self.copied += weight;
-        let node = node.clone();
-        if self.copied > MAX_COPIED {
+        let copied = self.copied + weight;
+        if copied > MAX_COPIED {
             return Err(self.stop(
                 span,
-                Fault::new(
-                    "the aliases of this file bring more than a config can need",
-                    "write the values out, or use fewer aliases of aliases",
-                ),
+                "the aliases of this file bring more than a config can need",
+                "write the values out, or use fewer aliases of aliases",
             ));
         }
+        let node = node.clone();
+        self.copied = copied;
         self.count(count(&node), span)?;
         Ok(node)
     }
@@ -265,10 +258,7 @@ impl<'t> Reader<'t> {
     fn count(&mut self, more: usize, span: Span) -> Result<(), Stop> {
         self.nodes += more;
         if self.nodes > MAX_NODES {
-            Err(self.stop(
-                span,
-                Fault::new(format!("more than {MAX_NODES} values in one file"), "a config needs far fewer: is this the right file?"),
-            ))
+            Err(self.stop(span, format!("more than {MAX_NODES} values in one file"), "a config needs far fewer: is this the right file?"))
         } else {
             Ok(())
         }
@@ -284,7 +274,7 @@ impl<'t> Reader<'t> {
 
     fn refuse_tag(&self, tag: Option<&Tag>, span: Span) -> Result<(), Stop> {
         if tag.is_some() {
-            Err(self.stop(span, Fault::new("tags (`!…`) are not supported", "remove the tag; quote a text that begins with `!`")))
+            Err(self.stop(span, "tags (`!…`) are not supported", "remove the tag; quote a text that begins with `!`"))
         } else {
             Ok(())
         }
@@ -292,22 +282,24 @@ impl<'t> Reader<'t> {
 
     /// The line of a place, from 1.
     fn line(&self, span: Span) -> usize {
-        self.text[..span.start].matches('\n').count() + 1
+        self.text.bytes().take(span.start).filter(|byte| *byte == b'\n').count() + 1
     }
 
-    fn stop(&self, span: Span, fault: Fault) -> Stop {
-        Box::new(Finding { path: self.path.clone(), span: Some(span), fault })
+    fn stop(&self, span: Span, message: impl Into<String>, fix: impl Into<String>) -> Stop {
+        Box::new(Finding { path: self.path.clone(), span: Some(span), fault: Fault::new(message, fix) })
     }
 
-    fn note(&mut self, span: Span, fault: Fault) {
+    fn too_deep(&self, span: Span) -> Stop {
+        let fix = "no setting is nested that deep: correct the indentation or the brackets";
+        self.stop(span, format!("nested deeper than {MAX_DEPTH} levels"), fix)
+    }
+
+    fn note(&mut self, span: Span, message: impl Into<String>, fix: impl Into<String>) {
         if self.findings.len() < MOST {
-            self.findings.push(Finding { path: self.path.clone(), span: Some(span), fault });
+            let finding = self.stop(span, message, fix);
+            self.findings.push(*finding);
         }
     }
-}
-
-fn too_deep() -> Fault {
-    Fault::new(format!("nested deeper than {MAX_DEPTH} levels"), "no setting is nested that deep: correct the indentation or the brackets")
 }
 
 /// How many nodes a copy of this one brings.

@@ -48,8 +48,8 @@ impl Source {
     }
 }
 
-/// One value of the tree.
-#[derive(Clone, Debug)]
+/// One value of the tree. Nothing here has a `Debug`: what stands under `value:` is a key.
+#[derive(Clone)]
 pub(super) struct Node {
     pub(super) span: Span,
     pub(super) value: Value,
@@ -59,7 +59,7 @@ pub(super) struct Node {
 }
 
 /// What a node holds.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub(super) enum Value {
     Scalar(Scalar),
     List(Vec<Node>),
@@ -67,7 +67,7 @@ pub(super) enum Value {
 }
 
 /// A text, a number, a truth value or nothing: which of them shows only when a field asks for it.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub(super) struct Scalar {
     pub(super) text: String,
     /// Written without quotes: only then it may be a number, a truth value or nothing.
@@ -77,14 +77,14 @@ pub(super) struct Scalar {
 }
 
 /// A value that came from the environment or from a file.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub(super) struct Insertion {
     pub(super) expression: String,
     pub(super) value: String,
 }
 
 /// One field of a map.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub(super) struct Entry {
     pub(super) key: String,
     pub(super) key_span: Span,

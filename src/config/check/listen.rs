@@ -12,6 +12,15 @@ const MIN_HEADER_SIZE: Size = Size::kib(8);
 /// More than any client sends; each connection may hold this much before anything is known about it.
 const MAX_HEADER_SIZE: Size = Size::mib(1);
 
+/// Room for these is set aside for each request head.
+const MAX_HEADERS: usize = 10_000;
+
+/// Each is a thread with pools of its own.
+const MAX_WORKERS: usize = 1_024;
+
+/// What fits into `sun_path` beside its closing zero; unix(7).
+const MAX_SOCKET_PATH: usize = 107;
+
 pub(super) fn check(review: &mut Review<'_>, config: &Config) {
     listen(review, config);
     admin(review, &config.listen, &config.admin);
@@ -35,6 +44,18 @@ fn listen(review: &mut Review<'_>, config: &Config) {
             format!("write a size from `{MIN_HEADER_SIZE}` to `{MAX_HEADER_SIZE}`"),
         );
         review.value(&field!["listen", "max_header_size"], fault);
+    }
+    if let Address::Unix(path) = &listen.address
+        && path.as_os_str().len() > MAX_SOCKET_PATH
+    {
+        let fault = Fault::new("the path of this socket is too long", format!("write one of at most {MAX_SOCKET_PATH} bytes"));
+        review.value(&field!["listen", "address"], fault);
+    }
+    for (name, count, most) in [("max_headers", Some(listen.max_headers), MAX_HEADERS), ("workers", listen.workers, MAX_WORKERS)] {
+        if count.is_some_and(|count| count.get() > most) {
+            let fault = Fault::new(format!("`{name}` is larger than this machine can serve"), format!("write at most {most}"));
+            review.value(&field!["listen", name], fault);
+        }
     }
     if let Some(tls) = &listen.tls {
         review.identity(&field!["listen", "tls"], tls);
