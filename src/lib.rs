@@ -1,3 +1,4 @@
 //! Sidegate.
 pub mod config;
+pub mod simulator;
 pub mod types;

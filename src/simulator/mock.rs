@@ -1,0 +1,1 @@
+//! `sidegate mock`: a simulated provider until Ctrl-C.
