@@ -177,7 +177,9 @@ impl Exchange {
 
 impl Drop for Exchange {
     fn drop(&mut self) {
-        self.finish(End::Cancelled);
+        // The reply to HEAD is its head: nobody reads its body.
+        let headed = self.seen.as_ref().is_some_and(|seen| seen.method == Method::HEAD && seen.status.is_some());
+        self.finish(if headed { End::Complete } else { End::Cancelled });
     }
 }
 
