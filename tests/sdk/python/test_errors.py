@@ -67,7 +67,7 @@ def test_a_client_that_loses_its_patience(base_url, cancels, stream):
 
 def test_a_cancel_in_the_middle_of_a_stream(base_url, cancels):
     def leave():
-        with client(base_url) as one, one.chat.completions.create(model="fault-slow", messages=MESSAGES, stream=True) as stream:
+        with client(base_url).chat.completions.create(model="fault-slow", messages=MESSAGES, stream=True) as stream:
             chunks = [chunk for chunk, _ in zip(stream, range(2))]
             assert len(chunks) == 2
 
@@ -76,7 +76,7 @@ def test_a_cancel_in_the_middle_of_a_stream(base_url, cancels):
 
 def test_a_cancel_in_the_middle_of_a_response(base_url, cancels):
     def leave():
-        with client(base_url) as one, one.responses.create(model="fault-slow", input="Hello", stream=True) as stream:
+        with client(base_url).responses.create(model="fault-slow", input="Hello", stream=True) as stream:
             assert next(iter(stream)).type == "response.created"
 
     cancels(leave)
