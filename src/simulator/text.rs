@@ -3,8 +3,22 @@
 use fastrand::Rng;
 
 const NOUNS: [&str; 16] = [
-    "river", "lantern", "café", "harbour", "orchard", "letter", "bridge", "piano", "glacier", "market", "compass", "garden", "Straße", "train",
-    "island", "lighthouse",
+    "river",
+    "lantern",
+    "café",
+    "harbour",
+    "orchard",
+    "letter",
+    "bridge",
+    "piano",
+    "glacier",
+    "market",
+    "compass",
+    "garden",
+    "Straße",
+    "train",
+    "island",
+    "lighthouse",
 ];
 const ADJECTIVES: [&str; 12] =
     ["quiet", "amber", "patient", "naïve", "distant", "curious", "gentle", "rusty", "bright", "hollow", "early", "crooked"];
@@ -97,7 +111,8 @@ mod tests {
     #[test]
     fn a_request_may_ask_for_fewer_tokens_but_not_for_more() {
         let write = |most| Author::new(1, 30, b"").write(most);
-        for (most, tokens, cut) in [(None, 30, false), (Some(7), 7, true), (Some(30), 30, false), (Some(99), 30, false), (Some(0), 1, true)] {
+        for (most, tokens, cut) in [(None, 30, false), (Some(7), 7, true), (Some(30), 30, false), (Some(99), 30, false), (Some(0), 1, true)]
+        {
             let text = write(most);
             assert_eq!((text.tokens.len(), text.cut), (tokens, cut), "{most:?}");
         }

@@ -61,11 +61,7 @@ pub(super) fn call(tools: &Value, choice: &Value, author: &mut Author) -> Option
         Value::Object(arguments) => Value::Object(arguments),
         _ => json!({}),
     };
-    Some(ToolCall {
-        id: author.id("call_"),
-        name: function["name"].as_str()?.to_owned(),
-        arguments: pieces(&arguments.to_string()),
-    })
+    Some(ToolCall { id: author.id("call_"), name: function["name"].as_str()?.to_owned(), arguments: pieces(&arguments.to_string()) })
 }
 
 /// A value that `schema` allows, as far as its `enum`, `type`, `properties` and `items` say.
