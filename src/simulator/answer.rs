@@ -1,6 +1,6 @@
 //! The path of one request: credentials → endpoint → body → fault → reply.
 
-use std::{convert::Infallible, future, rc::Rc, time::Duration};
+use std::{convert::Infallible, future, rc::Rc};
 
 use http::{
     HeaderMap, HeaderName, HeaderValue, Method, Request, Response, StatusCode,
@@ -9,16 +9,17 @@ use http::{
 use http_body_util::BodyExt;
 use hyper::body::Incoming;
 use serde_json::{Value, json};
-use tokio::time::sleep;
 
 use super::{
-    Options, Provider,
+    Provider,
     body::{Body, Ending},
     chat, embeddings,
     error::{ApiError, Fields, INVALID_REQUEST},
     exchange::{Counters, Exchange, credential},
     faults::{Fault, Kind},
-    models, responses,
+    models,
+    pace::Pace,
+    responses,
     script::Script,
     text::Author,
 };
@@ -39,7 +40,6 @@ const USUAL_FIELDS: Fields = &[
 ];
 
 /// A body as it was asked for, with what every endpoint reads from it.
-#[derive(Clone)]
 pub(super) struct Ask {
     pub(super) model: String,
     pub(super) stream: bool,
@@ -70,6 +70,11 @@ impl Ask {
 enum Endpoint<'a> {
     Models,
     Model(&'a str),
+    Generation(Generation),
+}
+
+/// The endpoints that read a body, and at which a model may misbehave.
+enum Generation {
     Chat,
     Responses,
     Embeddings,
@@ -81,9 +86,9 @@ impl<'a> Endpoint<'a> {
         match (method, path) {
             (&Method::GET, "models") => Some(Self::Models),
             (&Method::GET, path) => path.strip_prefix("models/").map(Self::Model),
-            (&Method::POST, "chat/completions") => Some(Self::Chat),
-            (&Method::POST, "responses") => Some(Self::Responses),
-            (&Method::POST, "embeddings") => Some(Self::Embeddings),
+            (&Method::POST, "chat/completions") => Some(Self::Generation(Generation::Chat)),
+            (&Method::POST, "responses") => Some(Self::Generation(Generation::Responses)),
+            (&Method::POST, "embeddings") => Some(Self::Generation(Generation::Embeddings)),
             _ => None,
         }
     }
@@ -99,91 +104,57 @@ struct Reply {
 }
 
 impl Reply {
-    fn good(script: Script, pace: Pace, ending: Ending) -> Self {
-        Self { status: StatusCode::OK, fields: &[], script, pace, ending }
+    /// A good reply that nothing delays.
+    fn at_once(script: Script) -> Self {
+        Self { status: StatusCode::OK, fields: &[], script, pace: Pace::AT_ONCE, ending: Ending::Clean }
     }
 
     fn error(error: &ApiError) -> Self {
-        let script = Script::whole(&error.json(), 0);
-        Self { status: error.status, fields: error.fields, script, pace: Pace::AT_ONCE, ending: Ending::Clean }
-    }
-}
-
-/// When the tokens come.
-#[derive(Clone, Copy)]
-struct Pace {
-    /// Until the first one.
-    first: Duration,
-    /// From one to the next.
-    each: Duration,
-}
-
-impl Pace {
-    const AT_ONCE: Self = Self { first: Duration::ZERO, each: Duration::ZERO };
-
-    fn of(options: &Options) -> Self {
-        let each = Duration::try_from_secs_f64(options.tokens_per_second.recip()).unwrap_or(Duration::ZERO);
-        Self { first: options.first_token, each }
-    }
-
-    fn slowed(self, times: u32) -> Self {
-        Self { first: self.first.saturating_mul(times), each: self.each.saturating_mul(times) }
-    }
-
-    /// Until the head may leave: with the first token of a stream, and with the last one of a whole reply.
-    fn until_head(&self, script: &Script) -> Duration {
-        match script {
-            Script::Stream { .. } => self.first,
-            Script::Whole { tokens, .. } => {
-                let gaps = u32::try_from(tokens.saturating_sub(1)).unwrap_or(u32::MAX);
-                self.first + self.each.saturating_mul(gaps)
-            }
-        }
+        Self { status: error.status, fields: error.fields, ..Self::at_once(Script::whole(&error.json(), 0)) }
     }
 }
 
 /// Answers one request. Dropped at any point, it counts as cancelled: the exchange is its own guard.
 pub(super) async fn answer(provider: Rc<Provider>, request: Request<Incoming>) -> Result<Response<Body>, Infallible> {
-    let counters = request.uri().path() == COUNTERS_PATH;
-    let mut exchange = if counters { Exchange::unseen(&provider) } else { Exchange::begin(&provider, &request) };
-    let reply = if counters {
-        Reply::good(Script::whole(&snapshot(&provider.onlooker.counters), 0), Pace::AT_ONCE, Ending::Clean)
-    } else {
-        reply(&provider, request, &mut exchange).await.unwrap_or_else(|error| Reply::error(&error))
-    };
-    sleep(reply.pace.until_head(&reply.script)).await;
+    if request.uri().path() == COUNTERS_PATH {
+        let counters = Script::whole(&snapshot(&provider.onlooker.counters), 0);
+        return Ok(respond(Reply::at_once(counters), Exchange::unseen(&provider)));
+    }
+    let mut exchange = Exchange::begin(&provider, &request);
+    let reply = reply(&provider, request, &mut exchange).await.unwrap_or_else(|error| Reply::error(&error));
+    reply.pace.wait_for_head(&reply.script).await;
     Ok(respond(reply, exchange))
 }
 
-/// Everything before the first byte of the reply.
+/// What to reply; for a model that hangs, never.
 async fn reply(provider: &Provider, request: Request<Incoming>, exchange: &mut Exchange) -> Result<Reply, ApiError> {
     let (head, body) = request.into_parts();
     if credential(&head.headers).is_none() {
         return Err(NO_KEY);
     }
     let path = head.uri.path();
-    let endpoint = Endpoint::of(&head.method, path).ok_or_else(|| ApiError::unknown_endpoint(&head.method, path))?;
-    let pace = Pace::of(&provider.options);
-    match endpoint {
-        Endpoint::Models => return Ok(Reply::good(models::list(), Pace::AT_ONCE, Ending::Clean)),
-        Endpoint::Model(id) => return Ok(Reply::good(models::get(id)?, Pace::AT_ONCE, Ending::Clean)),
-        Endpoint::Chat | Endpoint::Responses | Endpoint::Embeddings => {}
-    }
-    let bytes = body.collect().await.map_err(ApiError::malformed)?.to_bytes();
-    let ask = Ask::parse(&bytes)?;
-    exchange.note(|seen| seen.model = Some(ask.model.clone()));
-    let (pace, ending) = misbehave(provider, &ask.model, pace).await?;
-    let author = |prompt: &[u8]| Author::new(provider.options.seed, provider.options.length, prompt);
-    let script = match endpoint {
-        Endpoint::Embeddings => embeddings::answer(&ask, author)?,
-        Endpoint::Responses => responses::answer(&ask, &mut author(ask.body["input"].to_string().as_bytes()))?,
-        _ => chat::answer(&ask, &mut author(ask.body["messages"].to_string().as_bytes()))?,
+    let generation = match Endpoint::of(&head.method, path) {
+        None => return Err(ApiError::unknown_endpoint(&head.method, path)),
+        Some(Endpoint::Models) => return Ok(Reply::at_once(models::list())),
+        Some(Endpoint::Model(id)) => return models::get(id).map(Reply::at_once),
+        Some(Endpoint::Generation(generation)) => generation,
     };
-    Ok(Reply::good(script, pace, ending))
+    let bytes = body.collect().await.map_err(ApiError::malformed)?.to_bytes();
+    let ask = Rc::new(Ask::parse(&bytes)?);
+    exchange.note(|seen| seen.model = Some(ask.model.clone()));
+    let (pace, ending) = misbehave(provider, &ask.model).await?;
+    let author = |prompt: &Value| Author::new(provider.options.seed, provider.options.length, prompt);
+    let script = match generation {
+        Generation::Chat => chat::answer(&ask, author(&ask.body["messages"]))?,
+        Generation::Responses => responses::answer(&ask, author(&ask.body["input"]))?,
+        Generation::Embeddings => embeddings::answer(&ask, author)?,
+    };
+    Ok(Reply { pace, ending, ..Reply::at_once(script) })
 }
 
 /// What the model's name asks for; most ask for nothing.
-async fn misbehave(provider: &Provider, model: &str, pace: Pace) -> Result<(Pace, Ending), ApiError> {
+async fn misbehave(provider: &Provider, model: &str) -> Result<(Pace, Ending), ApiError> {
+    let pace = Pace::of(&provider.options);
     match Fault::of(model).map(|fault| &fault.kind) {
         None => Ok((pace, Ending::Clean)),
         Some(Kind::Error(error)) => Err(error.clone()),
@@ -199,11 +170,7 @@ async fn misbehave(provider: &Provider, model: &str, pace: Pace) -> Result<(Pace
 
 fn respond(reply: Reply, mut exchange: Exchange) -> Response<Body> {
     let Reply { status, fields, script, pace, ending } = reply;
-    let (stream, each) = match &script {
-        Script::Stream { .. } => (true, pace.each),
-        // Its head has waited for all tokens.
-        Script::Whole { .. } => (false, Duration::ZERO),
-    };
+    let stream = matches!(script, Script::Stream { .. });
     exchange.note(|seen| (seen.status, seen.stream) = (Some(status), stream));
     let mut headers = HeaderMap::new();
     let content_type = if stream { "text/event-stream; charset=utf-8" } else { "application/json" };
@@ -214,11 +181,12 @@ fn respond(reply: Reply, mut exchange: Exchange) -> Response<Body> {
     for (name, value) in USUAL_FIELDS.iter().chain(fields) {
         headers.insert(HeaderName::from_static(name), HeaderValue::from_static(value));
     }
-    headers.insert("openai-processing-ms", HeaderValue::from(exchange.elapsed().as_millis() as u64));
+    headers.insert("openai-processing-ms", HeaderValue::from(u64::try_from(exchange.elapsed().as_millis()).unwrap_or(u64::MAX)));
+    // The only thing in a reply, beside times, that no seed decides: it must tell equal requests apart.
     if let Ok(id) = HeaderValue::try_from(format!("req_{:016x}", fastrand::u64(..))) {
         headers.insert("x-request-id", id);
     }
-    let mut response = Response::new(Body::new(script, each, ending, exchange));
+    let mut response = Response::new(Body::new(script, pace, ending, exchange));
     *response.status_mut() = status;
     *response.headers_mut() = headers;
     response

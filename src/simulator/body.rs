@@ -14,6 +14,7 @@ use tokio::time::{Instant, Sleep, sleep_until};
 
 use super::{
     exchange::{End, Exchange},
+    pace::Pace,
     script::{Event, Events, Script},
 };
 
@@ -53,8 +54,7 @@ pub(super) struct Body {
     events: iter::Peekable<Events>,
     /// Bytes in all, where the head declares them.
     length: Option<u64>,
-    /// Time between two tokens.
-    each: Duration,
+    pace: Pace,
     start: Instant,
     timer: Pin<Box<Sleep>>,
     ending: Ending,
@@ -62,17 +62,12 @@ pub(super) struct Body {
 }
 
 impl Body {
-    /// A body whose first token is due now, and the others each so much later.
-    pub(super) fn new(script: Script, each: Duration, ending: Ending, exchange: Exchange) -> Self {
+    /// A body whose head leaves now: the head of a stream comes with its first token, that of a whole reply with its last one.
+    pub(super) fn new(script: Script, pace: Pace, ending: Ending, exchange: Exchange) -> Self {
+        let pace = if let Script::Whole { .. } = script { Pace::AT_ONCE } else { pace };
         let (events, length) = frames(script, ending);
         let start = Instant::now();
-        Self { events: events.peekable(), length, each, start, timer: Box::pin(sleep_until(start)), ending, exchange }
-    }
-
-    /// When the token of that number is due; the head of a stream comes with the first one.
-    fn due(&self, at: usize) -> Instant {
-        let gaps = u32::try_from(at.saturating_sub(1)).unwrap_or(u32::MAX);
-        self.start + self.each.saturating_mul(gaps)
+        Self { events: events.peekable(), length, pace, start, timer: Box::pin(sleep_until(start)), ending, exchange }
     }
 
     /// Resolves at `due`; at once, without a look at the timer, where that has passed.
@@ -113,7 +108,7 @@ impl http_body::Body for Body {
 
     fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BrokenOff>>> {
         let Some(at) = self.events.peek().map(|event| event.at) else { return self.poll_end(cx) };
-        let due = self.due(at);
+        let due = self.start + self.pace.until_token(at);
         ready!(self.poll_due(due, cx));
         let Some(Event { at, frame }) = self.events.next() else { return self.poll_end(cx) };
         self.exchange.note(|seen| seen.tokens = at);

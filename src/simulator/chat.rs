@@ -10,22 +10,22 @@ use super::{
     models::CREATED,
     script::{Event, Script},
     sse,
-    text::{self, Author},
+    text::Author,
     tools::{self, Said},
 };
 
 /// Answers one request for a completion.
-pub(super) fn answer(ask: &Ask, author: &mut Author) -> Result<Script, ApiError> {
+pub(super) fn answer(ask: &Ask, mut author: Author) -> Result<Script, ApiError> {
     let messages = ask.body["messages"].as_array().ok_or_else(|| ApiError::missing("messages"))?;
     let most = ask.tokens("max_completion_tokens").or_else(|| ask.tokens("max_tokens"));
     // A model that has the result of its call goes on in words; else an agent would never come to an end.
     let answered = messages.last().is_some_and(|message| message["role"] == "tool");
-    let call = if answered { None } else { tools::call(&ask.body["tools"], &ask.body["tool_choice"], author) };
+    let call = if answered { None } else { tools::call(&ask.body["tools"], &ask.body["tool_choice"], &mut author) };
     let completion = Completion {
         id: author.id("chatcmpl-"),
         model: ask.model.clone(),
-        said: Said::new(call, most, author),
-        prompt_tokens: text::estimate(ask.body["messages"].to_string().len()),
+        said: Said::new(call, most, &mut author),
+        prompt_tokens: author.prompt_tokens,
         include_usage: ask.body["stream_options"]["include_usage"] == true,
     };
     Ok(if ask.stream { Rc::new(completion).stream() } else { completion.whole() })

@@ -5,7 +5,7 @@ mod screen;
 
 use std::{
     io::{self, ErrorKind, Write},
-    net::{Ipv4Addr, SocketAddr},
+    net::SocketAddr,
 };
 
 use tokio::{runtime::Builder, select, sync::mpsc};
@@ -70,15 +70,13 @@ pub fn run<P>(args: &Args, out: &mut dyn Write, mut start_proxy: impl FnMut(&str
     let (report, mut traffic) = mpsc::channel(BACKLOG);
     let options = args.replies.options(Options::default().address);
     let provider = start_observed(options, move |seen| drop(report.try_send(seen)))?;
-    let free = |error: io::Error| if error.kind() == ErrorKind::AddrInUse { Ok(0) } else { Err(error) };
-    let (address, _proxy) = match start_proxy(&configuration(args.port, provider.address())) {
-        Ok(started) => started,
-        Err(error) => start_proxy(&configuration(free(error)?, provider.address()))?,
+    let proxy = match start_proxy(&configuration(args.port, provider.address())) {
+        Err(error) if error.kind() == ErrorKind::AddrInUse => start_proxy(&configuration(0, provider.address())),
+        started => started,
     };
+    let (address, _proxy) = proxy?;
     let mut screen = Screen::new(out, &KEYS);
     screen.welcome(provider.address(), address, args.port)?;
-    // A listener on every address is reached through loopback.
-    let address = if address.ip().is_unspecified() { (Ipv4Addr::LOCALHOST, address.port()).into() } else { address };
     Builder::new_current_thread().enable_all().build()?.block_on(async {
         client::stream(address, |token| screen.token(token)).await?;
         if args.once {

@@ -9,6 +9,7 @@
 //! faults.rs      what goes wrong, by model name
 //! error.rs       an error as the provider words it
 //! script.rs      a reply before it is sent: whole, or as events with the token at which each is due
+//! pace.rs        when its tokens come
 //! body.rs        a script on its way: paced, ended, broken off, or dropped by its reader
 //! exchange.rs    one request as an onlooker sees it, reported once, also on a cancel
 //! text.rs tools.rs sse.rs      words, tool calls and frames, all of them from the seed
@@ -26,6 +27,7 @@ pub mod faults;
 mod listen;
 pub mod mock;
 mod models;
+mod pace;
 mod responses;
 mod script;
 mod sse;
@@ -54,7 +56,7 @@ pub struct Options {
     pub address: SocketAddr,
     /// From the end of a request to the first token of its reply.
     pub first_token: Duration,
-    /// The pace of all tokens behind the first one. `f64::INFINITY` sends them at once.
+    /// The pace of all tokens behind the first one, at least 0.001. `f64::INFINITY` sends them at once.
     pub tokens_per_second: f64,
     /// Tokens in a reply, unless the request asks for fewer.
     pub length: usize,
@@ -103,7 +105,9 @@ impl Running {
     }
 
     /// Closes the port and every connection, and returns when both are gone.
-    pub fn stop(self) {}
+    pub fn stop(self) {
+        drop(self);
+    }
 }
 
 impl Drop for Running {

@@ -10,26 +10,26 @@ use super::{
     models::CREATED,
     script::{Event, Script},
     sse,
-    text::{self, Author},
+    text::Author,
     tools::{self, Said},
 };
 
 /// Answers one request for a response.
-pub(super) fn answer(ask: &Ask, author: &mut Author) -> Result<Script, ApiError> {
+pub(super) fn answer(ask: &Rc<Ask>, mut author: Author) -> Result<Script, ApiError> {
     let input = &ask.body["input"];
     if input.is_null() {
         return Err(ApiError::missing("input"));
     }
     // As with chat: the result of a call is followed by words.
     let answered = input.as_array().and_then(|items| items.last()).is_some_and(|item| item["type"] == "function_call_output");
-    let call = if answered { None } else { tools::call(&ask.body["tools"], &ask.body["tool_choice"], author) };
+    let call = if answered { None } else { tools::call(&ask.body["tools"], &ask.body["tool_choice"], &mut author) };
     let item_prefix = if call.is_some() { "fc_" } else { "msg_" };
     let reply = Reply {
         id: author.id("resp_"),
         item_id: author.id(item_prefix),
-        said: Said::new(call, ask.tokens("max_output_tokens"), author),
-        input_tokens: text::estimate(input.to_string().len()),
-        ask: ask.clone(),
+        said: Said::new(call, ask.tokens("max_output_tokens"), &mut author),
+        input_tokens: author.prompt_tokens,
+        ask: Rc::clone(ask),
     };
     Ok(if ask.stream { Rc::new(reply).stream() } else { Script::whole(&reply.response(Status::Ended), reply.said.tokens().len()) })
 }
@@ -40,7 +40,7 @@ struct Reply {
     item_id: String,
     said: Said,
     input_tokens: usize,
-    ask: Ask,
+    ask: Rc<Ask>,
 }
 
 /// Where a response stands when an event shows it.
@@ -108,7 +108,7 @@ impl Reply {
         let (id, status) = (&self.item_id, self.word(status));
         match &self.said {
             Said::Words(_) => {
-                let content = if ended { json!([self.part(&self.said.joined())]) } else { json!([]) };
+                let content = if ended { json!([part(&self.said.joined())]) } else { json!([]) };
                 json!({ "id": id, "type": "message", "status": status, "role": "assistant", "content": content })
             }
             Said::Call(call) => {
@@ -119,10 +119,6 @@ impl Reply {
                 })
             }
         }
-    }
-
-    fn part(&self, text: &str) -> Value {
-        json!({ "type": "output_text", "text": text, "annotations": [], "logprobs": [] })
     }
 
     fn stream(self: Rc<Self>) -> Script {
@@ -147,7 +143,7 @@ impl Reply {
             json!({ "type": "response.output_item.added", "output_index": 0, "item": self.item(Status::Begun) }),
         ];
         if let Said::Words(_) = self.said {
-            events.push(self.in_part("response.content_part.added", "part", self.part("")));
+            events.push(self.in_part("response.content_part.added", "part", part("")));
         }
         events
     }
@@ -156,7 +152,7 @@ impl Reply {
     fn delta(&self, n: usize) -> Value {
         let token = self.said.tokens()[n].as_str();
         match &self.said {
-            Said::Words(_) => self.with_logprobs(self.in_part("response.output_text.delta", "delta", token.into())),
+            Said::Words(_) => with_logprobs(self.in_part("response.output_text.delta", "delta", token.into())),
             Said::Call(_) => self.in_item("response.function_call_arguments.delta", "delta", token.into()),
         }
     }
@@ -166,9 +162,9 @@ impl Reply {
         let said = self.said.joined();
         let mut events = match &self.said {
             Said::Words(_) => {
-                let part = self.part(&said);
+                let part = part(&said);
                 let text = self.in_part("response.output_text.done", "text", said.into());
-                vec![self.with_logprobs(text), self.in_part("response.content_part.done", "part", part)]
+                vec![with_logprobs(text), self.in_part("response.content_part.done", "part", part)]
             }
             Said::Call(call) => {
                 let mut done = self.in_item("response.function_call_arguments.done", "arguments", said.into());
@@ -193,9 +189,13 @@ impl Reply {
         event["content_index"] = 0.into();
         event
     }
+}
 
-    fn with_logprobs(&self, mut event: Value) -> Value {
-        event["logprobs"] = json!([]);
-        event
-    }
+fn part(text: &str) -> Value {
+    json!({ "type": "output_text", "text": text, "annotations": [], "logprobs": [] })
+}
+
+fn with_logprobs(mut event: Value) -> Value {
+    event["logprobs"] = json!([]);
+    event
 }

@@ -1,6 +1,7 @@
 //! Seeded words: the same seed and the same request make the same reply, byte for byte.
 
 use fastrand::Rng;
+use serde_json::Value;
 
 const NOUNS: [&str; 16] = [
     "river",
@@ -41,12 +42,16 @@ pub(super) struct Text {
 pub(super) struct Author {
     pub(super) dice: Rng,
     length: usize,
+    /// A rough count of the tokens of the prompt.
+    pub(super) prompt_tokens: usize,
 }
 
 impl Author {
-    /// An author whose words depend on `seed` and on the bytes of `prompt`, and who writes `length` tokens by default.
-    pub(super) fn new(seed: u64, length: usize, prompt: &[u8]) -> Self {
-        Self { dice: Rng::with_seed(fnv1a(seed, prompt)), length: length.max(1) }
+    /// An author whose words depend on `seed` and on `prompt`, and who writes `length` tokens by default.
+    pub(super) fn new(seed: u64, length: usize, prompt: &Value) -> Self {
+        let prompt = prompt.to_string();
+        let dice = Rng::with_seed(fnv1a(seed, prompt.as_bytes()));
+        Self { dice, length: length.max(1), prompt_tokens: estimate(&prompt) }
     }
 
     /// An identifier with OpenAI's prefix, such as `chatcmpl-`.
@@ -83,9 +88,9 @@ impl Author {
     }
 }
 
-/// A rough count of the tokens of a prompt: four bytes each, as English text has on average.
-pub(super) fn estimate(bytes: usize) -> usize {
-    bytes.div_ceil(4).max(1)
+/// A rough count of tokens: four bytes each, as English text has on average.
+pub(super) fn estimate(text: &str) -> usize {
+    text.len().div_ceil(4).max(1)
 }
 
 /// FNV-1a, 64 bits, with `seed` mixed into its offset basis: stable across versions and machines, as a
@@ -102,7 +107,7 @@ mod tests {
 
     #[test]
     fn the_same_seed_and_prompt_say_the_same_and_another_of_either_does_not() {
-        let say = |seed, prompt: &str| Author::new(seed, 30, prompt.as_bytes()).write(None);
+        let say = |seed, prompt: &str| Author::new(seed, 30, &prompt.into()).write(None);
         assert_eq!(say(1, "hello"), say(1, "hello"));
         assert_ne!(say(1, "hello"), say(2, "hello"));
         assert_ne!(say(1, "hello"), say(1, "hullo"));
@@ -110,7 +115,7 @@ mod tests {
 
     #[test]
     fn a_request_may_ask_for_fewer_tokens_but_not_for_more() {
-        let write = |most| Author::new(1, 30, b"").write(most);
+        let write = |most| Author::new(1, 30, &Value::Null).write(most);
         for (most, tokens, cut) in [(None, 30, false), (Some(7), 7, true), (Some(30), 30, false), (Some(99), 30, false), (Some(0), 1, true)]
         {
             let text = write(most);

@@ -99,7 +99,7 @@ mod tests {
     use super::*;
 
     fn author() -> Author {
-        Author::new(1, 10, b"")
+        Author::new(1, 10, &Value::Null)
     }
 
     #[test]
