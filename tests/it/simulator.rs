@@ -10,8 +10,9 @@ use std::{
     time::{Duration, Instant},
 };
 
+use clap::Parser;
 use serde_json::{Value, json};
-use sidegate::simulator::{End, Options, start};
+use sidegate::simulator::{End, Options, mock, start};
 
 use caller::{DEADLINE, Protocol, Simulated, body, call, chat, events, frames, request};
 
@@ -148,6 +149,45 @@ async fn an_onlooker_is_told_of_each_request_once_and_never_sees_the_key() {
     assert!(!format!("{seen:?}").contains("Bearer"));
     let counters = provider.counters();
     assert_eq!((counters.requests(), counters.completed(), counters.open()), (1, 1, 0));
+}
+
+#[tokio::test]
+async fn another_process_may_read_the_counters_and_is_not_counted() {
+    let provider = Simulated::start(quick());
+    let _ = body(call(&provider, Protocol::Http1, request("GET", "/v1/models", None)).await).await;
+    let mut ask = request("GET", "/simulator/counters", None);
+    ask.headers_mut().remove("authorization");
+    let counters: Value = serde_json::from_slice(&body(call(&provider, Protocol::Http1, ask).await).await).unwrap();
+    assert_eq!(counters, json!({ "requests": 1, "open": 0, "completed": 1, "broken": 0, "cancelled": 0 }));
+}
+
+#[tokio::test]
+async fn a_request_for_the_head_alone_is_complete_without_a_body() {
+    let mut provider = Simulated::start(quick());
+    let reply = call(&provider, Protocol::Http1, request("HEAD", "/v1/models", None)).await;
+    assert_eq!(reply.status(), 404);
+    drop(reply);
+    assert_eq!(provider.seen().await.end, End::Complete);
+}
+
+#[test]
+fn flags_that_make_no_sense_are_refused() {
+    #[derive(Parser)]
+    struct Flags {
+        #[command(flatten)]
+        mock: mock::Args,
+    }
+
+    let parse =
+        |flags: &[&str]| Flags::try_parse_from(["mock"].iter().chain(flags)).map(|flags| flags.mock.replies.options(flags.mock.listen));
+    let options = parse(&["--first-token", "1s", "--tokens-per-second", "inf", "--length", "5", "--seed", "7"]).unwrap();
+    assert_eq!((options.first_token, options.tokens_per_second), (Duration::from_secs(1), f64::INFINITY));
+    assert_eq!((options.length, options.seed), (5, 7));
+    for flags in
+        [["--length", "0"], ["--tokens-per-second", "0"], ["--tokens-per-second", "NaN"], ["--first-token", "1"], ["--listen", "9090"]]
+    {
+        assert!(parse(&flags).is_err(), "{flags:?}");
+    }
 }
 
 #[test]

@@ -38,7 +38,7 @@ impl<'a> Screen<'a> {
     pub(super) fn welcome(&mut self, provider: SocketAddr, proxy: SocketAddr, wanted: u16) -> io::Result<()> {
         let title = self.look(Look::Bold, "Sidegate demo");
         writeln!(self.out, "{title}: no account, no network, no bill.\n")?;
-        let taken = if proxy.port() == wanted { String::new() } else { format!("  (port {wanted} is taken)") };
+        let taken = if [0, proxy.port()].contains(&wanted) { String::new() } else { format!("  (port {wanted} is taken)") };
         writeln!(self.out, "  proxy     http://{proxy}/v1{taken}")?;
         writeln!(self.out, "  provider  http://{provider}/v1  (simulated)")?;
         for (fingerprint, name) in &self.keys {
