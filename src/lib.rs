@@ -1,9 +1,9 @@
 //! Sidegate.
 pub mod config;
-pub mod simulator;
 pub mod policy;
 pub mod provider;
 pub mod runtime;
+pub mod simulator;
 pub mod telemetry;
 pub mod types;
 pub mod upstream;
