@@ -1,4 +1,5 @@
 //! Sidegate.
+pub mod cli;
 pub mod config;
 pub mod pipeline;
 pub mod policy;

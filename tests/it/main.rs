@@ -1,3 +1,6 @@
 //! Tests of the whole, in one binary.
+#![expect(clippy::unwrap_used, reason = "a test that can't go on should stop where it stands")]
 
+mod cli;
+mod config;
 mod simulator;
