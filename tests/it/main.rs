@@ -1,1 +1,8 @@
+//! The whole proxy in process, between scripted providers and exact clients, told as stories.
 
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+mod cancel;
+mod streams;
+mod support;
+mod upstream_h2;
