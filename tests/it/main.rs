@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod cancel;
+mod fidelity;
 mod streams;
 mod support;
 mod upstream_h2;

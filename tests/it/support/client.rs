@@ -60,26 +60,34 @@ impl Client {
     /// Sends a request with a body of declared length.
     pub(crate) async fn post(&mut self, target: &str, body: &str) {
         let length = body.len();
-        let head = format!("POST {target} HTTP/1.1\r\nHost: sidegate.test\r\nContent-Type: application/json\r\nContent-Length: {length}\r\n\r\n");
+        let head =
+            format!("POST {target} HTTP/1.1\r\nHost: sidegate.test\r\nContent-Type: application/json\r\nContent-Length: {length}\r\n\r\n");
         self.send(head + body).await;
     }
 
     /// The head that comes next, interim or not.
     pub(crate) async fn head(&mut self) -> Head {
-        match within("a reply's head", self.wire.head()).await {
-            Ok(head) => head,
-            Err(error) => panic!("no head but {error} after: {}", show(&self.wire.buffer)),
-        }
+        self.next_head().await.unwrap_or_else(|instead| panic!("{instead}"))
     }
 
     /// The whole final reply to `method`.
     pub(crate) async fn reply(&mut self, method: &str) -> Reply {
-        let mut head = self.head().await;
+        self.answer(method).await.unwrap_or_else(|instead| panic!("{instead}"))
+    }
+
+    /// The whole final reply to `method`, or what came instead of one.
+    pub(crate) async fn answer(&mut self, method: &str) -> Result<Reply, String> {
+        let mut head = self.next_head().await?;
         while matches!(head.status(), 100 | 102..=199) {
-            head = self.head().await;
+            head = self.next_head().await?;
         }
         let body = within("a reply's body", self.wire.body(head.reply_framing(method))).await;
-        Reply { head, body }
+        Ok(Reply { head, body })
+    }
+
+    async fn next_head(&mut self) -> Result<Head, String> {
+        let head = within("a reply's head", self.wire.head()).await;
+        head.map_err(|error| format!("no reply but {error} after: {}", show(&self.wire.buffer)))
     }
 
     /// What came up to and with `mark`, as soon as it is here.

@@ -91,6 +91,11 @@ impl H2Provider {
         self.shared.scripts.lock().unwrap().push_back(script);
     }
 
+    /// Takes back the scripts that no request has come for; whether there were any.
+    pub(crate) fn forget_scripts(&self) -> bool {
+        !std::mem::take(&mut *self.shared.scripts.lock().unwrap()).is_empty()
+    }
+
     /// Sends GOAWAY on every connection; streams that are open may end (RFC 9113 §6.8).
     pub(crate) fn go_away(&self) {
         let _ = self.shared.going_away.send(());

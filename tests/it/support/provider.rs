@@ -67,6 +67,11 @@ impl Provider {
         self.shared.scripts.lock().unwrap().push_back(script);
     }
 
+    /// Takes back the scripts that no request has come for; whether there were any.
+    pub(crate) fn forget_scripts(&self) -> bool {
+        !std::mem::take(&mut *self.shared.scripts.lock().unwrap()).is_empty()
+    }
+
     /// The next request, once it is here as far as its script reads it.
     pub(crate) async fn request(&mut self) -> Request {
         within("a request at the provider", self.requests.recv()).await.expect("the provider is alive")

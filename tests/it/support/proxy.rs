@@ -16,3 +16,6 @@ impl Sidegate {
         Self { address: provider }
     }
 }
+
+/// The pool's key: what the provider must see in place of the caller's credentials.
+pub(crate) const POOL_KEY: &str = "sk-of-the-pool-0123456789";

@@ -20,7 +20,8 @@ pub(crate) struct Head {
 }
 
 impl Head {
-    fn parse(raw: &[u8]) -> Self {
+    /// Takes a head apart; `raw` may end with the empty line or before it.
+    pub(crate) fn parse(raw: &[u8]) -> Self {
         let text = raw.strip_suffix(b"\r\n\r\n").unwrap_or(raw);
         let mut lines = split_lines(text);
         let line = lines.next().unwrap_or_default().to_vec();
