@@ -2,7 +2,9 @@
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+mod abuse;
 mod cancel;
+mod expect;
 mod fidelity;
 mod streams;
 mod support;

@@ -116,7 +116,10 @@ async fn a_storm_of_cancels_kills_no_connection() {
     let slow = H2Script::on_request().head(200).part("data: 1\n\n").tell(&reached).flood(Bytes::from_static(&[b'x'; 300]));
     let mut provider = H2Provider::always(Builder::new(), slow).await;
     let sidegate = Sidegate::before_h2(provider.address).await;
-    let client = H2Client::connect(sidegate.address).await;
+    // A window for all of them: what is under test is the other connection.
+    let mut roomy = h2::client::Builder::new();
+    roomy.initial_connection_window_size(1 << 24);
+    let client = H2Client::connect_with(sidegate.address, &roomy).await;
 
     for _ in 0..6 {
         let mut storm = Vec::new();
@@ -155,6 +158,30 @@ async fn a_pooled_connection_that_died_is_replaced_unseen() {
         provider.request().await;
         assert_eq!(provider.request().await.body.bytes, upload.as_bytes());
     }
+}
+
+#[tokio::test]
+async fn a_connection_that_the_provider_closed_is_not_used() {
+    let provider = Provider::always(Script::ok("served").close()).await;
+    let sidegate = Sidegate::before(provider.address).await;
+    let mut client = Client::connect(sidegate.address).await;
+    for n in 1..=20 {
+        client.post("/v1/chat/completions", ASK).await;
+        assert_eq!(client.reply("POST").await.text(), "served");
+        assert_eq!(provider.connections(), n);
+    }
+}
+
+#[tokio::test]
+async fn a_connection_serves_one_request_after_another() {
+    let provider = Provider::always(Script::ok("served")).await;
+    let sidegate = Sidegate::before(provider.address).await;
+    let mut client = Client::connect(sidegate.address).await;
+    for _ in 0..20 {
+        client.post("/v1/chat/completions", ASK).await;
+        assert_eq!(client.reply("POST").await.text(), "served");
+    }
+    assert_eq!(provider.connections(), 1);
 }
 
 #[tokio::test]
