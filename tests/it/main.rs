@@ -8,4 +8,5 @@ mod expect;
 mod fidelity;
 mod streams;
 mod support;
+mod upstream_h1;
 mod upstream_h2;

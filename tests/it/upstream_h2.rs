@@ -1,9 +1,9 @@
-//! Connections to a provider are shared, mortal and limited; no caller may notice.
+//! HTTP/2 connections to a provider are shared, mortal and limited; no caller may notice.
 
 use bytes::Bytes;
 use h2::server::Builder;
 
-use crate::support::{Client, Gate, H2Client, H2Provider, H2Script, Provider, Script, Sidegate, eventually, h2_client};
+use crate::support::{Client, Gate, H2Client, H2Provider, H2Script, Sidegate, eventually, h2_client};
 
 const ASK: &str = r#"{"model":"gpt-4o","stream":true}"#;
 
@@ -137,62 +137,4 @@ async fn a_storm_of_cancels_kills_no_connection() {
     provider.otherwise(H2Script::ok("healthy"));
     assert_eq!(client.get("/v1/models").await.text(), "healthy");
     assert_eq!(provider.open_connections(), provider.connections(), "a connection died");
-}
-
-#[tokio::test]
-async fn a_pooled_connection_that_died_is_replaced_unseen() {
-    for upload in [ASK.to_owned(), format!(r#"{{"model":"gpt-4o","input":"{}"}}"#, "x".repeat(200_000))] {
-        let mut provider = Provider::start().await;
-        let sidegate = Sidegate::before(provider.address).await;
-        provider.script(Script::ok("first"));
-        let mut client = Client::connect(sidegate.address).await;
-        client.post("/v1/chat/completions", ASK).await;
-        assert_eq!(client.reply("POST").await.text(), "first");
-        provider.request().await;
-
-        // The provider closes its idle connection just as the next request arrives on it.
-        provider.script(Script::on_first_byte().reset());
-        provider.script(Script::ok("second"));
-        client.post("/v1/embeddings", &upload).await;
-        assert_eq!(client.reply("POST").await.text(), "second");
-        provider.request().await;
-        assert_eq!(provider.request().await.body.bytes, upload.as_bytes());
-    }
-}
-
-#[tokio::test]
-async fn a_connection_that_the_provider_closed_is_not_used() {
-    let provider = Provider::always(Script::ok("served").close()).await;
-    let sidegate = Sidegate::before(provider.address).await;
-    let mut client = Client::connect(sidegate.address).await;
-    for n in 1..=20 {
-        client.post("/v1/chat/completions", ASK).await;
-        assert_eq!(client.reply("POST").await.text(), "served");
-        assert_eq!(provider.connections(), n);
-    }
-}
-
-#[tokio::test]
-async fn a_connection_serves_one_request_after_another() {
-    let provider = Provider::always(Script::ok("served")).await;
-    let sidegate = Sidegate::before(provider.address).await;
-    let mut client = Client::connect(sidegate.address).await;
-    for _ in 0..20 {
-        client.post("/v1/chat/completions", ASK).await;
-        assert_eq!(client.reply("POST").await.text(), "served");
-    }
-    assert_eq!(provider.connections(), 1);
-}
-
-#[tokio::test]
-async fn a_fresh_connection_that_dies_unanswered_is_not_tried_again() {
-    for script in [Script::on_request().close(), Script::on_request().reset()] {
-        let provider = Provider::start().await;
-        let sidegate = Sidegate::before(provider.address).await;
-        provider.script(script);
-        let mut client = Client::connect(sidegate.address).await;
-        client.post("/v1/chat/completions", ASK).await;
-        assert_eq!(client.reply("POST").await.status(), 502);
-        assert_eq!(provider.asked(), 1, "what may have been processed is never sent again");
-    }
 }

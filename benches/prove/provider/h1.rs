@@ -15,7 +15,7 @@ use tokio::{
 use super::{Behaviour, FLOOD, GAP, Seen, event};
 
 const CHUNKED: &[u8] = b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n\r\n";
-const BLOCK: [u8; 64 << 10] = [b'b'; 64 << 10];
+static BLOCK: [u8; 64 << 10] = [b'b'; 64 << 10];
 
 /// Serves a connection until either side is done with it.
 pub(super) async fn converse(stream: TcpStream, seen: Arc<Seen>) {
