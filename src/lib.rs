@@ -4,6 +4,7 @@ pub mod pipeline;
 pub mod policy;
 pub mod provider;
 pub mod runtime;
+pub mod server;
 pub mod telemetry;
 pub mod types;
 pub mod upstream;
