@@ -126,7 +126,18 @@ mod tests {
 
     #[test]
     fn what_could_send_a_key_elsewhere_is_refused() {
-        for text in ["", "api.openai.com", "ftp://x", "https://", "https://u:p@h/", "https://h:99999/", "https://h:/", "https://h/?q", "https://h/#f", "//h/v1"] {
+        for text in [
+            "",
+            "api.openai.com",
+            "ftp://x",
+            "https://",
+            "https://u:p@h/",
+            "https://h:99999/",
+            "https://h:/",
+            "https://h/?q",
+            "https://h/#f",
+            "//h/v1",
+        ] {
             assert!(text.parse::<BaseUrl>().is_err(), "{text}");
         }
     }

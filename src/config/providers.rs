@@ -211,7 +211,9 @@ impl<'de> Deserialize<'de> for Roots {
             "bundled" => Ok(Self::Bundled),
             "system" => Ok(Self::System),
             path if path.contains(['/', '.']) => Ok(Self::File(path.into())),
-            other => Err(de::Error::custom(format!("`{other}` is not a set of roots; write `bundled`, `system` or the path of a PEM file"))),
+            other => {
+                Err(de::Error::custom(format!("`{other}` is not a set of roots; write `bundled`, `system` or the path of a PEM file")))
+            }
         }
     }
 }

@@ -1,1 +1,3 @@
+//! The whole proxy in process, and the rules that hold its source together.
 
+mod architecture;
