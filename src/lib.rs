@@ -1,3 +1,8 @@
 //! Sidegate.
 pub mod config;
+pub mod policy;
+pub mod provider;
+pub mod runtime;
+pub mod telemetry;
 pub mod types;
+pub mod upstream;

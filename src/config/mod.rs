@@ -4,6 +4,7 @@
 //! file (`Config`), and the data with every key read from where it lives ([`Loaded`]). Each field's doc
 //! comment is its entry in the schema and in `docs/config.md`.
 
+pub mod annotate;
 pub mod base_url;
 pub mod clients;
 pub mod listen;
@@ -16,6 +17,7 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+pub use annotate::Annotate;
 pub use base_url::BaseUrl;
 pub use clients::{Anonymous, ClientKey, Clients};
 pub use listen::{Admin, Body, Listen, ListenTls};
@@ -41,6 +43,9 @@ pub struct Config {
     /// How much of request bodies is held in memory.
     #[serde(default)]
     pub body: Body,
+    /// What is added to replies.
+    #[serde(default)]
+    pub annotate: Annotate,
     /// The AI providers, by name.
     pub providers: BTreeMap<ProviderName, Provider>,
     /// Which paths and models go to which providers; the first that fits is taken.
@@ -48,4 +53,32 @@ pub struct Config {
     /// Who may call. Needed where `listen` can be reached from other machines.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub clients: Option<Clients>,
+}
+
+/// A key as it was read from where it lives.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Key {
+    /// Its name in logs and metrics.
+    pub name: String,
+    /// The key.
+    pub secret: crate::types::Secret,
+    /// Its share of the traffic.
+    pub weight: f64,
+    /// The account whose quota it spends.
+    pub account: Option<String>,
+    /// Sent as `openai-organization` with it.
+    pub organization: Option<String>,
+    /// Sent as `openai-project` with it.
+    pub project: Option<String>,
+}
+
+/// A config and everything that it refers to, read.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Loaded {
+    /// The config.
+    pub config: Config,
+    /// The keys of each provider.
+    pub keys: BTreeMap<ProviderName, Vec<Key>>,
+    /// Every file that was read.
+    pub files: Vec<std::path::PathBuf>,
 }

@@ -1,0 +1,94 @@
+//! The key pool, which key carries the next request: weighted, least in flight.
+//!
+//! Each key's load is what it has in flight over its weight; the key whose load would be smallest with
+//! one more request takes it. Among equals the turn goes round, so that a quiet pool spreads its
+//! traffic too. Counters are shared by all workers; two workers that decide at the same moment may both
+//! see the same idle key, which costs one request of balance and nothing else.
+
+use std::sync::{
+    Arc,
+    atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering},
+};
+
+/// The numbers of one key.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Spec {
+    /// Its share of the traffic against its neighbours' weights; 0 takes it out of use.
+    pub weight: f64,
+}
+
+/// The counters of one key. They belong to the key, not to a generation of the config.
+#[derive(Debug, Default)]
+pub struct State {
+    in_flight: AtomicU32,
+    retired: AtomicBool,
+}
+
+impl State {
+    /// Requests that hold a lease on it now.
+    #[must_use]
+    pub fn in_flight(&self) -> u32 {
+        self.in_flight.load(Ordering::Relaxed)
+    }
+
+    /// Takes the key out of use for good: it gets no new lease, from whichever generation; leases that run go on.
+    pub fn retire(&self) {
+        self.retired.store(true, Ordering::Release);
+    }
+
+    fn is_retired(&self) -> bool {
+        self.retired.load(Ordering::Acquire)
+    }
+}
+
+/// Where the pool's turn stands, so that equals take turns.
+#[derive(Debug, Default)]
+pub struct Turn(AtomicUsize);
+
+/// One key of a pool.
+#[derive(Clone, Debug)]
+pub struct Slot {
+    /// Its numbers.
+    pub spec: Spec,
+    /// Its counters.
+    pub state: Arc<State>,
+}
+
+/// The right to use one key for one attempt. `Drop` gives it back, also when the request is abandoned.
+#[must_use = "a lease that is dropped is given back at once"]
+#[derive(Debug)]
+pub struct Lease {
+    /// The place of the key in the slice that `acquire` was called with.
+    pub index: usize,
+    state: Arc<State>,
+}
+
+impl Drop for Lease {
+    fn drop(&mut self) {
+        self.state.in_flight.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+/// No key of the pool is in use: all are retired or have weight 0.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Exhausted;
+
+/// Leases the key that carries the least for its weight.
+///
+/// # Errors
+///
+/// [`Exhausted`] if no key is in use.
+pub fn acquire(slots: &[Slot], turn: &Turn) -> Result<Lease, Exhausted> {
+    let first = turn.0.fetch_add(1, Ordering::Relaxed) % slots.len().max(1);
+    let (before, from) = slots.split_at(first);
+    let in_turn = from.iter().chain(before).enumerate();
+    let usable = in_turn.filter(|(_, slot)| slot.spec.weight > 0.0 && !slot.state.is_retired());
+    let load = |slot: &Slot| f64::from(slot.state.in_flight() + 1) / slot.spec.weight;
+    // `min_by` keeps the first of equals, and the first is whose turn it is.
+    let (offset, slot) = usable.min_by(|(_, a), (_, b)| load(a).total_cmp(&load(b))).ok_or(Exhausted)?;
+    slot.state.in_flight.fetch_add(1, Ordering::Relaxed);
+    Ok(Lease { index: (first + offset) % slots.len(), state: Arc::clone(&slot.state) })
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,76 @@
+use proptest::prelude::*;
+
+use super::*;
+
+fn pool(weights: &[f64]) -> Vec<Slot> {
+    weights.iter().map(|&weight| Slot { spec: Spec { weight }, state: Arc::default() }).collect()
+}
+
+fn in_flight(slots: &[Slot]) -> Vec<u32> {
+    slots.iter().map(|slot| slot.state.in_flight()).collect()
+}
+
+#[test]
+fn the_least_loaded_key_is_taken_and_given_back() {
+    let (slots, turn) = (pool(&[1.0, 1.0, 1.0]), Turn::default());
+    let leases: Vec<_> = (0..6).map(|_| acquire(&slots, &turn).unwrap()).collect();
+    assert_eq!(in_flight(&slots), [2, 2, 2]);
+    drop(leases);
+    assert_eq!(in_flight(&slots), [0, 0, 0]);
+}
+
+#[test]
+fn equals_take_turns_also_when_nothing_runs_at_once() {
+    let (slots, turn) = (pool(&[1.0, 1.0, 1.0]), Turn::default());
+    let taken: Vec<_> = (0..6).map(|_| acquire(&slots, &turn).unwrap().index).collect();
+    assert_eq!(taken, [0, 1, 2, 0, 1, 2]);
+}
+
+#[test]
+fn a_key_of_twice_the_weight_carries_twice_the_load() {
+    let (slots, turn) = (pool(&[2.0, 1.0]), Turn::default());
+    let _leases: Vec<_> = (0..30).map(|_| acquire(&slots, &turn).unwrap()).collect();
+    assert_eq!(in_flight(&slots), [20, 10]);
+}
+
+#[test]
+fn a_key_without_weight_or_retired_gets_nothing_while_its_leases_run_on() {
+    let (slots, turn) = (pool(&[1.0, 0.0, 1.0]), Turn::default());
+    let running = acquire(&slots, &turn).unwrap();
+    assert_eq!(running.index, 0);
+    slots[0].state.retire();
+    for _ in 0..5 {
+        assert_eq!(acquire(&slots, &turn).unwrap().index, 2);
+    }
+    assert_eq!(in_flight(&slots), [1, 0, 0]);
+    drop(running);
+    slots[2].state.retire();
+    assert_eq!(acquire(&slots, &turn).unwrap_err(), Exhausted);
+    assert_eq!(acquire(&[], &turn).unwrap_err(), Exhausted);
+}
+
+proptest! {
+    /// Whatever is taken and given back in whatever order, the counters say exactly what is held, and no
+    /// key carries more than its fair share plus one.
+    #[test]
+    fn counters_equal_what_is_held(weights in prop::collection::vec(0.1..4.0, 1..8), steps in prop::collection::vec(any::<Option<u8>>(), 0..200)) {
+        let (slots, turn) = (pool(&weights), Turn::default());
+        let mut held = Vec::new();
+        for step in steps {
+            match step {
+                Some(which) if !held.is_empty() => drop(held.swap_remove(usize::from(which) % held.len())),
+                _ => {
+                    let lease = acquire(&slots, &turn).unwrap();
+                    let load = |i: usize| f64::from(slots[i].state.in_flight()) / weights[i];
+                    let least = (0..slots.len()).map(|i| load(i) + 1.0 / weights[i]).fold(f64::INFINITY, f64::min);
+                    prop_assert!(load(lease.index) <= least + 1e-9);
+                    held.push(lease);
+                }
+            }
+            let total: u32 = in_flight(&slots).iter().sum();
+            prop_assert_eq!(total as usize, held.len());
+        }
+        drop(held);
+        prop_assert!(in_flight(&slots).iter().all(|n| *n == 0));
+    }
+}

@@ -1,0 +1,209 @@
+//! Credentials: which header carries a key, and which parts of a request may carry the client's.
+//!
+//! When the pool's key is used, nothing that could be the client's own credential goes on: every field,
+//! query parameter and WebSocket subprotocol that any dialect uses for keys is taken out, whichever dialect
+//! the provider speaks, because a client may hold keys of another one.
+
+use std::borrow::Cow;
+
+use http::{
+    HeaderMap, HeaderName, HeaderValue,
+    header::{AUTHORIZATION, COOKIE, SEC_WEBSOCKET_PROTOCOL},
+};
+
+use crate::types::{Dialect, Secret};
+
+const X_API_KEY: HeaderName = HeaderName::from_static("x-api-key");
+const API_KEY: HeaderName = HeaderName::from_static("api-key");
+const X_GOOG_API_KEY: HeaderName = HeaderName::from_static("x-goog-api-key");
+const ORGANIZATION: HeaderName = HeaderName::from_static("openai-organization");
+const PROJECT: HeaderName = HeaderName::from_static("openai-project");
+
+/// Browsers can't set headers on a WebSocket; OpenAI lets them send the key as a subprotocol of this prefix.
+const SUBPROTOCOL_KEY: &str = "openai-insecure-api-key.";
+
+/// A pool key made ready for the wire: marked sensitive, so that neither `Debug` nor HPACK's table keeps it.
+#[derive(Clone, Debug)]
+pub struct Credential {
+    name: HeaderName,
+    value: HeaderValue,
+    scope: Vec<(HeaderName, HeaderValue)>,
+}
+
+impl Credential {
+    /// The key in the form in which `dialect` wants it, with the organization and project it belongs to.
+    ///
+    /// `None` if the key or a name holds bytes that no header value may hold (RFC 9110 §5.5).
+    #[must_use]
+    pub fn new(dialect: Dialect, key: &Secret, organization: Option<&str>, project: Option<&str>) -> Option<Self> {
+        let (name, text) = match dialect {
+            Dialect::Openai => (AUTHORIZATION, Cow::Owned(format!("Bearer {}", key.expose()))),
+            Dialect::Azure => (API_KEY, Cow::Borrowed(key.expose())),
+            Dialect::Anthropic => (X_API_KEY, Cow::Borrowed(key.expose())),
+            Dialect::Gemini => (X_GOOG_API_KEY, Cow::Borrowed(key.expose())),
+        };
+        let mut value = HeaderValue::from_str(&text).ok()?;
+        value.set_sensitive(true);
+        let named = [(ORGANIZATION, organization), (PROJECT, project)].into_iter().filter_map(|(name, text)| Some((name, text?)));
+        let scope = named.map(|(name, text)| Some((name, HeaderValue::from_str(text).ok()?))).collect::<Option<_>>()?;
+        Some(Self { name, value, scope })
+    }
+
+    /// Puts the key where the provider looks for it.
+    pub fn apply(&self, headers: &mut HeaderMap) {
+        headers.insert(self.name.clone(), self.value.clone());
+        for (name, value) in &self.scope {
+            headers.insert(name.clone(), value.clone());
+        }
+    }
+}
+
+/// Whether a request field of this name may carry, or speak for, the client's own credential.
+#[must_use]
+pub fn is_credential(name: &HeaderName) -> bool {
+    *name == AUTHORIZATION || *name == COOKIE || [X_API_KEY, API_KEY, X_GOOG_API_KEY, ORGANIZATION, PROJECT].contains(name)
+}
+
+/// The WebSocket subprotocols without those that are keys; `None` if nothing is left to offer.
+#[must_use]
+pub fn without_subprotocol_keys(value: &HeaderValue) -> Option<HeaderValue> {
+    let bytes = value.as_bytes();
+    if memchr::memmem::find(bytes, SUBPROTOCOL_KEY.as_bytes()).is_none() {
+        return Some(value.clone());
+    }
+    let kept: Vec<_> = bytes
+        .split(|byte| *byte == b',')
+        .map(<[u8]>::trim_ascii)
+        .filter(|protocol| !protocol.is_empty() && memchr::memmem::find(protocol, SUBPROTOCOL_KEY.as_bytes()).is_none())
+        .collect();
+    if kept.is_empty() { None } else { HeaderValue::from_bytes(&kept.join(&b", "[..])).ok() }
+}
+
+/// The query without any `key` parameter, Gemini's way of sending a key in the URL. Other bytes stay as they are.
+#[must_use]
+pub fn without_query_keys(query: &str) -> Cow<'_, str> {
+    let is_key = |parameter: &str| {
+        let name = parameter.split('=').next().unwrap_or_default();
+        // Escapes may stand for the letters; four bytes can't hide more than `key` and `api_key` can't be cut short.
+        unescape(name).eq_ignore_ascii_case("key")
+    };
+    if query.split('&').any(is_key) {
+        query.split('&').filter(|parameter| !is_key(parameter)).collect::<Vec<_>>().join("&").into()
+    } else {
+        query.into()
+    }
+}
+
+/// A query parameter's name with its percent-escapes resolved, as far as they stand for ASCII.
+fn unescape(name: &str) -> Cow<'_, str> {
+    if !name.contains('%') {
+        return name.into();
+    }
+    let mut text = String::with_capacity(name.len());
+    let mut rest = name;
+    while let Some(at) = rest.find('%') {
+        text.push_str(&rest[..at]);
+        match rest.get(at + 1..at + 3).and_then(|digits| u8::from_str_radix(digits, 16).ok()).filter(u8::is_ascii) {
+            Some(byte) => {
+                text.push(char::from(byte));
+                rest = &rest[at + 3..];
+            }
+            None => {
+                text.push('%');
+                rest = &rest[at + 1..];
+            }
+        }
+    }
+    text.push_str(rest);
+    text.into()
+}
+
+/// The credential a client presented, in whichever form, without its scheme: the candidate for a client key of ours.
+#[must_use]
+pub fn presented<'a>(headers: &'a HeaderMap, query: Option<&'a str>) -> Option<&'a [u8]> {
+    let bearer = headers.get(AUTHORIZATION).map(|value| {
+        let bytes = value.as_bytes();
+        let scheme = bytes.get(..7).filter(|scheme| scheme.eq_ignore_ascii_case(b"bearer "));
+        if scheme.is_some() { bytes[7..].trim_ascii() } else { bytes }
+    });
+    bearer
+        .or_else(|| [X_API_KEY, API_KEY, X_GOOG_API_KEY].iter().find_map(|name| headers.get(name)).map(HeaderValue::as_bytes))
+        .or_else(|| subprotocol_key(headers.get(SEC_WEBSOCKET_PROTOCOL)?))
+        .or_else(|| query?.split('&').find_map(|parameter| parameter.strip_prefix("key=")).map(str::as_bytes))
+        .filter(|credential| !credential.is_empty())
+}
+
+fn subprotocol_key(value: &HeaderValue) -> Option<&[u8]> {
+    let mut protocols = value.as_bytes().split(|byte| *byte == b',').map(<[u8]>::trim_ascii);
+    protocols.find_map(|protocol| protocol.strip_prefix(SUBPROTOCOL_KEY.as_bytes()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_dialect_gets_its_key_where_it_looks_for_it() {
+        for (dialect, name, value) in [
+            (Dialect::Openai, "authorization", "Bearer k"),
+            (Dialect::Azure, "api-key", "k"),
+            (Dialect::Anthropic, "x-api-key", "k"),
+            (Dialect::Gemini, "x-goog-api-key", "k"),
+        ] {
+            let mut headers = HeaderMap::new();
+            Credential::new(dialect, &Secret::new("k".to_owned()), Some("org"), None).unwrap().apply(&mut headers);
+            assert_eq!(headers[name], value);
+            assert!(headers[name].is_sensitive());
+            assert_eq!(headers["openai-organization"], "org");
+            assert!(headers.keys().all(is_credential));
+        }
+        assert!(Credential::new(Dialect::Openai, &Secret::new("a\nb".to_owned()), None, None).is_none());
+    }
+
+    #[test]
+    fn a_key_in_the_query_is_taken_out_and_the_rest_stays_byte_for_byte() {
+        for (query, left) in [
+            ("a=1&key=secret&b=%2f", "a=1&b=%2f"),
+            ("key=secret", ""),
+            ("%6bey=secret&x", "x"),
+            ("k%65%79=secret&%zz=1", "%zz=1"),
+            ("KEY=secret&alt=sse", "alt=sse"),
+            ("monkey=1&keys=2&key2=3", "monkey=1&keys=2&key2=3"),
+            ("a=key&&", "a=key&&"),
+        ] {
+            assert_eq!(without_query_keys(query), left, "{query}");
+        }
+    }
+
+    #[test]
+    fn a_key_among_the_subprotocols_is_taken_out() {
+        let value = |text| HeaderValue::from_static(text);
+        assert_eq!(
+            without_subprotocol_keys(&value("realtime, openai-insecure-api-key.sk-1, openai-beta.v1")).unwrap(),
+            "realtime, openai-beta.v1"
+        );
+        assert_eq!(without_subprotocol_keys(&value("openai-insecure-api-key.sk-1")), None);
+        assert_eq!(without_subprotocol_keys(&value("realtime ,x")).unwrap(), "realtime ,x");
+    }
+
+    #[test]
+    fn a_client_may_present_its_key_in_any_form_an_sdk_uses() {
+        let given = |name: &'static str, value: &'static str| {
+            HeaderMap::from_iter([(HeaderName::from_static(name), HeaderValue::from_static(value))])
+        };
+        for headers in [
+            given("authorization", "Bearer sg-1"),
+            given("authorization", "bearer  sg-1"),
+            given("authorization", "sg-1"),
+            given("x-api-key", "sg-1"),
+            given("api-key", "sg-1"),
+            given("x-goog-api-key", "sg-1"),
+            given("sec-websocket-protocol", "realtime, openai-insecure-api-key.sg-1"),
+        ] {
+            assert_eq!(presented(&headers, None), Some(&b"sg-1"[..]), "{headers:?}");
+        }
+        assert_eq!(presented(&HeaderMap::new(), Some("alt=sse&key=sg-1")), Some(&b"sg-1"[..]));
+        assert_eq!(presented(&given("authorization", "Bearer "), None), None);
+        assert_eq!(presented(&HeaderMap::new(), None), None);
+    }
+}

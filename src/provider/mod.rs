@@ -1,0 +1,8 @@
+//! Layer 2: what is particular to a provider's dialect. One file a concern; one match a dialect.
+
+pub mod auth;
+pub mod endpoint;
+pub mod reader;
+
+pub use auth::Credential;
+pub use endpoint::Endpoint;

@@ -1,0 +1,133 @@
+//! From plain data to a [`Snapshot`]. Whatever can fail fails here, before anything is put in force.
+
+use std::{collections::BTreeMap, fmt, sync::Arc};
+
+use http::HeaderValue;
+
+use super::snapshot::{Clients, Known, PoolKey, Provider, Route, Snapshot, Stranger, Target};
+use crate::{
+    config::{self, Anonymous, Config, Key, Loaded},
+    policy::key_pool::{self, Slot, Turn},
+    provider::Credential,
+    telemetry::{Metrics, metrics::ProviderMetrics},
+    types::ProviderName,
+    upstream::{Endpoint, endpoint::Observer, tls},
+};
+
+/// Why a config that reads well can't be put in force.
+#[derive(Debug)]
+pub struct CompileError {
+    /// The field, as a path.
+    pub field: String,
+    /// What is wrong with it.
+    pub problem: String,
+}
+
+impl fmt::Display for CompileError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.field, self.problem)
+    }
+}
+
+impl std::error::Error for CompileError {}
+
+/// Prepares a checked config for requests.
+///
+/// # Errors
+///
+/// If roots can't be read, or a host or key can't be put on the wire.
+pub fn compile(loaded: Loaded, generation: u64, metrics: &Metrics) -> Result<Snapshot, CompileError> {
+    let Loaded { config, mut keys, files: _ } = loaded;
+    // Named one by one, so that a new section can't be forgotten here.
+    let Config { listen, admin: _, trust, body, annotate, providers, routes, clients } = config.clone();
+    let providers = providers
+        .into_iter()
+        .map(|(name, provider)| {
+            let keys = keys.remove(&name).unwrap_or_default();
+            Ok((name.clone(), Arc::new(compile_provider(name, provider, keys, metrics)?)))
+        })
+        .collect::<Result<BTreeMap<_, _>, CompileError>>()?;
+    let routes =
+        routes.into_iter().enumerate().map(|(at, route)| compile_route(at, route, &providers, metrics)).collect::<Result<_, _>>()?;
+    let clients = clients.map(compile_clients).unwrap_or_default();
+    Ok(Snapshot { generation, listen, body, annotate, trust, clients, routes, config })
+}
+
+fn compile_provider(name: ProviderName, provider: config::Provider, keys: Vec<Key>, metrics: &Metrics) -> Result<Provider, CompileError> {
+    let error = |field: &str, problem: String| CompileError { field: format!("providers.{name}.{field}"), problem };
+    let url = provider.base_url().ok_or_else(|| error("base_url", "missing".to_owned()))?;
+    let dialect = provider.dialect;
+    let tls = match url.tls() {
+        true => {
+            Some(tls::client_config(&provider.tls.roots, provider.http_version).map_err(|source| error("tls.roots", source.to_string()))?)
+        }
+        false => None,
+    };
+    let observer = Arc::new(Watcher(metrics.provider(name.as_str())));
+    let how = (provider.http_version, provider.timeouts, provider.connections);
+    let endpoint = Endpoint::new(url, tls, how, observer).ok_or_else(|| error("base_url", "the host is not a valid name".to_owned()))?;
+    let slots = keys.iter().map(|key| Slot { spec: key_pool::Spec { weight: key.weight }, state: Arc::default() }).collect();
+    let keys = keys
+        .into_iter()
+        .map(|key| {
+            let credential = Credential::new(dialect, &key.secret, key.organization.as_deref(), key.project.as_deref())
+                .ok_or_else(|| error("keys", format!("`{}` holds bytes that no header may hold", key.name)))?;
+            // invariant: a fingerprint is hex digits.
+            let fingerprint =
+                HeaderValue::from_str(&key.secret.fingerprint().to_string()).map_err(|source| error("keys", source.to_string()))?;
+            Ok(PoolKey { name: key.name.into(), fingerprint, credential })
+        })
+        .collect::<Result<_, CompileError>>()?;
+    Ok(Provider { dialect, endpoint: Arc::new(endpoint), keys, slots, turn: Turn::default(), name })
+}
+
+fn compile_route(
+    at: usize,
+    route: config::Route,
+    providers: &BTreeMap<ProviderName, Arc<Provider>>,
+    metrics: &Metrics,
+) -> Result<Route, CompileError> {
+    let error = |problem: String| CompileError { field: format!("routes[{at}].targets"), problem };
+    let path: Box<str> = route.path.trim_end_matches('/').into();
+    let targets = route
+        .targets
+        .into_iter()
+        .map(|target| {
+            let provider = providers.get(&target.provider).ok_or_else(|| error(format!("no provider `{}`", target.provider)))?;
+            let metrics = metrics.target(&route.path, provider.name.as_str());
+            Ok(Target { provider: Arc::clone(provider), metrics })
+        })
+        .collect::<Result<Vec<_>, CompileError>>()?;
+    let format = targets.first().map(|target| target.provider.dialect.request_format()).ok_or_else(|| error("empty".to_owned()))?;
+    Ok(Route { path, models: route.models, format, credentials: route.credentials, targets })
+}
+
+fn compile_clients(clients: config::Clients) -> Clients {
+    let anonymous = match clients.anonymous {
+        Anonymous::Deny => Stranger::Denied,
+        Anonymous::Tier(tier) => Stranger::Tier(tier),
+    };
+    Clients { by_hash: clients.keys.into_iter().map(|key| (key.sha256, Known::from(key))).collect(), anonymous }
+}
+
+/// Counts a provider's connections.
+struct Watcher(ProviderMetrics);
+
+impl Observer for Watcher {
+    fn connected(&self) {
+        self.0.connected.increment(1);
+        self.0.connections.increment(1);
+    }
+
+    fn disconnected(&self) {
+        self.0.connections.decrement(1);
+    }
+
+    fn failed(&self) {
+        self.0.failed.increment(1);
+    }
+
+    fn resent(&self) {
+        self.0.resends.increment(1);
+    }
+}

@@ -1,0 +1,93 @@
+//! Layer 3: the config made live. [`compile`] turns plain data into a [`Snapshot`], and one pointer says which
+//! snapshot is in force. A request takes it once and keeps it, whatever happens to the pointer meanwhile.
+
+pub mod compile;
+pub mod snapshot;
+
+use std::sync::{
+    Arc,
+    atomic::{AtomicU64, Ordering},
+};
+
+use arc_swap::ArcSwap;
+
+pub use compile::{CompileError, compile};
+pub use snapshot::{Provider, Route, Snapshot, Target};
+
+use crate::telemetry::{AccessLog, Metrics, ServerMetrics};
+
+/// What all workers share.
+#[derive(Debug)]
+pub struct Runtime {
+    /// The snapshot in force.
+    pub snapshot: ArcSwap<Snapshot>,
+    /// All metrics.
+    pub metrics: Metrics,
+    /// The handles of the listener and the process.
+    pub server_metrics: ServerMetrics,
+    /// Where a line for each request goes.
+    pub access_log: AccessLog,
+    /// Bytes of request bodies held in memory.
+    pub held: Held,
+}
+
+/// The memory that request bodies occupy, over all workers.
+#[derive(Clone, Debug, Default)]
+pub struct Held(Arc<AtomicU64>);
+
+impl Held {
+    /// Reserves `bytes` unless that would go beyond `limit`. Given back by `Drop`.
+    #[must_use]
+    pub fn reserve(&self, bytes: u64, limit: u64) -> Option<Reserved> {
+        let mut reserved = Reserved { held: self.clone(), bytes: 0 };
+        reserved.grow(bytes, limit).then_some(reserved)
+    }
+
+    /// Bytes held now.
+    #[must_use]
+    pub fn bytes(&self) -> u64 {
+        self.0.load(Ordering::Relaxed)
+    }
+}
+
+/// Memory reserved for one request's body.
+#[derive(Debug)]
+pub struct Reserved {
+    held: Held,
+    bytes: u64,
+}
+
+impl Reserved {
+    /// Reserves `more` bytes, or nothing if that would go beyond `limit`.
+    pub fn grow(&mut self, more: u64, limit: u64) -> bool {
+        let grown =
+            self.held.0.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |held| held.checked_add(more).filter(|held| *held <= limit));
+        if grown.is_ok() {
+            self.bytes += more;
+        }
+        grown.is_ok()
+    }
+}
+
+impl Drop for Reserved {
+    fn drop(&mut self) {
+        self.held.0.fetch_sub(self.bytes, Ordering::Relaxed);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn memory_is_reserved_up_to_the_limit_and_given_back() {
+        let held = Held::default();
+        let mut first = held.reserve(60, 100).unwrap();
+        assert!(held.reserve(50, 100).is_none());
+        assert!(first.grow(40, 100));
+        assert!(!first.grow(1, 100));
+        assert_eq!(held.bytes(), 100);
+        drop(first);
+        assert_eq!(held.bytes(), 0);
+    }
+}

@@ -1,0 +1,149 @@
+//! The config in the form in which requests use it: everything looked up, parsed and prepared beforehand.
+
+use std::{collections::HashMap, sync::Arc};
+
+use http::HeaderValue;
+
+use crate::{
+    config::{Annotate, Body, ClientKey, Config, Credentials, Listen, ModelPattern, Trust, clients::KeyHash},
+    policy::key_pool::{self, Exhausted, Lease, Slot, Turn},
+    provider::Credential,
+    telemetry::TargetMetrics,
+    types::{ClientName, Dialect, ProviderName, RequestFormat, Tier},
+    upstream::Endpoint,
+};
+
+/// One generation of the config. Immutable; a request in flight keeps its generation alive.
+#[derive(Debug)]
+pub struct Snapshot {
+    /// Counts up from 1 with every config that is put in force.
+    pub generation: u64,
+    /// Bounds on request heads.
+    pub listen: Listen,
+    /// Bounds on request bodies.
+    pub body: Body,
+    /// What is added to replies.
+    pub annotate: Annotate,
+    /// Whose word about a request's origin counts.
+    pub trust: Trust,
+    /// Who may call.
+    pub clients: Clients,
+    /// Which requests go where; the first that fits is taken.
+    pub routes: Vec<Route>,
+    /// The config that this was made from; it prints without secrets.
+    pub config: Config,
+}
+
+/// The client keys by hash, and what a caller without one is.
+#[derive(Debug, Default)]
+pub struct Clients {
+    /// Clients by the hash of their key. A look-up by hash tells an attacker nothing about any key.
+    pub by_hash: HashMap<KeyHash, Known>,
+    /// What a caller without a key of ours is.
+    pub anonymous: Stranger,
+}
+
+/// A client with a key of its own.
+#[derive(Clone, Debug)]
+pub struct Known {
+    /// Its name.
+    pub name: ClientName,
+    /// Its tier.
+    pub tier: Tier,
+}
+
+impl From<ClientKey> for Known {
+    fn from(key: ClientKey) -> Self {
+        Self { name: key.name, tier: key.tier }
+    }
+}
+
+/// What a caller without a key of ours is.
+#[derive(Clone, Debug, Default)]
+pub enum Stranger {
+    /// Let in without a tier: nobody said who may call, and only this machine can.
+    #[default]
+    Local,
+    /// Let in with this tier.
+    Tier(Tier),
+    /// Refused.
+    Denied,
+}
+
+/// One rule, prepared.
+#[derive(Debug)]
+pub struct Route {
+    /// The path prefix, without a slash at its end.
+    pub path: Box<str>,
+    /// The models it serves; empty for all.
+    pub models: Vec<ModelPattern>,
+    /// The format of its request bodies.
+    pub format: RequestFormat,
+    /// Whose credentials the provider sees.
+    pub credentials: Credentials,
+    /// Where its requests go, in order of preference.
+    pub targets: Vec<Target>,
+}
+
+impl Route {
+    /// What stands behind this route's prefix in `path`, if the path is under it by whole segments.
+    #[must_use]
+    pub fn rest<'p>(&self, path: &'p str) -> Option<&'p str> {
+        path.strip_prefix(&*self.path).filter(|rest| rest.is_empty() || rest.starts_with('/'))
+    }
+
+    /// Whether it serves this model.
+    #[must_use]
+    pub fn serves(&self, model: &str) -> bool {
+        self.models.is_empty() || self.models.iter().any(|pattern| pattern.matches(model))
+    }
+}
+
+/// One provider of a route.
+#[derive(Debug)]
+pub struct Target {
+    /// The provider.
+    pub provider: Arc<Provider>,
+    /// The series of this route and provider.
+    pub metrics: TargetMetrics,
+}
+
+/// A provider, prepared.
+#[derive(Debug)]
+pub struct Provider {
+    /// Its name.
+    pub name: ProviderName,
+    /// Its dialect.
+    pub dialect: Dialect,
+    /// Where it is.
+    pub endpoint: Arc<Endpoint>,
+    /// Its keys, in the order of `slots`.
+    pub keys: Vec<PoolKey>,
+    /// The pool's view of the same keys.
+    pub slots: Vec<Slot>,
+    /// Whose turn it is among equals.
+    pub turn: Turn,
+}
+
+impl Provider {
+    /// Leases the key that carries the least.
+    ///
+    /// # Errors
+    ///
+    /// [`Exhausted`] if none is in use.
+    pub fn lease(&self) -> Result<(&PoolKey, Lease), Exhausted> {
+        let lease = key_pool::acquire(&self.slots, &self.turn)?;
+        Ok((&self.keys[lease.index], lease))
+    }
+}
+
+/// One key of a pool, ready for the wire.
+#[derive(Debug)]
+pub struct PoolKey {
+    /// Its name in logs.
+    pub name: Box<str>,
+    /// Its fingerprint, as text and header value in one.
+    pub fingerprint: HeaderValue,
+    /// What is put on the request.
+    pub credential: Credential,
+}

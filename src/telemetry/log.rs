@@ -1,0 +1,18 @@
+//! The operator's log: what the process does, apart from single requests. JSON lines on standard error, or plain
+//! text where that is a terminal.
+
+use std::io::IsTerminal;
+
+use tracing_subscriber::{EnvFilter, fmt};
+
+/// Starts logging for the process. `SIDEGATE_LOG` sets the level, `info` by default. A second call changes nothing.
+pub fn start() {
+    let filter = EnvFilter::try_from_env("SIDEGATE_LOG").unwrap_or_else(|_| EnvFilter::new("info"));
+    let builder = fmt().with_env_filter(filter).with_writer(std::io::stderr).with_target(false);
+    let result = if std::io::stderr().is_terminal() {
+        builder.try_init()
+    } else {
+        builder.json().flatten_event(true).with_current_span(false).try_init()
+    };
+    drop(result);
+}

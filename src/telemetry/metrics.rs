@@ -1,0 +1,178 @@
+//! Metric handles. Looking a series up costs 200 ns and an allocation, using a handle 4 ns: so every series of
+//! the hot path is looked up when the config is compiled, and kept where it is used.
+
+use std::fmt;
+
+use metrics::{Counter, Gauge, Histogram, counter, gauge, histogram};
+use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle, PrometheusRecorder};
+
+use super::names::{self, Kind};
+
+/// Seconds. From a cache-less overhead of 10 µs to a thinking model's ten minutes.
+const BUCKETS: &[f64] = &[
+    0.000_01, 0.000_025, 0.000_05, 0.000_1, 0.000_25, 0.000_5, 0.001, 0.002_5, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0,
+    10.0, 30.0, 60.0, 120.0, 300.0, 600.0,
+];
+
+/// The metrics of one proxy. Not global: two proxies in one process count apart.
+pub struct Metrics {
+    recorder: PrometheusRecorder,
+    handle: PrometheusHandle,
+}
+
+impl fmt::Debug for Metrics {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Metrics")
+    }
+}
+
+impl Default for Metrics {
+    fn default() -> Self {
+        let recorder = PrometheusBuilder::new().set_buckets(BUCKETS).unwrap_or_default().build_recorder();
+        let handle = recorder.handle();
+        let metrics = Self { recorder, handle };
+        metrics.describe();
+        metrics
+    }
+}
+
+impl Metrics {
+    fn describe(&self) {
+        metrics::with_local_recorder(&self.recorder, || {
+            for metric in names::ALL {
+                match metric.kind {
+                    Kind::Counter => metrics::describe_counter!(metric.name, metric.help),
+                    Kind::Gauge => metrics::describe_gauge!(metric.name, metric.help),
+                    Kind::Histogram => metrics::describe_histogram!(metric.name, metric.help),
+                }
+            }
+        });
+    }
+
+    /// The text that Prometheus scrapes.
+    #[must_use]
+    pub fn render(&self) -> String {
+        self.handle.render()
+    }
+
+    /// Folds samples into buckets. Without it they pile up until the next scrape, so call it every few seconds.
+    pub fn run_upkeep(&self) {
+        self.handle.run_upkeep();
+    }
+
+    /// The handles of one provider behind one route.
+    #[must_use]
+    pub fn target(&self, route: &str, provider: &str) -> TargetMetrics {
+        metrics::with_local_recorder(&self.recorder, || {
+            let labels = [("route", route.to_owned()), ("provider", provider.to_owned())];
+            let with = |name, value: &'static str| [labels[0].clone(), labels[1].clone(), (name, value.to_owned())];
+            TargetMetrics {
+                statuses: ["2xx", "3xx", "4xx", "5xx"].map(|class| counter!(names::REQUESTS, &with("status", class))),
+                ends: ["complete", "left", "truncated"].map(|end| counter!(names::ENDS, &with("end", end))),
+                duration: histogram!(names::DURATION, &labels),
+                first_byte: histogram!(names::FIRST_BYTE, &labels),
+                overhead: histogram!(names::OVERHEAD, &labels),
+                in_flight: gauge!(names::IN_FLIGHT, &labels),
+                sent: counter!(names::SENT, &labels),
+                received: counter!(names::RECEIVED, &labels),
+            }
+        })
+    }
+
+    /// The handles of a provider's connections.
+    #[must_use]
+    pub fn provider(&self, provider: &str) -> ProviderMetrics {
+        metrics::with_local_recorder(&self.recorder, || {
+            let with = |result: &'static str| [("provider", provider.to_owned()), ("result", result.to_owned())];
+            ProviderMetrics {
+                connections: gauge!(names::UPSTREAM_CONNECTIONS, "provider" => provider.to_owned()),
+                connected: counter!(names::UPSTREAM_CONNECTS, &with("ok")),
+                failed: counter!(names::UPSTREAM_CONNECTS, &with("failed")),
+                resends: counter!(names::RESENDS, "provider" => provider.to_owned()),
+            }
+        })
+    }
+
+    /// The handles of the listener and the process.
+    #[must_use]
+    pub fn server(&self) -> ServerMetrics {
+        metrics::with_local_recorder(&self.recorder, || ServerMetrics {
+            connections: gauge!(names::CONNECTIONS),
+            silent: counter!(names::CONNECTIONS_REFUSED, "reason" => "silent"),
+            handshake: counter!(names::CONNECTIONS_REFUSED, "reason" => "handshake"),
+            accept: counter!(names::CONNECTIONS_REFUSED, "reason" => "accept"),
+            log_dropped: counter!(names::LOG_DROPPED),
+            buffered: gauge!(names::BUFFERED),
+            generation: gauge!(names::GENERATION),
+        })
+    }
+
+    /// Counts an answer of our own. Off the hot path: refusals may cost a look-up.
+    pub fn rejected(&self, code: &'static str) {
+        metrics::with_local_recorder(&self.recorder, || counter!(names::REJECTS, "code" => code).increment(1));
+    }
+}
+
+/// One provider behind one route.
+#[derive(Clone, Debug)]
+pub struct TargetMetrics {
+    statuses: [Counter; 4],
+    ends: [Counter; 3],
+    /// Whole time of a request, seconds.
+    pub duration: Histogram,
+    /// Time to the provider's first byte, seconds.
+    pub first_byte: Histogram,
+    /// Sidegate's own share, seconds.
+    pub overhead: Histogram,
+    /// Requests in flight.
+    pub in_flight: Gauge,
+    /// Body bytes sent up.
+    pub sent: Counter,
+    /// Body bytes relayed down.
+    pub received: Counter,
+}
+
+impl TargetMetrics {
+    /// Counts a reply by the class of its status. Statuses beyond 599 count as 5xx.
+    pub fn answered(&self, status: http::StatusCode) {
+        let class = usize::from(status.as_u16() / 100).clamp(2, 5) - 2;
+        self.statuses[class].increment(1);
+    }
+
+    /// Counts how a relay ended: 0 complete, 1 left, 2 truncated.
+    pub fn ended(&self, end: usize) {
+        self.ends[end].increment(1);
+    }
+}
+
+/// A provider's connections.
+#[derive(Clone, Debug)]
+pub struct ProviderMetrics {
+    /// Connections open now.
+    pub connections: Gauge,
+    /// Connections made.
+    pub connected: Counter,
+    /// Connections that could not be made.
+    pub failed: Counter,
+    /// Requests sent again.
+    pub resends: Counter,
+}
+
+/// The listener and the process.
+#[derive(Clone, Debug)]
+pub struct ServerMetrics {
+    /// Connections of clients open now.
+    pub connections: Gauge,
+    /// Connections closed because nothing came over them.
+    pub silent: Counter,
+    /// Connections closed because TLS could not be agreed on.
+    pub handshake: Counter,
+    /// Connections that could not be accepted.
+    pub accept: Counter,
+    /// Access-log lines dropped.
+    pub log_dropped: Counter,
+    /// Bytes of request bodies in memory.
+    pub buffered: Gauge,
+    /// The running config's generation.
+    pub generation: Gauge,
+}

@@ -1,0 +1,9 @@
+//! Layer 2: what operators see. Metric names stand once in `names`; everything hot is a handle made beforehand.
+
+pub mod access_log;
+pub mod log;
+pub mod metrics;
+pub mod names;
+
+pub use access_log::AccessLog;
+pub use metrics::{Metrics, ServerMetrics, TargetMetrics};

@@ -1,0 +1,114 @@
+//! The names of all metrics, once. `docs/metrics.md` is written from this table and checked against it.
+//!
+//! To add one: a constant, a row in [`ALL`], a handle in `metrics.rs`. Labels come from the config or from
+//! a fixed set, never from a request, so that no client can grow the number of series.
+
+/// What a metric measures and how.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// Only grows.
+    Counter,
+    /// Goes up and down.
+    Gauge,
+    /// A distribution.
+    Histogram,
+}
+
+/// One row of the metrics table.
+#[derive(Clone, Copy, Debug)]
+pub struct Metric {
+    /// Its name.
+    pub name: &'static str,
+    /// What it is.
+    pub kind: Kind,
+    /// Its labels.
+    pub labels: &'static [&'static str],
+    /// What it says.
+    pub help: &'static str,
+}
+
+/// Requests answered, by route, provider and class of status.
+pub const REQUESTS: &str = "sidegate_requests_total";
+/// Requests answered by Sidegate itself, by error code.
+pub const REJECTS: &str = "sidegate_rejects_total";
+/// How relays ended.
+pub const ENDS: &str = "sidegate_request_ends_total";
+/// Whole time of a request.
+pub const DURATION: &str = "sidegate_request_duration_seconds";
+/// Time to the provider's first byte.
+pub const FIRST_BYTE: &str = "sidegate_first_byte_seconds";
+/// Sidegate's own share of a request's time.
+pub const OVERHEAD: &str = "sidegate_overhead_seconds";
+/// Requests in flight.
+pub const IN_FLIGHT: &str = "sidegate_requests_in_flight";
+/// Body bytes from clients.
+pub const SENT: &str = "sidegate_upstream_sent_bytes_total";
+/// Body bytes from providers.
+pub const RECEIVED: &str = "sidegate_upstream_received_bytes_total";
+/// Connections with clients.
+pub const CONNECTIONS: &str = "sidegate_downstream_connections";
+/// Connections that ended before their first request.
+pub const CONNECTIONS_REFUSED: &str = "sidegate_downstream_connections_refused_total";
+/// Connections with providers.
+pub const UPSTREAM_CONNECTIONS: &str = "sidegate_upstream_connections";
+/// Connections opened to providers.
+pub const UPSTREAM_CONNECTS: &str = "sidegate_upstream_connects_total";
+/// Requests sent again because the provider is known not to have seen them.
+pub const RESENDS: &str = "sidegate_upstream_resends_total";
+/// Lines of the access log that were dropped.
+pub const LOG_DROPPED: &str = "sidegate_access_log_dropped_total";
+/// Bytes of request bodies held in memory.
+pub const BUFFERED: &str = "sidegate_body_buffered_bytes";
+/// The generation of the running config.
+pub const GENERATION: &str = "sidegate_config_generation";
+
+const fn row(name: &'static str, kind: Kind, labels: &'static [&'static str], help: &'static str) -> Metric {
+    Metric { name, kind, labels, help }
+}
+
+/// Every metric.
+pub const ALL: &[Metric] = &[
+    row(
+        REQUESTS,
+        Kind::Counter,
+        &["route", "provider", "status"],
+        "Requests that a provider answered, by class of status: 2xx, 3xx, 4xx, 5xx.",
+    ),
+    row(REJECTS, Kind::Counter, &["code"], "Requests that Sidegate answered itself, by error code."),
+    row(
+        ENDS,
+        Kind::Counter,
+        &["route", "provider", "end"],
+        "How relayed replies ended: complete, left (the client went away), truncated (the provider failed).",
+    ),
+    row(DURATION, Kind::Histogram, &["route", "provider"], "Seconds from the request's head to the end of the reply."),
+    row(FIRST_BYTE, Kind::Histogram, &["route", "provider"], "Seconds from sending the request to the head of the provider's reply."),
+    row(OVERHEAD, Kind::Histogram, &["route", "provider"], "Seconds that Sidegate itself added before the reply's first byte."),
+    row(IN_FLIGHT, Kind::Gauge, &["route", "provider"], "Requests sent to a provider whose reply has not ended."),
+    row(SENT, Kind::Counter, &["route", "provider"], "Bytes of request bodies that were sent to providers."),
+    row(RECEIVED, Kind::Counter, &["route", "provider"], "Bytes of reply bodies that were relayed to clients."),
+    row(CONNECTIONS, Kind::Gauge, &[], "Connections that clients have open."),
+    row(CONNECTIONS_REFUSED, Kind::Counter, &["reason"], "Connections closed before a request: silent, handshake, accept."),
+    row(UPSTREAM_CONNECTIONS, Kind::Gauge, &["provider"], "Connections open to a provider."),
+    row(UPSTREAM_CONNECTS, Kind::Counter, &["provider", "result"], "Connections tried to a provider: ok or failed."),
+    row(RESENDS, Kind::Counter, &["provider"], "Requests sent again because the provider is known not to have processed them."),
+    row(LOG_DROPPED, Kind::Counter, &[], "Lines of the access log dropped because its reader is too slow."),
+    row(BUFFERED, Kind::Gauge, &[], "Bytes of request bodies held in memory."),
+    row(GENERATION, Kind::Gauge, &[], "The generation of the running config."),
+];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_follow_the_conventions_of_prometheus() {
+        for metric in ALL {
+            assert!(metric.name.starts_with("sidegate_"), "{}", metric.name);
+            assert_eq!(metric.kind == Kind::Counter, metric.name.ends_with("_total"), "{}", metric.name);
+            assert!(metric.kind != Kind::Histogram || metric.name.ends_with("_seconds"), "{}", metric.name);
+        }
+        let names: std::collections::HashSet<_> = ALL.iter().map(|metric| metric.name).collect();
+        assert_eq!(names.len(), ALL.len());
+    }
+}

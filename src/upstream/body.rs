@@ -1,0 +1,285 @@
+//! The two bodies of an exchange: what goes up and what comes down.
+
+use std::{
+    cell::Cell,
+    collections::VecDeque,
+    pin::Pin,
+    rc::Rc,
+    task::{Context, Poll, ready},
+    time::{Duration, Instant},
+};
+
+use bytes::{Buf, Bytes};
+use http::HeaderMap;
+use http_body::{Body, Frame, SizeHint};
+use hyper::body::Incoming;
+use tokio::time::Sleep;
+
+use super::{Failure, Phase, Reason, error::UploadBroken, pool::Hold};
+
+/// Whom an upload waits for, so that a timeout blames the right side.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Awaiting {
+    /// The provider has not taken what was offered.
+    Provider,
+    /// The client has not sent the next part.
+    Client,
+    /// Nobody: everything was handed over.
+    Nobody,
+}
+
+/// How far an upload has come. Shared with whoever waits for the reply.
+#[derive(Debug)]
+pub struct Progress {
+    awaiting: Cell<Awaiting>,
+    since: Cell<Instant>,
+    sent: Cell<u64>,
+}
+
+impl Progress {
+    fn new(awaiting: Awaiting) -> Rc<Self> {
+        Rc::new(Self { awaiting: Cell::new(awaiting), since: Cell::new(Instant::now()), sent: Cell::new(0) })
+    }
+
+    fn set(&self, awaiting: Awaiting) {
+        self.awaiting.set(awaiting);
+        self.since.set(Instant::now());
+    }
+
+    /// Body bytes handed to the connection so far.
+    #[must_use]
+    pub fn sent(&self) -> u64 {
+        self.sent.get()
+    }
+
+    pub(super) fn awaiting(&self) -> (Awaiting, Instant) {
+        (self.awaiting.get(), self.since.get())
+    }
+}
+
+enum Content {
+    Empty,
+    Held { data: Bytes, trailers: Option<HeaderMap> },
+    Trailers(HeaderMap),
+    Streamed { held: VecDeque<Bytes>, rest: Incoming },
+}
+
+/// The body of a request. The type of its content says whether it can be sent a second time.
+pub struct Upload {
+    content: Content,
+    progress: Rc<Progress>,
+}
+
+impl std::fmt::Debug for Upload {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Upload({:?})", self.progress)
+    }
+}
+
+impl Upload {
+    /// A body that is held whole, perhaps empty, and can be sent again.
+    #[must_use]
+    pub fn held(data: Bytes, trailers: Option<HeaderMap>) -> Self {
+        let empty = data.is_empty() && trailers.is_none();
+        let progress = Progress::new(if empty { Awaiting::Nobody } else { Awaiting::Provider });
+        Self { content: if empty { Content::Empty } else { Content::Held { data, trailers } }, progress }
+    }
+
+    /// A body whose first parts may have been read already. It can be sent once.
+    #[must_use]
+    pub fn streamed(held: VecDeque<Bytes>, rest: Incoming) -> Self {
+        Self { content: Content::Streamed { held, rest }, progress: Progress::new(Awaiting::Provider) }
+    }
+
+    /// How far it has come.
+    #[must_use]
+    pub fn progress(&self) -> Rc<Progress> {
+        Rc::clone(&self.progress)
+    }
+
+    /// The same body from the start, unless it can be sent only once.
+    pub(super) fn again(&self) -> Option<Self> {
+        match &self.content {
+            Content::Empty => Some(Self::held(Bytes::new(), None)),
+            Content::Held { data, trailers } => Some(Self::held(data.clone(), trailers.clone())),
+            Content::Trailers(_) | Content::Streamed { .. } => None,
+        }
+    }
+
+    /// The body's length, where it is known before it is sent.
+    #[must_use]
+    pub fn length(&self) -> Option<u64> {
+        self.size_hint().exact()
+    }
+
+    fn hand_over(&self, data: Bytes) -> Poll<Option<Result<Frame<Bytes>, UploadBroken>>> {
+        self.progress.sent.set(self.progress.sent.get() + data.len() as u64);
+        Poll::Ready(Some(Ok(Frame::data(data))))
+    }
+}
+
+impl Body for Upload {
+    type Data = Bytes;
+    type Error = UploadBroken;
+
+    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, UploadBroken>>> {
+        let this = &mut *self;
+        match std::mem::replace(&mut this.content, Content::Empty) {
+            Content::Empty => Poll::Ready(None),
+            Content::Held { data, trailers } => {
+                if let Some(trailers) = trailers {
+                    this.content = Content::Trailers(trailers);
+                }
+                this.progress.set(Awaiting::Nobody);
+                this.hand_over(data)
+            }
+            Content::Trailers(trailers) => Poll::Ready(Some(Ok(Frame::trailers(trailers)))),
+            Content::Streamed { mut held, mut rest } => {
+                if let Some(data) = held.pop_front() {
+                    this.content = Content::Streamed { held, rest };
+                    this.progress.set(Awaiting::Provider);
+                    return this.hand_over(data);
+                }
+                let polled = poll_data(&mut rest, cx);
+                this.progress.set(match &polled {
+                    Poll::Pending => Awaiting::Client,
+                    Poll::Ready(Some(Ok(_))) => Awaiting::Provider,
+                    Poll::Ready(_) => Awaiting::Nobody,
+                });
+                if !matches!(polled, Poll::Ready(None | Some(Err(_)))) {
+                    this.content = Content::Streamed { held, rest };
+                }
+                match ready!(polled) {
+                    Some(Ok(frame)) => match frame.into_data() {
+                        Ok(data) => this.hand_over(data),
+                        Err(trailers) => Poll::Ready(Some(Ok(trailers))),
+                    },
+                    Some(Err(_)) => Poll::Ready(Some(Err(UploadBroken))),
+                    None => Poll::Ready(None),
+                }
+            }
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        match &self.content {
+            Content::Empty => true,
+            Content::Held { .. } | Content::Trailers(_) => false,
+            Content::Streamed { held, rest } => held.is_empty() && rest.is_end_stream(),
+        }
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        match &self.content {
+            Content::Empty => SizeHint::with_exact(0),
+            Content::Held { data, trailers: None } => SizeHint::with_exact(data.len() as u64),
+            Content::Held { .. } | Content::Trailers(_) => SizeHint::new(),
+            Content::Streamed { held, rest } => match rest.size_hint().exact() {
+                Some(left) => SizeHint::with_exact(left + held.iter().map(|data| data.len() as u64).sum::<u64>()),
+                None => SizeHint::new(),
+            },
+        }
+    }
+}
+
+/// The next frame that carries something. An empty DATA frame says nothing, and some peers count them as an attack.
+fn poll_data(body: &mut Incoming, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
+    loop {
+        match ready!(Pin::new(&mut *body).poll_frame(cx)) {
+            Some(Ok(frame)) if frame.data_ref().is_some_and(|data| !data.has_remaining()) => {}
+            other => return Poll::Ready(other),
+        }
+    }
+}
+
+/// The body of a reply. It gives its connection back when the last byte is through, and ends the exchange when dropped before.
+pub struct ReplyBody {
+    incoming: Incoming,
+    /// The connection or stream; gone once it was given back.
+    hold: Option<Hold>,
+    idle: Idle,
+}
+
+impl std::fmt::Debug for ReplyBody {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "ReplyBody({:?})", self.incoming)
+    }
+}
+
+impl ReplyBody {
+    pub(super) fn new(incoming: Incoming, hold: Hold, idle: Duration) -> Self {
+        let mut body = Self { incoming, hold: Some(hold), idle: Idle { period: idle, since: None, timer: None } };
+        if body.incoming.is_end_stream() {
+            body.give_back();
+        }
+        body
+    }
+
+    fn give_back(&mut self) {
+        if let Some(hold) = self.hold.take() {
+            hold.give_back();
+        }
+    }
+}
+
+impl Body for ReplyBody {
+    type Data = Bytes;
+    type Error = Failure;
+
+    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Failure>>> {
+        let this = &mut *self;
+        match poll_data(&mut this.incoming, cx) {
+            Poll::Ready(Some(Ok(frame))) => {
+                this.idle.since = None;
+                if this.incoming.is_end_stream() {
+                    this.give_back();
+                }
+                Poll::Ready(Some(Ok(frame)))
+            }
+            Poll::Ready(Some(Err(error))) => {
+                this.hold = None;
+                Poll::Ready(Some(Err(Failure::from_hyper(Phase::Body, error))))
+            }
+            Poll::Ready(None) => {
+                this.give_back();
+                Poll::Ready(None)
+            }
+            Poll::Pending if this.idle.poll_expired(cx).is_ready() => {
+                this.hold = None;
+                Poll::Ready(Some(Err(Failure::new(Phase::Body, Reason::Timeout))))
+            }
+            Poll::Pending => Poll::Pending,
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.incoming.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.incoming.size_hint()
+    }
+}
+
+/// How long the provider has been silent while we were listening. The time in which the client does not read does
+/// not count: then nobody polls, and the next poll finds what arrived meanwhile.
+struct Idle {
+    period: Duration,
+    since: Option<Instant>,
+    /// Made on the first wait, and moved on only when it fires: a frame costs no timer.
+    timer: Option<Pin<Box<Sleep>>>,
+}
+
+impl Idle {
+    fn poll_expired(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        let deadline = *self.since.get_or_insert_with(Instant::now) + self.period;
+        let timer = self.timer.get_or_insert_with(|| Box::pin(tokio::time::sleep_until(deadline.into())));
+        while timer.as_mut().poll(cx).is_ready() {
+            if Instant::now() >= deadline {
+                return Poll::Ready(());
+            }
+            timer.as_mut().reset(deadline.into());
+        }
+        Poll::Pending
+    }
+}

@@ -1,0 +1,256 @@
+//! Sends one request to one endpoint and waits for the head of its reply.
+
+use std::{
+    cell::RefCell,
+    collections::HashMap,
+    pin::pin,
+    rc::Rc,
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use http::{
+    Extensions, HeaderMap, HeaderValue, Method, Request, Response, Uri, Version,
+    header::HOST,
+    uri::{Parts, PathAndQuery},
+};
+use hyper::{body::Incoming, client::conn::TrySendError};
+
+use super::{
+    Endpoint, Failure, Phase, Reason, ReplyBody, Resolver, Upload,
+    body::{Awaiting, Progress},
+    endpoint::EndpointId,
+    error::h2_reason,
+    pool::{Hold, Pool},
+};
+
+/// How often a request is sent again that was not processed.
+const RESENDS: u32 = 4;
+
+/// How often unused connections are looked for.
+pub const SWEEP: Duration = Duration::from_secs(5);
+
+/// A request on its way up. `headers` holds the endpoint's `Host`; HTTP/2 gets it as `:authority` instead.
+#[derive(Debug)]
+pub struct Outgoing {
+    /// The method.
+    pub method: Method,
+    /// Path and query, byte for byte as they go out.
+    pub path: PathAndQuery,
+    /// All fields that go out, in order.
+    pub headers: HeaderMap,
+    /// hyper's record of the fields' original case.
+    pub extensions: Extensions,
+    /// The body.
+    pub body: Upload,
+}
+
+/// All connections of one worker.
+#[derive(Clone)]
+pub struct Upstream(Rc<Inner>);
+
+struct Inner {
+    pools: RefCell<HashMap<EndpointId, Rc<Pool>>>,
+    resolver: Resolver,
+    workers: usize,
+}
+
+impl std::fmt::Debug for Upstream {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Upstream")
+    }
+}
+
+impl Upstream {
+    /// The connections of one of `workers` workers.
+    #[must_use]
+    pub fn new(resolver: Resolver, workers: usize) -> Self {
+        Self(Rc::new(Inner { pools: RefCell::default(), resolver, workers }))
+    }
+
+    /// Closes unused and old connections, until it is dropped. Run it as a task of the worker.
+    pub async fn sweep(self) {
+        loop {
+            tokio::time::sleep(SWEEP).await;
+            let now = Instant::now();
+            self.0.pools.borrow_mut().retain(|_, pool| {
+                pool.sweep(now);
+                !pool.is_unused()
+            });
+        }
+    }
+
+    fn pool(&self, endpoint: &Arc<Endpoint>) -> Rc<Pool> {
+        let mut pools = self.0.pools.borrow_mut();
+        let make = || Pool::new(Arc::clone(endpoint), self.0.resolver.clone(), self.0.workers);
+        Rc::clone(pools.entry(endpoint.id).or_insert_with(make))
+    }
+
+    /// Sends `outgoing` and waits for the reply's head.
+    ///
+    /// # Errors
+    ///
+    /// [`Failure`] tells the phase. In [`Phase::Connect`] the provider has seen nothing of the request; in
+    /// [`Phase::Head`] it may have acted on it, unless the reason is [`Reason::Unprocessed`].
+    pub async fn send(&self, endpoint: &Arc<Endpoint>, mut outgoing: Outgoing) -> Result<Response<ReplyBody>, Failure> {
+        let pool = self.pool(endpoint);
+        let mut resends = 0;
+        loop {
+            let progress = outgoing.body.progress();
+            let (copy, result) = match pool.checkout().await? {
+                Hold::Http1(mut connection) => {
+                    let reply = connection.sender.try_send_request(outgoing.into_http1());
+                    (None, wait(reply, &progress, endpoint).await.map(|reply| (reply, Hold::Http1(connection))))
+                }
+                Hold::Http2(slot) => {
+                    let copy = outgoing.again();
+                    let reply = slot.connection.sender().try_send_request(outgoing.into_http2(endpoint));
+                    let result = wait(reply, &progress, endpoint).await;
+                    if result.as_ref().is_err_and(Missed::distrusts_connection) {
+                        slot.connection.retire();
+                    }
+                    (copy, result.map(|reply| (reply, Hold::Http2(slot))))
+                }
+            };
+            match result {
+                Ok((reply, hold)) => return Ok(reply.map(|incoming| ReplyBody::new(incoming, hold, pool.idle_timeout()))),
+                Err(missed) => match missed.unprocessed(copy) {
+                    Ok(again) if resends < RESENDS => {
+                        resends += 1;
+                        endpoint.observer.resent();
+                        outgoing = again;
+                    }
+                    Ok(_) => return Err(Failure::new(Phase::Head, Reason::Unprocessed)),
+                    Err(failure) => return Err(failure),
+                },
+            }
+        }
+    }
+}
+
+type Sent = Request<Upload>;
+
+/// A try that did not yield a reply.
+enum Missed {
+    Hyper(TrySendError<Sent>),
+    Timeout(Failure),
+}
+
+impl Missed {
+    /// Whether an HTTP/2 connection is to get no new stream: it is going away, or hangs.
+    fn distrusts_connection(&self) -> bool {
+        match self {
+            Self::Hyper(error) => error.message().is_some() || h2_reason(error.error()).is_none(),
+            Self::Timeout(failure) => failure.reason == Reason::Timeout,
+        }
+    }
+
+    /// The request, if it is known that the provider did not process it and it can be sent again.
+    ///
+    /// hyper gives the request back when nothing of it was written. A stream that the provider refused
+    /// (RFC 9113 §8.7) does not come back; for that, `copy` was kept.
+    fn unprocessed(self, copy: Option<Outgoing>) -> Result<Outgoing, Failure> {
+        match self {
+            Self::Timeout(failure) => Err(failure),
+            Self::Hyper(mut error) => {
+                let returned = error.take_message().map(Outgoing::from_sent);
+                let failure = Failure::from_hyper(Phase::Head, error.into_error());
+                let copy = copy.filter(|_| failure.reason == Reason::Unprocessed);
+                returned.or(copy).ok_or(failure)
+            }
+        }
+    }
+}
+
+/// Waits for the reply's head. The clock of `first_byte` starts when the request is out; before, each part of an upload
+/// has the `idle` time, and a client that stalls is not the provider's fault.
+async fn wait(
+    reply: impl Future<Output = Result<Response<Incoming>, TrySendError<Sent>>>,
+    progress: &Progress,
+    endpoint: &Endpoint,
+) -> Result<Response<Incoming>, Missed> {
+    let timeouts = &endpoint.timeouts;
+    let deadline = || {
+        let (awaiting, since) = progress.awaiting();
+        since + if awaiting == Awaiting::Nobody { timeouts.first_byte.0 } else { timeouts.idle.0 }
+    };
+    let mut reply = pin!(reply);
+    let mut timer = pin!(tokio::time::sleep_until(deadline().into()));
+    loop {
+        tokio::select! {
+            biased;
+            result = &mut reply => return result.map_err(Missed::Hyper),
+            () = &mut timer => {
+                let deadline = deadline();
+                if Instant::now() >= deadline {
+                    let reason = if progress.awaiting().0 == Awaiting::Client { Reason::Upload } else { Reason::Timeout };
+                    return Err(Missed::Timeout(Failure::new(Phase::Head, reason)));
+                }
+                timer.as_mut().reset(deadline.into());
+            }
+        }
+    }
+}
+
+impl Outgoing {
+    /// As HTTP/1.1 sends it: origin-form, with `Host`.
+    fn into_http1(self) -> Sent {
+        let mut request = Request::new(self.body);
+        *request.method_mut() = self.method;
+        *request.uri_mut() = Uri::from(self.path);
+        *request.headers_mut() = self.headers;
+        *request.extensions_mut() = self.extensions;
+        request
+    }
+
+    /// As HTTP/2 sends it: `:authority` instead of `Host` (RFC 9113 §8.3.1).
+    fn into_http2(self, endpoint: &Endpoint) -> Sent {
+        let mut parts = Parts::default();
+        parts.scheme = Some(endpoint.scheme());
+        parts.authority = Some(endpoint.url.authority().clone());
+        parts.path_and_query = Some(self.path);
+        let mut request = Request::new(self.body);
+        *request.method_mut() = self.method;
+        *request.version_mut() = Version::HTTP_2;
+        // invariant: scheme, authority and path are all there, which is all that this conversion asks for.
+        *request.uri_mut() = Uri::from_parts(parts).unwrap_or_default();
+        *request.headers_mut() = without_host(self.headers);
+        request
+    }
+
+    fn from_sent(request: Sent) -> Self {
+        let (parts, body) = request.into_parts();
+        let path = parts.uri.path_and_query().cloned().unwrap_or_else(|| PathAndQuery::from_static("/"));
+        let mut headers = parts.headers;
+        if let Some(host) = parts.uri.authority().and_then(|authority| HeaderValue::from_str(authority.as_str()).ok()) {
+            headers.insert(HOST, host);
+        }
+        Self { method: parts.method, path, headers, extensions: parts.extensions, body }
+    }
+
+    /// A second one like it, unless its body can be sent only once.
+    fn again(&self) -> Option<Self> {
+        Some(Self {
+            body: self.body.again()?,
+            method: self.method.clone(),
+            path: self.path.clone(),
+            headers: self.headers.clone(),
+            extensions: self.extensions.clone(),
+        })
+    }
+}
+
+/// `HeaderMap::remove` moves the last field into the gap, so the map is built anew to keep the order.
+fn without_host(headers: HeaderMap) -> HeaderMap {
+    let mut kept = HeaderMap::with_capacity(headers.len());
+    let mut current = None;
+    for (name, value) in headers {
+        if name.is_some() {
+            current = name;
+        }
+        if let Some(name) = current.as_ref().filter(|name| **name != HOST) {
+            kept.append(name.clone(), value);
+        }
+    }
+    kept
+}

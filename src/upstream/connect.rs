@@ -1,0 +1,92 @@
+//! One connection from nothing: look up the name, connect, agree on TLS, learn which protocol to speak.
+
+use std::{io, time::Duration};
+
+use socket2::{SockRef, TcpKeepalive};
+use tokio::{
+    io::{AsyncRead, AsyncWrite},
+    net::TcpStream,
+};
+use tokio_rustls::TlsConnector;
+
+use super::{Endpoint, Failure, Phase, Reason, Resolver, error::is_tls};
+use crate::config::HttpVersion;
+
+/// How long a peer may leave our bytes unacknowledged before the kernel gives the connection up.
+const USER_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// After how long without traffic the kernel asks whether the peer is still there, and how often.
+const KEEPALIVE: (Duration, Duration) = (Duration::from_secs(30), Duration::from_secs(10));
+
+/// A byte stream to a provider.
+pub(super) trait Io: AsyncRead + AsyncWrite + Send + Unpin {}
+
+impl<T: AsyncRead + AsyncWrite + Send + Unpin> Io for T {}
+
+/// The protocol that both sides agreed on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Protocol {
+    Http1,
+    Http2,
+}
+
+/// What a connection is made of: plain text and TLS stay apart, so that plain text pays no indirection.
+pub(super) enum Stream {
+    Plain(TcpStream),
+    Tls(Box<tokio_rustls::client::TlsStream<TcpStream>>),
+}
+
+/// Connects within the endpoint's `connect` timeout.
+pub(super) async fn connect(endpoint: &Endpoint, resolver: &Resolver) -> Result<(Stream, Protocol), Failure> {
+    match tokio::time::timeout(endpoint.connect_timeout(), establish(endpoint, resolver)).await {
+        Ok(result) => result,
+        Err(_) => Err(Failure::new(Phase::Connect, Reason::Timeout)),
+    }
+}
+
+async fn establish(endpoint: &Endpoint, resolver: &Resolver) -> Result<(Stream, Protocol), Failure> {
+    let socket = reach(endpoint, resolver).await?;
+    let Some(tls) = &endpoint.tls else {
+        let protocol = if endpoint.version == HttpVersion::Http2 { Protocol::Http2 } else { Protocol::Http1 };
+        return Ok((Stream::Plain(socket), protocol));
+    };
+    let handshake = TlsConnector::from(tls.config.clone()).connect(tls.name.clone(), socket).await;
+    let stream = handshake.map_err(|error| {
+        let reason = if is_tls(&error) { Reason::Tls } else { Reason::Closed };
+        Failure::because(Phase::Connect, reason, error)
+    })?;
+    let chosen = stream.get_ref().1.alpn_protocol();
+    let protocol = match (chosen, endpoint.version) {
+        (Some(b"h2"), _) => Protocol::Http2,
+        // Asked for HTTP/2 and got no answer: speaking it anyway would only fail later and less clearly.
+        (_, HttpVersion::Http2) => {
+            return Err(Failure::because(Phase::Connect, Reason::Tls, io::Error::other("the provider does not offer HTTP/2")));
+        }
+        _ => Protocol::Http1,
+    };
+    Ok((Stream::Tls(Box::new(stream)), protocol))
+}
+
+/// Tries the provider's addresses in order until one takes the connection.
+async fn reach(endpoint: &Endpoint, resolver: &Resolver) -> Result<TcpStream, Failure> {
+    let resolved = resolver.resolve(endpoint.url.host(), endpoint.url.port()).await;
+    let addresses = resolved.map_err(|error| Failure::because(Phase::Connect, Reason::Resolve, error))?;
+    let mut refused = Failure::new(Phase::Connect, Reason::Resolve);
+    for address in addresses {
+        match TcpStream::connect(address).await.and_then(tune) {
+            Ok(socket) => return Ok(socket),
+            Err(error) => refused = Failure::because(Phase::Connect, Reason::Refused, error),
+        }
+    }
+    Err(refused)
+}
+
+/// Small writes go out at once; a peer that vanished is noticed.
+fn tune(socket: TcpStream) -> io::Result<TcpStream> {
+    socket.set_nodelay(true)?;
+    let handle = SockRef::from(&socket);
+    handle.set_tcp_keepalive(&TcpKeepalive::new().with_time(KEEPALIVE.0).with_interval(KEEPALIVE.1))?;
+    #[cfg(target_os = "linux")]
+    handle.set_tcp_user_timeout(Some(USER_TIMEOUT))?;
+    Ok(socket)
+}

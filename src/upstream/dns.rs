@@ -1,0 +1,171 @@
+//! Names to addresses. Look-ups run on the control thread; workers ask over a channel and share one cache.
+//!
+//! The system's resolver says no time to live, so an answer counts for [`FRESH`]. When a later look-up fails, the
+//! last good answer is served on: an outage of the resolver is no outage of the provider.
+
+use std::{
+    collections::{HashMap, hash_map::Entry},
+    io,
+    net::{IpAddr, SocketAddr},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::{Duration, Instant},
+};
+
+use tokio::sync::{mpsc, oneshot};
+
+/// How long an answer counts before it is asked for again.
+const FRESH: Duration = Duration::from_secs(30);
+
+type Answer = Result<Arc<[IpAddr]>, Arc<io::Error>>;
+
+#[derive(Default)]
+struct Name {
+    answer: Option<(Arc<[IpAddr]>, Instant)>,
+    waiting: Vec<oneshot::Sender<Answer>>,
+}
+
+type Names = Arc<Mutex<HashMap<Box<str>, Name>>>;
+
+/// Asks for addresses from any thread.
+#[derive(Clone, Debug)]
+pub struct Resolver {
+    names: Names,
+    ask: mpsc::UnboundedSender<Box<str>>,
+}
+
+impl std::fmt::Debug for Name {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{:?}", self.answer)
+    }
+}
+
+/// The other end of a [`Resolver`], run on the control thread.
+#[derive(Debug)]
+pub struct Lookups {
+    names: Names,
+    asked: mpsc::UnboundedReceiver<Box<str>>,
+}
+
+/// A resolver and the part of it that does the work.
+#[must_use]
+pub fn resolver() -> (Resolver, Lookups) {
+    let (ask, asked) = mpsc::unbounded_channel();
+    let names = Names::default();
+    (Resolver { names: Arc::clone(&names), ask }, Lookups { names, asked })
+}
+
+/// The map holds answers and waiters only: it is whole after a panic elsewhere.
+fn lock(names: &Names) -> MutexGuard<'_, HashMap<Box<str>, Name>> {
+    names.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl Resolver {
+    /// The addresses of `host`, at once where they are known or `host` is an address itself.
+    ///
+    /// # Errors
+    ///
+    /// If the name has no address and never had one.
+    pub async fn resolve(&self, host: &str, port: u16) -> io::Result<Vec<SocketAddr>> {
+        if let Ok(ip) = host.parse::<IpAddr>() {
+            return Ok(vec![SocketAddr::new(ip, port)]);
+        }
+        let answer = match self.known_or_ask(host, Instant::now()) {
+            Ok(known) => Ok(known),
+            Err(answer) => answer.await.map_err(|_| io::Error::other("the resolver has ended"))?,
+        };
+        answer.map(|ips| ips.iter().map(|ip| SocketAddr::new(*ip, port)).collect()).map_err(|error| io::Error::new(error.kind(), error))
+    }
+
+    fn known_or_ask(&self, host: &str, now: Instant) -> Result<Arc<[IpAddr]>, oneshot::Receiver<Answer>> {
+        let mut names = lock(&self.names);
+        let name = match names.entry(host.into()) {
+            Entry::Occupied(entry) => entry.into_mut(),
+            Entry::Vacant(entry) => entry.insert(Name::default()),
+        };
+        if let Some((ips, since)) = &name.answer
+            && now.duration_since(*since) < FRESH
+        {
+            return Ok(Arc::clone(ips));
+        }
+        let (tell, answer) = oneshot::channel();
+        name.waiting.push(tell);
+        // One look-up serves all who wait for the same name.
+        if name.waiting.len() == 1 {
+            drop(self.ask.send(host.into()));
+        }
+        Err(answer)
+    }
+}
+
+impl Lookups {
+    /// Answers until every [`Resolver`] is gone. Run it inside a local set or runtime.
+    pub async fn run(mut self) {
+        while let Some(host) = self.asked.recv().await {
+            let names = Arc::clone(&self.names);
+            tokio::task::spawn_local(async move {
+                let found = tokio::net::lookup_host((&*host, 0)).await.map(|found| found.map(|address| address.ip()).collect::<Vec<_>>());
+                let found = match found {
+                    Ok(ips) if ips.is_empty() => Err(io::Error::new(io::ErrorKind::NotFound, "the name has no address")),
+                    found => found,
+                };
+                settle(&names, &host, found, Instant::now());
+            });
+        }
+    }
+}
+
+/// Remembers a good answer, falls back to the last good one otherwise, and tells everyone who waits.
+fn settle(names: &Names, host: &str, found: io::Result<Vec<IpAddr>>, now: Instant) {
+    let mut names = lock(names);
+    let Some(name) = names.get_mut(host) else { return };
+    let answer: Answer = match (found, &name.answer) {
+        (Ok(ips), _) => Ok(ips.into()),
+        (Err(_), Some((last, _))) => Ok(Arc::clone(last)),
+        (Err(error), None) => Err(Arc::new(error)),
+    };
+    if let Ok(ips) = &answer {
+        name.answer = Some((Arc::clone(ips), now));
+    }
+    for waiting in std::mem::take(&mut name.waiting) {
+        drop(waiting.send(answer.clone()));
+    }
+    if answer.is_err() {
+        names.remove(host);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const HOST: &str = "provider.test";
+
+    #[test]
+    fn one_look_up_serves_all_who_wait_and_a_failure_serves_the_last_good_answer() {
+        let (resolver, mut lookups) = resolver();
+        let start = Instant::now();
+        let mut first = resolver.known_or_ask(HOST, start).unwrap_err();
+        let mut second = resolver.known_or_ask(HOST, start).unwrap_err();
+        assert_eq!(&*lookups.asked.try_recv().unwrap(), HOST);
+        assert!(lookups.asked.try_recv().is_err(), "asked twice");
+
+        let ip: IpAddr = "192.0.2.1".parse().unwrap();
+        settle(&resolver.names, HOST, Ok(vec![ip]), start);
+        assert_eq!(*first.try_recv().unwrap().unwrap(), [ip]);
+        assert_eq!(*second.try_recv().unwrap().unwrap(), [ip]);
+        assert_eq!(*resolver.known_or_ask(HOST, start + FRESH / 2).unwrap(), [ip]);
+
+        let mut later = resolver.known_or_ask(HOST, start + FRESH).unwrap_err();
+        settle(&resolver.names, HOST, Err(io::ErrorKind::TimedOut.into()), start + FRESH);
+        assert_eq!(*later.try_recv().unwrap().unwrap(), [ip], "stale is better than nothing");
+    }
+
+    #[test]
+    fn a_name_that_never_had_an_address_is_an_error_and_is_forgotten() {
+        let (resolver, _lookups) = resolver();
+        let mut asked = resolver.known_or_ask(HOST, Instant::now()).unwrap_err();
+        settle(&resolver.names, HOST, Err(io::ErrorKind::NotFound.into()), Instant::now());
+        assert!(asked.try_recv().unwrap().is_err());
+        assert!(lock(&resolver.names).is_empty());
+    }
+}

@@ -1,0 +1,104 @@
+//! Where a provider is reached and within which bounds: what one pool of connections is about.
+
+use std::{
+    fmt,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
+};
+
+use http::{HeaderValue, uri::Scheme};
+use rustls::{ClientConfig, pki_types::ServerName};
+
+use crate::config::{BaseUrl, Connections, HttpVersion, Timeouts};
+
+/// Hears what happens to an endpoint's connections. All calls are quick and come from any worker.
+pub trait Observer: Send + Sync {
+    /// A connection is open.
+    fn connected(&self);
+    /// An open connection has ended.
+    fn disconnected(&self);
+    /// A connection could not be made.
+    fn failed(&self);
+    /// A request that the provider is known not to have processed was sent again.
+    fn resent(&self);
+}
+
+/// Tells endpoints apart for the life of the process.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct EndpointId(u64);
+
+impl EndpointId {
+    fn next() -> Self {
+        static NEXT: AtomicU64 = AtomicU64::new(0);
+        Self(NEXT.fetch_add(1, Ordering::Relaxed))
+    }
+}
+
+/// TLS for one endpoint: one shared config, so that sessions are resumed.
+#[derive(Clone)]
+pub struct EndpointTls {
+    /// Roots and ALPN.
+    pub config: Arc<ClientConfig>,
+    /// The name that the certificate must bear.
+    pub name: ServerName<'static>,
+}
+
+/// One host of one provider.
+pub struct Endpoint {
+    /// Which pool its connections are in.
+    pub id: EndpointId,
+    /// Scheme, host, port and path prefix. Nothing a client sends can change them.
+    pub url: BaseUrl,
+    /// The value of `Host`.
+    pub host: HeaderValue,
+    /// Present for `https`.
+    pub tls: Option<EndpointTls>,
+    /// The protocol to speak.
+    pub version: HttpVersion,
+    /// How long each phase may take.
+    pub timeouts: Timeouts,
+    /// Bounds on its connections, for the whole process.
+    pub bounds: Connections,
+    /// Hears of connections made and lost.
+    pub observer: Arc<dyn Observer>,
+}
+
+impl Endpoint {
+    /// An endpoint with a pool of its own. `None` if the URL's host is fit for neither `Host` nor a certificate.
+    #[must_use]
+    pub fn new(
+        url: BaseUrl,
+        tls: Option<Arc<ClientConfig>>,
+        how: (HttpVersion, Timeouts, Connections),
+        observer: Arc<dyn Observer>,
+    ) -> Option<Self> {
+        let host = HeaderValue::from_str(url.authority().as_str()).ok()?;
+        let tls = match tls {
+            Some(config) => Some(EndpointTls { config, name: ServerName::try_from(url.host().to_owned()).ok()? }),
+            None => None,
+        };
+        let (version, timeouts, bounds) = how;
+        Some(Self { id: EndpointId::next(), url, host, tls, version, timeouts, bounds, observer })
+    }
+
+    /// The scheme, as `:scheme` wants it.
+    #[must_use]
+    pub fn scheme(&self) -> Scheme {
+        self.url.scheme()
+    }
+
+    /// The time that name look-up, TCP and TLS have together.
+    #[must_use]
+    pub fn connect_timeout(&self) -> Duration {
+        self.timeouts.connect.0
+    }
+}
+
+impl fmt::Debug for Endpoint {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Endpoint({})", self.url)
+    }
+}

@@ -1,0 +1,143 @@
+//! Why an exchange with a provider failed: in which phase, for what reason, and whether the provider may have seen it.
+
+use std::{error::Error, fmt, io, sync::Arc};
+
+/// How far the exchange had come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Phase {
+    /// Looking up the name, connecting, TLS, or waiting for a place in the pool: nothing was sent.
+    Connect,
+    /// The request went out, in whole or in part, and no reply has begun.
+    Head,
+    /// The reply has begun.
+    Body,
+}
+
+/// What went wrong.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Reason {
+    /// The provider's name has no address.
+    Resolve,
+    /// The connection was refused or could not be made.
+    Refused,
+    /// TLS could not be agreed on, or the certificate does not hold.
+    Tls,
+    /// The phase took longer than its timeout.
+    Timeout,
+    /// The connection or stream was closed or reset in the middle.
+    Closed,
+    /// What came was not HTTP.
+    Protocol,
+    /// The provider refused the stream unprocessed, again and again.
+    Unprocessed,
+    /// The client's upload broke off or stalled: not the provider's fault.
+    Upload,
+}
+
+/// A failed exchange.
+#[derive(Clone, Debug)]
+pub struct Failure {
+    /// How far it had come.
+    pub phase: Phase,
+    /// What went wrong.
+    pub reason: Reason,
+    source: Option<Arc<dyn Error + Send + Sync>>,
+}
+
+impl Failure {
+    /// A failure without a deeper cause.
+    #[must_use]
+    pub fn new(phase: Phase, reason: Reason) -> Self {
+        Self { phase, reason, source: None }
+    }
+
+    /// A failure and its cause.
+    #[must_use]
+    pub fn because(phase: Phase, reason: Reason, source: impl Error + Send + Sync + 'static) -> Self {
+        Self { phase, reason, source: Some(Arc::new(source)) }
+    }
+
+    /// What an error of hyper's means in this phase.
+    #[must_use]
+    pub fn from_hyper(phase: Phase, error: hyper::Error) -> Self {
+        let reason = if error.is_user() || find::<UploadBroken>(&error).is_some() {
+            Reason::Upload
+        } else if error.is_parse() || error.is_parse_too_large() {
+            Reason::Protocol
+        } else if h2_reason(&error) == Some(h2::Reason::REFUSED_STREAM) {
+            Reason::Unprocessed
+        } else {
+            Reason::Closed
+        };
+        Self::because(phase, reason, error)
+    }
+
+    /// The word for it in logs.
+    #[must_use]
+    pub fn name(&self) -> &'static str {
+        match (self.phase, self.reason) {
+            (_, Reason::Resolve) => "resolve",
+            (_, Reason::Refused) => "connect_refused",
+            (_, Reason::Tls) => "tls",
+            (Phase::Connect, Reason::Timeout) => "connect_timeout",
+            (Phase::Head, Reason::Timeout) => "first_byte_timeout",
+            (Phase::Body, Reason::Timeout) => "idle_timeout",
+            (_, Reason::Closed) => "closed",
+            (_, Reason::Protocol) => "protocol",
+            (_, Reason::Unprocessed) => "unprocessed",
+            (_, Reason::Upload) => "upload",
+        }
+    }
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())?;
+        let mut source = self.source();
+        while let Some(error) = source {
+            write!(f, ": {error}")?;
+            source = error.source();
+        }
+        Ok(())
+    }
+}
+
+impl Error for Failure {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        self.source.as_deref().map(|source| source as &(dyn Error + 'static))
+    }
+}
+
+/// The upload's own error, found again in what hyper reports.
+#[derive(Clone, Copy, Debug)]
+pub struct UploadBroken;
+
+impl fmt::Display for UploadBroken {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("the client's upload broke off")
+    }
+}
+
+impl Error for UploadBroken {}
+
+/// The first cause of type `E` in the chain behind `error`.
+pub(super) fn find<'e, E: Error + 'static>(error: &'e (dyn Error + 'static)) -> Option<&'e E> {
+    let mut next = Some(error);
+    while let Some(error) = next {
+        if let Some(found) = error.downcast_ref() {
+            return Some(found);
+        }
+        next = error.source();
+    }
+    None
+}
+
+/// The HTTP/2 reason that the provider gave, if it gave one.
+pub(super) fn h2_reason(error: &(dyn Error + 'static)) -> Option<h2::Reason> {
+    find::<h2::Error>(error).filter(|error| error.is_remote()).and_then(h2::Error::reason)
+}
+
+/// Whether an I/O error is TLS's own.
+pub(super) fn is_tls(error: &io::Error) -> bool {
+    error.get_ref().is_some_and(|inner| inner.is::<rustls::Error>())
+}

@@ -1,0 +1,186 @@
+//! HTTP/2 connections to a provider: the settings that survive streams of small frames, and the counting of streams.
+//!
+//! hyper's readiness does not mean that a stream is free, so streams are counted here. Each number below was measured
+//! against the protections of the `h2` crate that a proxy for token streams runs into.
+
+use std::{
+    cell::{Cell, RefCell},
+    future::poll_fn,
+    rc::{Rc, Weak},
+    task::Waker,
+    time::{Duration, Instant},
+};
+
+use hyper::client::conn::http2::{Builder, SendRequest};
+use hyper_util::rt::{TokioIo, TokioTimer};
+
+use super::{Upload, connect::Io, pool::Pool};
+
+/// Stands for "the provider has not said yet how many streams it allows": a number no peer would choose.
+const UNKNOWN: usize = 0x00ab_cdef;
+
+/// What one stalled reader may hold in memory on this connection.
+const STREAM_WINDOW: u32 = 256 << 10;
+
+/// The largest window (RFC 9113 §6.9.1). The `h2` crate charges small unread frames against half of it and ends the
+/// connection when that is spent; with hyper's default, two stalled readers of 150-byte events do.
+const CONNECTION_WINDOW: u32 = (1 << 31) - 1;
+
+/// How many cancelled streams are remembered, and for how long, so that frames still under way for them are no error.
+/// With hyper's default of 50, 180 cancels within a second end the connection.
+const REMEMBERED_RESETS: (usize, Duration) = (4_096, Duration::from_secs(30));
+
+/// How many frames for streams that were forgotten all the same are forgiven over a connection's life.
+const FORGIVEN_RESETS: usize = 65_536;
+
+/// How often a quiet connection with open streams is asked whether it lives, and how long it may take to answer.
+const PING: (Duration, Duration) = (Duration::from_secs(30), Duration::from_secs(10));
+
+/// One HTTP/2 connection.
+pub(super) struct Connection {
+    sender: SendRequest<Upload>,
+    in_flight: Cell<usize>,
+    /// How many streams the provider allows.
+    allowed: Cell<usize>,
+    created: Instant,
+    /// When its last stream ended.
+    pub(super) unused_since: Cell<Instant>,
+    /// It takes no new stream and closes when its last one ends.
+    retiring: Cell<bool>,
+}
+
+impl Connection {
+    pub(super) fn sender(&self) -> SendRequest<Upload> {
+        self.sender.clone()
+    }
+
+    pub(super) fn in_flight(&self) -> usize {
+        self.in_flight.get()
+    }
+
+    pub(super) fn age(&self, now: Instant) -> Duration {
+        now.saturating_duration_since(self.created)
+    }
+
+    /// Lets it finish what it carries, and no more.
+    pub(super) fn retire(&self) {
+        self.retiring.set(true);
+    }
+
+    pub(super) fn is_done(&self) -> bool {
+        self.sender.is_closed() || self.retiring.get() && self.in_flight.get() == 0
+    }
+
+    /// Whether the provider has not yet said how many streams it allows. Until then it gets one.
+    pub(super) fn is_fresh(&self) -> bool {
+        !self.sender.is_closed() && !self.retiring.get() && self.allowed.get() == UNKNOWN
+    }
+
+    /// Streams that may be opened now, at most `cap` in all.
+    pub(super) fn room(&self, cap: usize) -> usize {
+        if self.retiring.get() || self.sender.is_closed() {
+            return 0;
+        }
+        let allowed = match self.allowed.get() {
+            UNKNOWN => 1,
+            allowed => allowed.min(cap),
+        };
+        allowed.saturating_sub(self.in_flight.get())
+    }
+}
+
+/// One stream's place on a connection, given back by `Drop`.
+pub(super) struct Slot {
+    pub(super) connection: Rc<Connection>,
+    pool: Weak<Pool>,
+}
+
+impl Slot {
+    pub(super) fn take(connection: &Rc<Connection>, pool: &Rc<Pool>) -> Self {
+        connection.in_flight.set(connection.in_flight.get() + 1);
+        Self { connection: Rc::clone(connection), pool: Rc::downgrade(pool) }
+    }
+}
+
+impl Drop for Slot {
+    fn drop(&mut self) {
+        self.connection.in_flight.set(self.connection.in_flight.get() - 1);
+        self.connection.unused_since.set(Instant::now());
+        if let Some(pool) = self.pool.upgrade() {
+            pool.stream_ended();
+        }
+    }
+}
+
+/// Runs hyper's tasks for one connection, and wakes the connection's driver after each step until the provider has
+/// said how many streams it allows: its SETTINGS are read by one of these tasks, and can be asked for only in the driver.
+#[derive(Clone, Default)]
+struct Attentive(Rc<RefCell<Option<Waker>>>);
+
+impl<F: Future + 'static> hyper::rt::Executor<F> for Attentive {
+    fn execute(&self, future: F) {
+        let driver = Rc::clone(&self.0);
+        tokio::task::spawn_local(async move {
+            let mut future = std::pin::pin!(future);
+            poll_fn(|cx| {
+                let polled = future.as_mut().poll(cx);
+                if let Some(waker) = driver.borrow_mut().take() {
+                    waker.wake();
+                }
+                polled
+            })
+            .await
+        });
+    }
+}
+
+/// Speaks HTTP/2 over `io`. The connection runs as a task of its own; `pool` hears when it may take more streams and
+/// when it has ended.
+pub(super) async fn handshake(io: impl Io + 'static, pool: &Rc<Pool>) -> hyper::Result<Rc<Connection>> {
+    let executor = Attentive::default();
+    let (sender, driver) = Builder::new(executor.clone())
+        .timer(TokioTimer::new())
+        .initial_stream_window_size(STREAM_WINDOW)
+        .initial_connection_window_size(CONNECTION_WINDOW)
+        .initial_max_send_streams(UNKNOWN)
+        .max_concurrent_reset_streams(REMEMBERED_RESETS.0)
+        .reset_stream_duration(REMEMBERED_RESETS.1)
+        .max_local_error_reset_streams(FORGIVEN_RESETS)
+        .max_header_list_size(64 << 10)
+        .keep_alive_interval(PING.0)
+        .keep_alive_timeout(PING.1)
+        .handshake(TokioIo::new(io))
+        .await?;
+    let now = Instant::now();
+    let connection = Rc::new(Connection {
+        sender,
+        in_flight: Cell::new(0),
+        allowed: Cell::new(UNKNOWN),
+        created: now,
+        unused_since: Cell::new(now),
+        retiring: Cell::new(false),
+    });
+    let (watched, pool) = (Rc::downgrade(&connection), Rc::downgrade(pool));
+    tokio::task::spawn_local(async move {
+        let mut driver = std::pin::pin!(driver);
+        poll_fn(|cx| {
+            let polled = driver.as_mut().poll(cx);
+            let allowed = driver.current_max_send_streams();
+            if allowed == UNKNOWN {
+                *executor.0.borrow_mut() = Some(cx.waker().clone());
+            }
+            if let Some(connection) = watched.upgrade()
+                && connection.allowed.replace(allowed) != allowed
+                && let Some(pool) = pool.upgrade()
+            {
+                pool.wake_all();
+            }
+            polled.map(drop)
+        })
+        .await;
+        if let Some(pool) = pool.upgrade() {
+            pool.connection_ended();
+        }
+    });
+    Ok(connection)
+}

@@ -1,0 +1,24 @@
+//! Layer 2: sockets to providers. Our own connection pool on `hyper::client::conn`, one for each worker, so that a
+//! request never changes threads.
+//!
+//! What belongs here and is no attempt of its own: sending a request again that the provider is known not to have
+//! processed (RFC 9110 §9.2.2, RFC 9113 §8.7). What is only *perhaps* unprocessed is left to the caller to judge.
+//!
+//! Cancel: dropping the future of [`Upstream::send`] or the [`ReplyBody`] closes the HTTP/1 connection or resets the
+//! HTTP/2 stream at once. Nothing waits.
+
+pub mod body;
+pub mod client;
+pub mod connect;
+pub mod dns;
+pub mod endpoint;
+pub mod error;
+mod http2;
+mod pool;
+pub mod tls;
+
+pub use body::{ReplyBody, Upload};
+pub use client::{Outgoing, Upstream};
+pub use dns::Resolver;
+pub use endpoint::Endpoint;
+pub use error::{Failure, Phase, Reason};

@@ -1,0 +1,322 @@
+//! The connections of one worker to one endpoint.
+//!
+//! HTTP/1 connections are kept in a stack, so that the warmest is used next and the rest can grow old. HTTP/2
+//! connections are kept in a list, and the one with the fewest streams takes the next. Whoever finds nothing free
+//! waits in line while a connection is dialled; a dial belongs to the pool, not to who asked for it, so a client that
+//! leaves wastes no handshake.
+
+use std::{
+    cell::{Cell, RefCell},
+    collections::VecDeque,
+    rc::{Rc, Weak},
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use hyper::client::conn::http1::SendRequest;
+use hyper_util::rt::TokioIo;
+use tokio::sync::oneshot;
+
+use super::{
+    Endpoint, Failure, Phase, Reason, Resolver, Upload,
+    connect::{Io, Protocol, Stream, connect},
+    http2,
+};
+
+/// The most that is read from a provider ahead of the client, for each HTTP/1 connection.
+const READ_BUFFER: usize = 64 << 10;
+
+/// The most fields in a reply's head.
+const MAX_HEADERS: usize = 128;
+
+/// An HTTP/1 connection in use.
+pub(super) struct Http1 {
+    pub(super) sender: SendRequest<Upload>,
+    created: Instant,
+    pool: Weak<Pool>,
+}
+
+struct IdleHttp1 {
+    connection: Http1,
+    since: Instant,
+}
+
+/// What an exchange holds: a whole HTTP/1 connection or one HTTP/2 stream. Dropping it ends the exchange.
+pub(super) enum Hold {
+    Http1(Http1),
+    Http2(http2::Slot),
+}
+
+impl Hold {
+    /// The exchange is complete: the connection may carry the next.
+    pub(super) fn give_back(self) {
+        if let Self::Http1(connection) = self
+            && let Some(pool) = connection.pool.upgrade()
+        {
+            pool.put_back(connection);
+        }
+    }
+}
+
+/// The connections of one worker to one endpoint.
+pub(super) struct Pool {
+    endpoint: Arc<Endpoint>,
+    resolver: Resolver,
+    /// This worker's share of the endpoint's connections.
+    max: usize,
+    /// Learned from the first connection.
+    protocol: Cell<Option<Protocol>>,
+    idle: RefCell<Vec<IdleHttp1>>,
+    multiplexed: RefCell<Vec<Rc<http2::Connection>>>,
+    waiting: RefCell<VecDeque<oneshot::Sender<Result<(), Failure>>>>,
+    dialing: Cell<usize>,
+    open: Cell<usize>,
+}
+
+impl Pool {
+    pub(super) fn new(endpoint: Arc<Endpoint>, resolver: Resolver, workers: usize) -> Rc<Self> {
+        let max = (endpoint.bounds.max.get() / workers).max(1);
+        Rc::new(Self {
+            endpoint,
+            resolver,
+            max,
+            protocol: Cell::default(),
+            idle: RefCell::default(),
+            multiplexed: RefCell::default(),
+            waiting: RefCell::default(),
+            dialing: Cell::default(),
+            open: Cell::default(),
+        })
+    }
+
+    /// A connection or stream that is free, or the next to become so within the `connect` timeout.
+    pub(super) async fn checkout(self: &Rc<Self>) -> Result<Hold, Failure> {
+        if let Some(hold) = self.take() {
+            return Ok(hold);
+        }
+        let deadline = tokio::time::Instant::now() + self.endpoint.connect_timeout();
+        // Who was woken and then left hands the turn on, or the next in line would sleep beside a free connection.
+        let turn = Turn(self);
+        loop {
+            let (wake, woken) = oneshot::channel();
+            self.waiting.borrow_mut().push_back(wake);
+            self.dial_if_wanted();
+            match tokio::time::timeout_at(deadline, woken).await {
+                Ok(Ok(Ok(()))) => {}
+                Ok(Ok(Err(failure))) => return Err(failure),
+                Ok(Err(_)) | Err(_) => return Err(Failure::new(Phase::Connect, Reason::Timeout)),
+            }
+            if let Some(hold) = self.take() {
+                std::mem::forget(turn);
+                return Ok(hold);
+            }
+        }
+    }
+
+    fn take(self: &Rc<Self>) -> Option<Hold> {
+        if self.protocol.get() == Some(Protocol::Http2) { self.take_stream().map(Hold::Http2) } else { self.take_idle().map(Hold::Http1) }
+    }
+
+    fn take_idle(&self) -> Option<Http1> {
+        let mut idle = self.idle.borrow_mut();
+        let now = Instant::now();
+        let mut at = idle.len();
+        while at > 0 {
+            at -= 1;
+            let candidate = &idle[at];
+            if candidate.connection.sender.is_closed() || self.is_stale(candidate, now) {
+                idle.remove(at);
+            } else if candidate.connection.sender.is_ready() {
+                return Some(idle.remove(at).connection);
+            }
+        }
+        None
+    }
+
+    fn take_stream(self: &Rc<Self>) -> Option<http2::Slot> {
+        let cap = self.endpoint.bounds.streams.get();
+        let multiplexed = self.multiplexed.borrow();
+        let free = multiplexed.iter().filter(|connection| connection.room(cap) > 0);
+        free.min_by_key(|connection| connection.in_flight()).map(|connection| http2::Slot::take(connection, self))
+    }
+
+    fn is_stale(&self, idle: &IdleHttp1, now: Instant) -> bool {
+        let bounds = &self.endpoint.bounds;
+        now.saturating_duration_since(idle.since) >= bounds.idle.0
+            || now.saturating_duration_since(idle.connection.created) >= bounds.max_age.0
+    }
+
+    fn put_back(self: &Rc<Self>, connection: Http1) {
+        if connection.sender.is_closed() {
+            return;
+        }
+        if connection.sender.is_ready() || self.waiting.borrow().is_empty() {
+            self.keep(connection);
+            return;
+        }
+        // hyper has not yet seen that the exchange is over, and somebody waits who would find nothing.
+        let pool = Rc::clone(self);
+        tokio::task::spawn_local(async move {
+            let mut connection = connection;
+            if connection.sender.ready().await.is_ok() {
+                pool.keep(connection);
+            }
+        });
+    }
+
+    fn keep(&self, connection: Http1) {
+        self.idle.borrow_mut().push(IdleHttp1 { connection, since: Instant::now() });
+        self.wake_one();
+    }
+
+    /// One dial for each who waits on HTTP/1. On HTTP/2, or while the protocol is unknown, one at a time: its streams may serve them all.
+    fn dial_if_wanted(self: &Rc<Self>) {
+        let dialing = self.dialing.get();
+        let wanted = match self.protocol.get() {
+            Some(Protocol::Http1) => dialing < self.waiting.borrow().len(),
+            _ => dialing == 0 && !self.multiplexed.borrow().iter().any(|connection| connection.is_fresh()),
+        };
+        if !wanted || self.open.get() + dialing >= self.max {
+            return;
+        }
+        self.dialing.set(dialing + 1);
+        let pool = Rc::clone(self);
+        tokio::task::spawn_local(async move {
+            let result = pool.dial().await;
+            pool.dialing.set(pool.dialing.get() - 1);
+            match result {
+                Ok(Protocol::Http1) if pool.protocol.get() == Some(Protocol::Http1) => pool.wake_one(),
+                Ok(protocol) => {
+                    pool.protocol.set(Some(protocol));
+                    pool.wake_all();
+                }
+                Err(failure) => pool.fail(failure),
+            }
+        });
+    }
+
+    async fn dial(self: &Rc<Self>) -> Result<Protocol, Failure> {
+        let connected = connect(&self.endpoint, &self.resolver).await;
+        let dialled = match connected {
+            Ok((Stream::Plain(io), protocol)) => self.speak(io, protocol).await,
+            Ok((Stream::Tls(io), protocol)) => self.speak(io, protocol).await,
+            Err(failure) => Err(failure),
+        };
+        if dialled.is_err() {
+            self.endpoint.observer.failed();
+        }
+        dialled
+    }
+
+    async fn speak(self: &Rc<Self>, io: impl Io + 'static, protocol: Protocol) -> Result<Protocol, Failure> {
+        let failed = |error| Failure::because(Phase::Connect, Reason::Closed, error);
+        match protocol {
+            Protocol::Http1 => self.speak_http1(io).await.map_err(failed)?,
+            Protocol::Http2 => {
+                let connection = http2::handshake(io, self).await.map_err(failed)?;
+                self.opened();
+                self.multiplexed.borrow_mut().push(connection);
+            }
+        }
+        Ok(protocol)
+    }
+
+    async fn speak_http1(self: &Rc<Self>, io: impl Io + 'static) -> hyper::Result<()> {
+        let mut builder = hyper::client::conn::http1::Builder::new();
+        builder.preserve_header_case(true).max_headers(MAX_HEADERS).max_buf_size(READ_BUFFER);
+        let (mut sender, driver) = builder.handshake(TokioIo::new(io)).await?;
+        self.opened();
+        let pool = Rc::downgrade(self);
+        tokio::task::spawn_local(async move {
+            // Errors reach the exchange that they hit; between exchanges they only mean that the connection is gone.
+            drop(driver.await);
+            if let Some(pool) = pool.upgrade() {
+                pool.connection_ended();
+            }
+        });
+        sender.ready().await?;
+        let now = Instant::now();
+        self.idle.borrow_mut().push(IdleHttp1 { connection: Http1 { sender, created: now, pool: Rc::downgrade(self) }, since: now });
+        Ok(())
+    }
+
+    fn opened(&self) {
+        self.open.set(self.open.get() + 1);
+        self.endpoint.observer.connected();
+    }
+
+    pub(super) fn connection_ended(self: &Rc<Self>) {
+        self.open.set(self.open.get() - 1);
+        self.endpoint.observer.disconnected();
+        self.multiplexed.borrow_mut().retain(|connection| !connection.is_done());
+        // There is room for a dial again.
+        self.wake_one();
+    }
+
+    pub(super) fn stream_ended(&self) {
+        self.multiplexed.borrow_mut().retain(|connection| !connection.is_done());
+        self.wake_one();
+    }
+
+    /// Wakes the first who still waits.
+    pub(super) fn wake_one(&self) {
+        let mut waiting = self.waiting.borrow_mut();
+        while let Some(next) = waiting.pop_front() {
+            if next.send(Ok(())).is_ok() {
+                return;
+            }
+        }
+    }
+
+    pub(super) fn wake_all(&self) {
+        for waiting in std::mem::take(&mut *self.waiting.borrow_mut()) {
+            drop(waiting.send(Ok(())));
+        }
+    }
+
+    /// A dial failed: on HTTP/1 it was meant for one, else for all who wait.
+    fn fail(&self, failure: Failure) {
+        let mut waiting = self.waiting.borrow_mut();
+        if self.protocol.get() == Some(Protocol::Http1) {
+            while let Some(next) = waiting.pop_front() {
+                if next.send(Err(failure.clone())).is_ok() {
+                    return;
+                }
+            }
+        } else {
+            waiting.drain(..).for_each(|waiting| drop(waiting.send(Err(failure.clone()))));
+        }
+    }
+
+    /// Closes what has been unused or has lived for too long.
+    pub(super) fn sweep(&self, now: Instant) {
+        self.idle.borrow_mut().retain(|idle| !idle.connection.sender.is_closed() && !self.is_stale(idle, now));
+        let bounds = &self.endpoint.bounds;
+        let mut multiplexed = self.multiplexed.borrow_mut();
+        for connection in multiplexed.iter() {
+            let unused = connection.in_flight() == 0 && now.saturating_duration_since(connection.unused_since.get()) >= bounds.idle.0;
+            if unused || connection.age(now) >= bounds.max_age.0 {
+                connection.retire();
+            }
+        }
+        multiplexed.retain(|connection| !connection.is_done());
+    }
+
+    /// Whether it holds nothing and nobody needs it.
+    pub(super) fn is_unused(&self) -> bool {
+        self.open.get() == 0 && self.dialing.get() == 0 && self.waiting.borrow().is_empty()
+    }
+
+    pub(super) fn idle_timeout(&self) -> Duration {
+        self.endpoint.timeouts.idle.0
+    }
+}
+
+/// Passes a wake-up on if who got it could not use it.
+struct Turn<'p>(&'p Rc<Pool>);
+
+impl Drop for Turn<'_> {
+    fn drop(&mut self) {
+        self.0.wake_one();
+    }
+}
