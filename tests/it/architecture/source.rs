@@ -76,7 +76,7 @@ fn production(text: &str) -> Vec<Line> {
         if line.trim_start().starts_with("#[cfg(test)]") {
             let indent = &line[..line.len() - line.trim_start().len()];
             for (_, item) in all.by_ref() {
-                let at_its_indent = item.strip_prefix(indent).is_some_and(|rest| !rest.starts_with(' '));
+                let at_its_indent = item.strip_prefix(indent).is_some_and(|rest| !rest.is_empty() && !rest.starts_with(' '));
                 let attribute = item.trim_start().starts_with("#[");
                 if at_its_indent && !attribute && !item.ends_with(['{', '(']) {
                     break;
@@ -109,7 +109,7 @@ fn code_of(line: &str) -> String {
 
 #[test]
 fn tests_and_comments_are_no_production_code() {
-    let text = "fn a() {} // unwrap\n#[cfg(test)]\nmod tests {\n    fn b() {\n    }\n}\nfn c() {}\n#[cfg(test)]\nmod tests;\nfn d(x: &str) { x == \"// y\" }\n";
+    let text = "fn a() {} // unwrap\n#[cfg(test)]\nmod tests {\n    fn b() {\n    }\n\n    fn e() {}\n}\nfn c() {}\n#[cfg(test)]\nmod tests;\nfn d(x: &str) { x == \"// y\" }\n";
     let code = SourceFile::new("policy/x.rs", text).code();
     assert_eq!(code, "fn a() {} \nfn c() {}\nfn d(x: &str) { x == \"\" }");
     assert_eq!(SourceFile::new("policy/x/tests.rs", text).lines.len(), 0);
