@@ -1,5 +1,6 @@
 //! Sidegate.
 pub mod config;
+pub mod pipeline;
 pub mod policy;
 pub mod provider;
 pub mod runtime;

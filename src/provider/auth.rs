@@ -49,12 +49,19 @@ impl Credential {
         Some(Self { name, value, scope })
     }
 
-    /// Puts the key where the provider looks for it.
+    /// Puts the key where the provider looks for it. A field that is there already keeps its place and loses its value.
     pub fn apply(&self, headers: &mut HeaderMap) {
         headers.insert(self.name.clone(), self.value.clone());
         for (name, value) in &self.scope {
             headers.insert(name.clone(), value.clone());
         }
+    }
+
+    /// The value that this key puts into a field of that name, if it does.
+    #[must_use]
+    pub fn value_of(&self, name: &HeaderName) -> Option<&HeaderValue> {
+        let mut fields = std::iter::once((&self.name, &self.value)).chain(self.scope.iter().map(|(name, value)| (name, value)));
+        fields.find_map(|(ours, value)| (ours == name).then_some(value))
     }
 }
 

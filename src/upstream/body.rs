@@ -61,7 +61,7 @@ enum Content {
     Empty,
     Held { data: Bytes, trailers: Option<HeaderMap> },
     Trailers(HeaderMap),
-    Streamed { held: VecDeque<Bytes>, rest: Incoming },
+    Streamed { held: VecDeque<Bytes>, rest: Incoming, max: Option<u64> },
 }
 
 /// The body of a request. The type of its content says whether it can be sent a second time.
@@ -85,10 +85,10 @@ impl Upload {
         Self { content: if empty { Content::Empty } else { Content::Held { data, trailers } }, progress }
     }
 
-    /// A body whose first parts may have been read already. It can be sent once.
+    /// A body whose first parts may have been read already. It can be sent once, and breaks off beyond `max` bytes.
     #[must_use]
-    pub fn streamed(held: VecDeque<Bytes>, rest: Incoming) -> Self {
-        Self { content: Content::Streamed { held, rest }, progress: Progress::new(Awaiting::Provider) }
+    pub fn streamed(held: VecDeque<Bytes>, rest: Incoming, max: Option<u64>) -> Self {
+        Self { content: Content::Streamed { held, rest, max }, progress: Progress::new(Awaiting::Provider) }
     }
 
     /// How far it has come.
@@ -134,9 +134,9 @@ impl Body for Upload {
                 this.hand_over(data)
             }
             Content::Trailers(trailers) => Poll::Ready(Some(Ok(Frame::trailers(trailers)))),
-            Content::Streamed { mut held, mut rest } => {
+            Content::Streamed { mut held, mut rest, max } => {
                 if let Some(data) = held.pop_front() {
-                    this.content = Content::Streamed { held, rest };
+                    this.content = Content::Streamed { held, rest, max };
                     this.progress.set(Awaiting::Provider);
                     return this.hand_over(data);
                 }
@@ -147,14 +147,18 @@ impl Body for Upload {
                     Poll::Ready(_) => Awaiting::Nobody,
                 });
                 if !matches!(polled, Poll::Ready(None | Some(Err(_)))) {
-                    this.content = Content::Streamed { held, rest };
+                    this.content = Content::Streamed { held, rest, max };
                 }
                 match ready!(polled) {
                     Some(Ok(frame)) => match frame.into_data() {
+                        Ok(data) if max.is_some_and(|max| this.progress.sent() + data.len() as u64 > max) => {
+                            this.content = Content::Empty;
+                            Poll::Ready(Some(Err(UploadBroken::TooLarge)))
+                        }
                         Ok(data) => this.hand_over(data),
                         Err(trailers) => Poll::Ready(Some(Ok(trailers))),
                     },
-                    Some(Err(_)) => Poll::Ready(Some(Err(UploadBroken))),
+                    Some(Err(_)) => Poll::Ready(Some(Err(UploadBroken::Broken))),
                     None => Poll::Ready(None),
                 }
             }
@@ -165,7 +169,7 @@ impl Body for Upload {
         match &self.content {
             Content::Empty => true,
             Content::Held { .. } | Content::Trailers(_) => false,
-            Content::Streamed { held, rest } => held.is_empty() && rest.is_end_stream(),
+            Content::Streamed { held, rest, .. } => held.is_empty() && rest.is_end_stream(),
         }
     }
 
@@ -174,7 +178,7 @@ impl Body for Upload {
             Content::Empty => SizeHint::with_exact(0),
             Content::Held { data, trailers: None } => SizeHint::with_exact(data.len() as u64),
             Content::Held { .. } | Content::Trailers(_) => SizeHint::new(),
-            Content::Streamed { held, rest } => match rest.size_hint().exact() {
+            Content::Streamed { held, rest, .. } => match rest.size_hint().exact() {
                 Some(left) => SizeHint::with_exact(left + held.iter().map(|data| data.len() as u64).sum::<u64>()),
                 None => SizeHint::new(),
             },

@@ -32,6 +32,8 @@ pub enum Reason {
     Unprocessed,
     /// The client's upload broke off or stalled: not the provider's fault.
     Upload,
+    /// The client's upload went beyond its bound.
+    TooLarge,
 }
 
 /// A failed exchange.
@@ -60,8 +62,8 @@ impl Failure {
     /// What an error of hyper's means in this phase.
     #[must_use]
     pub fn from_hyper(phase: Phase, error: hyper::Error) -> Self {
-        let reason = if error.is_user() || find::<UploadBroken>(&error).is_some() {
-            Reason::Upload
+        let reason = if let Some(broken) = find::<UploadBroken>(&error) {
+            if *broken == UploadBroken::TooLarge { Reason::TooLarge } else { Reason::Upload }
         } else if error.is_parse() || error.is_parse_too_large() {
             Reason::Protocol
         } else if h2_reason(&error) == Some(h2::Reason::REFUSED_STREAM) {
@@ -86,6 +88,7 @@ impl Failure {
             (_, Reason::Protocol) => "protocol",
             (_, Reason::Unprocessed) => "unprocessed",
             (_, Reason::Upload) => "upload",
+            (_, Reason::TooLarge) => "upload_too_large",
         }
     }
 }
@@ -109,12 +112,20 @@ impl Error for Failure {
 }
 
 /// The upload's own error, found again in what hyper reports.
-#[derive(Clone, Copy, Debug)]
-pub struct UploadBroken;
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum UploadBroken {
+    /// The client's body ended with an error.
+    Broken,
+    /// The client's body went beyond its bound.
+    TooLarge,
+}
 
 impl fmt::Display for UploadBroken {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("the client's upload broke off")
+        f.write_str(match self {
+            Self::Broken => "the client's upload broke off",
+            Self::TooLarge => "the client's upload is larger than allowed",
+        })
     }
 }
 

@@ -1,0 +1,203 @@
+//! Step 1: nothing malformed goes further.
+//!
+//! These are the rules that hyper leaves to its user; what hyper's parser itself refuses does not get here, and what can be
+//! seen only in the raw bytes (a length beside a chunked body, bare line feeds) is refused by `server::guard`. All
+//! are pure functions over a parsed head, with the section of the RFC beside each.
+
+use std::net::IpAddr;
+
+use http::{
+    HeaderMap, HeaderValue, Method, Uri, Version,
+    header::{EXPECT, HOST, MAX_FORWARDS},
+    request::Parts,
+};
+
+use super::{
+    fields::{self, Nominated, X_API_TIER, X_FORWARDED_FOR, X_PRIORITY, X_REGION},
+    reject::Reject,
+};
+use crate::config::{Listen, Trust};
+
+/// A request head that may go further.
+#[derive(Debug)]
+pub struct Admitted {
+    /// Method, target, fields: as they came.
+    pub head: Parts,
+    /// The fields that are for this hop only.
+    pub nominated: Nominated,
+    /// What a trusted peer says of the request's origin.
+    pub claims: Claims,
+    /// The peer; `None` on a Unix socket.
+    pub peer: Option<IpAddr>,
+}
+
+/// What a trusted peer says of a request's origin. From others nothing is taken.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub struct Claims {
+    /// The chain of addresses, the nearest last.
+    pub forwarded_for: Vec<HeaderValue>,
+    /// The tier.
+    pub tier: Option<HeaderValue>,
+    /// The region.
+    pub region: Option<HeaderValue>,
+    /// The priority.
+    pub priority: Option<HeaderValue>,
+}
+
+impl Claims {
+    fn read(headers: &HeaderMap) -> Self {
+        let one = |name| headers.get(name).cloned();
+        Self {
+            forwarded_for: headers.get_all(X_FORWARDED_FOR).iter().cloned().collect(),
+            tier: one(X_API_TIER),
+            region: one(X_REGION),
+            priority: one(X_PRIORITY),
+        }
+    }
+}
+
+/// Admits a request head, or says what is wrong with it.
+///
+/// # Errors
+///
+/// [`Reject`], before anything of the body was read.
+pub fn admit(head: Parts, peer: Option<IpAddr>, listen: &Listen, trust: &Trust) -> Result<Admitted, Reject> {
+    size(&head.headers, listen)?;
+    method(&head.method)?;
+    target(&head.method, &head.uri).map_err(Reject::Malformed)?;
+    host(&head).map_err(Reject::Malformed)?;
+    framing(&head).map_err(Reject::Malformed)?;
+    expectation(&head.headers)?;
+    max_forwards(&head)?;
+    let claims = if trust.covers(peer) { Claims::read(&head.headers) } else { Claims::default() };
+    let nominated = Nominated::read(&head.headers);
+    Ok(Admitted { head, nominated, claims, peer })
+}
+
+/// RFC 6585 §5. HTTP/2 has no bound on the number of fields, and each costs far more in memory than on the wire.
+fn size(headers: &HeaderMap, listen: &Listen) -> Result<(), Reject> {
+    // As RFC 9113 §6.5.2 counts: name, value and 32 bytes for each field.
+    let bytes = || headers.iter().map(|(name, value)| name.as_str().len() + value.len() + 32).sum::<usize>();
+    let too_large = headers.len() > listen.max_headers.get() || bytes() > listen.max_header_size.bytes();
+    if too_large { Err(Reject::HeadTooLarge) } else { Ok(()) }
+}
+
+/// RFC 9110 §9.1. `CONNECT` would make a tunnel and `TRACE` would return credentials; nobody else's methods are guessed at.
+fn method(method: &Method) -> Result<(), Reject> {
+    const FORWARDED: [Method; 7] = [Method::DELETE, Method::GET, Method::HEAD, Method::OPTIONS, Method::PATCH, Method::POST, Method::PUT];
+    if FORWARDED.contains(method) { Ok(()) } else { Err(Reject::Method) }
+}
+
+/// RFC 9112 §3.2: origin-form or absolute-form. Of the latter only path and query count: where a request goes is the config's to say.
+fn target(method: &Method, uri: &Uri) -> Result<(), &'static str> {
+    match (uri.scheme_str(), uri.authority()) {
+        (None, None) => {}
+        (Some("http" | "https"), Some(authority)) if is_host(authority.as_str().as_bytes()) => {}
+        (None, Some(_)) => return Err("authority-form is for CONNECT only"),
+        _ => return Err("the target is no http or https URI"),
+    }
+    let path = uri.path();
+    if path == "*" {
+        return if *method == Method::OPTIONS { Ok(()) } else { Err("asterisk-form is for OPTIONS only") };
+    }
+    if !path.starts_with('/') {
+        return Err("the path does not start with `/`");
+    }
+    if climbs(path) {
+        return Err("the path has dot segments");
+    }
+    let query = uri.query().unwrap_or_default();
+    if path.bytes().chain(query.bytes()).any(|byte| byte <= b' ' || byte == 0x7f) {
+        return Err("the target has control bytes");
+    }
+    Ok(())
+}
+
+/// Whether a path has dot segments (RFC 3986 §5.2.4), also when dots or separators are escaped. They could leave the
+/// prefix that the route allows, on a server that resolves them.
+fn climbs(path: &str) -> bool {
+    if !path.contains(['.', '%', '\\']) {
+        return false;
+    }
+    let mut plain = path.to_ascii_lowercase();
+    for (escaped, byte) in [("%2e", "."), ("%2f", "/"), ("%5c", "/"), ("\\", "/"), ("%00", "/./")] {
+        plain = plain.replace(escaped, byte);
+    }
+    plain.split('/').any(|segment| segment == "." || segment == "..")
+}
+
+/// RFC 9112 §3.2, RFC 9113 §8.3.1: one valid host, and `:authority` and `Host` of one mind.
+fn host(head: &Parts) -> Result<(), &'static str> {
+    let mut hosts = head.headers.get_all(HOST).iter();
+    match (hosts.next(), hosts.next()) {
+        (_, Some(_)) => Err("more than one Host"),
+        (Some(host), None) => {
+            let agree = || head.uri.authority().is_none_or(|authority| authority.as_str().as_bytes().eq_ignore_ascii_case(host.as_bytes()));
+            if !is_host(host.as_bytes()) {
+                Err("Host is not a valid host")
+            } else if head.version == Version::HTTP_2 && !agree() {
+                Err("Host differs from :authority")
+            } else {
+                Ok(())
+            }
+        }
+        (None, None) if head.version == Version::HTTP_11 || head.version == Version::HTTP_2 && head.uri.authority().is_none() => {
+            Err("no Host")
+        }
+        (None, None) => Ok(()),
+    }
+}
+
+/// `host[:port]` (RFC 3986 §3.2.2): a name, an IPv4 address or an IPv6 address in brackets; no user.
+fn is_host(text: &[u8]) -> bool {
+    let (host, port) = match text {
+        [b'[', rest @ ..] => match memchr::memchr(b']', rest) {
+            Some(end) => {
+                let inside = std::str::from_utf8(&rest[..end]).unwrap_or_default();
+                if inside.parse::<std::net::Ipv6Addr>().is_err() {
+                    return false;
+                }
+                (&rest[..end], &rest[end + 1..])
+            }
+            None => return false,
+        },
+        _ => text.split_at(memchr::memchr(b':', text).unwrap_or(text.len())),
+    };
+    let named = text.first() == Some(&b'[')
+        || host.iter().all(|byte| byte.is_ascii_alphanumeric() || b"-._~!$&'()*+;=%".contains(byte)) && !host.is_empty();
+    let numbered = match port {
+        [] | [b':'] => true,
+        [b':', digits @ ..] => digits.len() <= 5 && digits.iter().all(u8::is_ascii_digit),
+        _ => false,
+    };
+    named && numbered
+}
+
+/// RFC 9112 §6: a body whose end two readers could see in two places is no body to pass on.
+fn framing(head: &Parts) -> Result<(), &'static str> {
+    let length = fields::content_length(&head.headers)?;
+    let chunked = fields::is_chunked(&head.headers)?;
+    if length.is_some() && chunked {
+        return Err("content-length and transfer-encoding together");
+    }
+    if chunked && head.version != Version::HTTP_11 {
+        return Err("only HTTP/1.1 is chunked");
+    }
+    let aliased = |name| fields::alias(name).is_some_and(|alias| fields::is_framing(&alias));
+    if head.headers.keys().any(aliased) { Err("a field's name could be read as one that frames the message") } else { Ok(()) }
+}
+
+/// RFC 9110 §10.1.1.
+fn expectation(headers: &HeaderMap) -> Result<(), Reject> {
+    let fine = headers.get_all(EXPECT).iter().all(|value| value.as_bytes().eq_ignore_ascii_case(b"100-continue"));
+    if fine { Ok(()) } else { Err(Reject::Expectation) }
+}
+
+/// RFC 9110 §7.6.2: it is defined for `OPTIONS` and `TRACE`, and ignored on every other method.
+fn max_forwards(head: &Parts) -> Result<(), Reject> {
+    let last = || head.headers.get(MAX_FORWARDS).is_some_and(|value| value.as_bytes() == b"0");
+    if head.method == Method::OPTIONS && last() { Err(Reject::FinalRecipient) } else { Ok(()) }
+}
+
+#[cfg(test)]
+mod tests;

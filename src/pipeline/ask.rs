@@ -1,0 +1,142 @@
+//! Step 5: read the ask. The body of a known JSON operation is held in memory, as far as the bounds allow, so that its
+//! model is known and it can be sent again; every other body passes untouched.
+//!
+//! Cancel: what was read is dropped, and the memory that it had reserved is given back.
+
+use std::{
+    collections::VecDeque,
+    time::{Duration, Instant},
+};
+
+use bytes::{Bytes, BytesMut};
+use http::{HeaderMap, header::CONTENT_ENCODING};
+use http_body_util::BodyExt;
+use hyper::body::{Body, Incoming};
+
+use super::{reject::Reject, route::Candidates};
+use crate::{
+    config,
+    provider::reader::{self, Unreadable},
+    runtime::{Held, Reserved},
+    types::Ask,
+    upstream::Upload,
+};
+
+/// What a request asks for, and its body made ready to go up.
+#[derive(Debug)]
+pub struct Asked {
+    /// What it asks for.
+    pub ask: Ask,
+    /// The body.
+    pub upload: Upload,
+    /// How long the client's body was waited for.
+    pub waited: Duration,
+    /// The memory that the body occupies, until it has gone up.
+    pub reserved: Option<Reserved>,
+}
+
+/// Reads what the endpoint allows to be read.
+///
+/// # Errors
+///
+/// If the body is too large, too slow, broken, or could be read in two ways.
+pub async fn read(
+    headers: &HeaderMap,
+    unread: &mut Option<Incoming>,
+    candidates: &Candidates<'_>,
+    bounds: (&config::Body, &Held),
+) -> Result<Asked, Reject> {
+    let (limits, held) = bounds;
+    let max = limits.max.map(|max| max.0);
+    let encoded = headers.get(CONTENT_ENCODING).is_some_and(|coding| !coding.as_bytes().eq_ignore_ascii_case(b"identity"));
+    if candidates.reads_body && encoded && candidates.need_model() {
+        return Err(Reject::Encoded);
+    }
+    // Refused before anything is read: the body stays where it is, for the answer to deal with.
+    let Some(body) = unread.take_if(|body| max.is_none_or(|max| body.size_hint().lower() <= max)) else { return Err(Reject::BodyTooLarge) };
+    let known = |model: Option<&Box<str>>| Ask { model: model.cloned(), stream: false };
+    if body.is_end_stream() {
+        let ask = known(candidates.model_in_path.as_ref());
+        return Ok(Asked { ask, upload: Upload::held(Bytes::new(), None), waited: Duration::ZERO, reserved: None });
+    }
+    if !candidates.reads_body || encoded {
+        let ask = known(candidates.model_in_path.as_ref());
+        return Ok(Asked { ask, upload: Upload::streamed(VecDeque::new(), body, max), waited: Duration::ZERO, reserved: None });
+    }
+    let started = Instant::now();
+    let (parts, rest, reserved) = hold(body, limits, held).await?;
+    let waited = started.elapsed();
+    match rest {
+        Rest::Nothing(trailers) => {
+            let whole = join(parts);
+            let ask = match reader::read(&whole) {
+                Ok(ask) => ask,
+                // The provider says better what is wrong with it; a route that needs the model refuses it.
+                Err(Unreadable::NotJson) => Ask::default(),
+                Err(Unreadable::Repeated(_)) => {
+                    return Err(Reject::Malformed("a member that decides where the request goes stands there twice"));
+                }
+            };
+            Ok(Asked { ask, upload: Upload::held(whole, trailers), waited, reserved })
+        }
+        Rest::More(body) => {
+            let ask = reader::read_prefix(&join(parts.clone()));
+            Ok(Asked { ask, upload: Upload::streamed(parts.into(), body, max), waited, reserved })
+        }
+    }
+}
+
+/// What follows the parts that are held.
+enum Rest {
+    Nothing(Option<HeaderMap>),
+    More(Incoming),
+}
+
+/// Holds the body part by part, until its end or until a bound is met.
+async fn hold(mut body: Incoming, limits: &config::Body, held: &Held) -> Result<(Vec<Bytes>, Rest, Option<Reserved>), Reject> {
+    let mut parts: Vec<Bytes> = Vec::new();
+    let mut total = 0;
+    let mut reserved: Option<Reserved> = None;
+    loop {
+        let frame = match tokio::time::timeout(limits.read_timeout.0, body.frame()).await {
+            Err(_) => return Err(Reject::BodyTimeout),
+            Ok(None) => return Ok((parts, Rest::Nothing(None), reserved)),
+            Ok(Some(Err(_))) => return Err(Reject::BodyBroken),
+            Ok(Some(Ok(frame))) => frame,
+        };
+        let data = match frame.into_data() {
+            Ok(data) => data,
+            Err(frame) => return Ok((parts, Rest::Nothing(frame.into_trailers().ok()), reserved)),
+        };
+        let size = data.len() as u64;
+        total += size;
+        if limits.max.is_some_and(|max| total > max.0) {
+            return Err(Reject::BodyTooLarge);
+        }
+        parts.push(data);
+        let fits = total <= limits.buffer.0
+            && match &mut reserved {
+                Some(reserved) => reserved.grow(size, limits.buffer_total.0),
+                None => {
+                    reserved = held.reserve(size, limits.buffer_total.0);
+                    reserved.is_some()
+                }
+            };
+        if body.is_end_stream() {
+            return Ok((parts, Rest::Nothing(None), reserved));
+        }
+        if !fits {
+            return Ok((parts, Rest::More(body), reserved));
+        }
+    }
+}
+
+/// The parts in one piece; a single part is not copied.
+fn join(mut parts: Vec<Bytes>) -> Bytes {
+    if parts.len() == 1 {
+        return parts.swap_remove(0);
+    }
+    let mut whole = BytesMut::with_capacity(parts.iter().map(Bytes::len).sum());
+    parts.iter().for_each(|part| whole.extend_from_slice(part));
+    whole.freeze()
+}

@@ -1,0 +1,64 @@
+//! The body of whatever goes down: our own few bytes, or a provider's reply as it comes.
+
+use std::{
+    pin::Pin,
+    task::{Context, Poll},
+};
+
+use bytes::Bytes;
+use http_body::{Frame, SizeHint};
+
+use super::relay::Relay;
+use crate::upstream::Failure;
+
+/// What the server sends to the client.
+#[derive(Debug)]
+pub struct Body(Content);
+
+#[derive(Debug)]
+#[expect(clippy::large_enum_variant, reason = "a relay is the common case, and boxing it would cost each request an allocation")]
+enum Content {
+    Ours(Bytes),
+    Relay(Relay),
+}
+
+impl Body {
+    /// Bytes of our own.
+    #[must_use]
+    pub fn ours(bytes: Bytes) -> Self {
+        Self(Content::Ours(bytes))
+    }
+
+    /// A provider's reply.
+    #[must_use]
+    pub fn relay(relay: Relay) -> Self {
+        Self(Content::Relay(relay))
+    }
+}
+
+impl http_body::Body for Body {
+    type Data = Bytes;
+    type Error = Failure;
+
+    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Failure>>> {
+        match &mut self.0 {
+            Content::Ours(bytes) if bytes.is_empty() => Poll::Ready(None),
+            Content::Ours(bytes) => Poll::Ready(Some(Ok(Frame::data(std::mem::take(bytes))))),
+            Content::Relay(relay) => Pin::new(relay).poll_frame(cx),
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        match &self.0 {
+            Content::Ours(bytes) => bytes.is_empty(),
+            Content::Relay(relay) => relay.is_end_stream(),
+        }
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        match &self.0 {
+            Content::Ours(bytes) => SizeHint::with_exact(bytes.len() as u64),
+            Content::Relay(relay) => relay.size_hint(),
+        }
+    }
+}

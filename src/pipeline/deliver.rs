@@ -1,0 +1,112 @@
+//! Step 8: send the request to the first target that has a key, and take the reply's head.
+//!
+//! One attempt. Between taking the key and sending nothing waits, so a key is never held for nothing.
+
+use http::{HeaderMap, HeaderValue, Response, header::CONTENT_LENGTH};
+
+use super::{
+    admit::Admitted,
+    fields::{self, Nominated, X_SIDEGATE_ATTEMPTS, X_SIDEGATE_KEY},
+    identify::Client,
+    outgoing::{self, Credentials},
+    reject::Reject,
+    settle::{Holds, InFlight},
+    trail::Trail,
+};
+use crate::{
+    config,
+    policy::key_pool::Lease,
+    runtime::{Route, Target, snapshot::PoolKey},
+    upstream::{Failure, Phase, Reason, ReplyBody, Upload, Upstream},
+};
+
+/// A reply whose head has come, and what is held until its end.
+#[derive(Debug)]
+pub struct Delivery<'s> {
+    /// The target that answered.
+    pub target: &'s Target,
+    /// The reply, its head made ready to go down.
+    pub reply: Response<ReplyBody>,
+    /// The fingerprint of the key that was used.
+    pub key: Option<&'s HeaderValue>,
+    /// What is given back at the end.
+    pub holds: Holds,
+}
+
+/// Sends the request and waits for the reply's head.
+///
+/// # Errors
+///
+/// [`Reject::NoKey`] if no target has a key in use, [`Reject::Upstream`] if the attempt failed.
+pub async fn deliver<'s>(
+    upstream: &Upstream,
+    route: &'s Route,
+    client: &Client,
+    (request, upload): (Admitted, Upload),
+    trail: &mut Trail,
+) -> Result<Delivery<'s>, Reject> {
+    let (target, leased) = choose(route)?;
+    let provider = &target.provider;
+    let credentials = match &leased {
+        Some((key, _)) => Credentials::Pool(&key.credential),
+        None => Credentials::Client { ours: client.key_is_ours },
+    };
+    let (key, lease) = leased.map_or((None, None), |(key, lease)| (Some(&key.fingerprint), Some(lease)));
+    let progress = upload.progress();
+    let outgoing = outgoing::compose(request, route, provider, credentials, upload).ok_or(Reject::Malformed("the target is no path"))?;
+    let holds = Holds { lease, in_flight: InFlight::enter(&target.metrics.in_flight) };
+    trail.sent(provider, key.cloned(), progress);
+    let mut reply = upstream.send(&provider.endpoint, outgoing).await.map_err(Reject::Upstream)?;
+    trail.answered();
+    downward(&mut reply).map_err(|problem| Reject::Upstream(Failure::because(Phase::Head, Reason::Protocol, problem)))?;
+    Ok(Delivery { target, reply, key, holds })
+}
+
+/// The first target that can serve: with a key of its pool, or with none where the client's own goes up.
+fn choose(route: &Route) -> Result<(&Target, Option<(&PoolKey, Lease)>), Reject> {
+    match route.credentials {
+        config::Credentials::Client => route.targets.first().map(|target| (target, None)),
+        config::Credentials::Pool => route.targets.iter().find_map(|target| Some((target, Some(target.provider.lease().ok()?)))),
+    }
+    .ok_or(Reject::NoKey)
+}
+
+/// A reply that is HTTP and yet can't be passed on.
+#[derive(Debug)]
+struct Ambiguous(&'static str);
+
+impl std::fmt::Display for Ambiguous {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(self.0)
+    }
+}
+
+impl std::error::Error for Ambiguous {}
+
+/// Makes the reply's head ready to go down: what belongs to the other hop is left out, and what could be read in two
+/// ways is refused (RFC 9112 §6.3).
+fn downward(reply: &mut Response<ReplyBody>) -> Result<(), Ambiguous> {
+    if reply.status().is_informational() {
+        return Err(Ambiguous("an upgrade that nobody asked for"));
+    }
+    let headers = std::mem::take(reply.headers_mut());
+    let length = fields::content_length(&headers).map_err(Ambiguous)?;
+    if fields::is_chunked(&headers).map_err(Ambiguous)? && length.is_some() {
+        return Err(Ambiguous("content-length and transfer-encoding together"));
+    }
+    let nominated = Nominated::read(&headers);
+    let mut kept = HeaderMap::with_capacity(headers.len() + 4);
+    let mut current = None;
+    for (name, value) in headers {
+        current = name.or(current);
+        let Some(name) = &current else { continue };
+        if *name == CONTENT_LENGTH {
+            // Written anew, and once.
+            kept.insert(CONTENT_LENGTH, length.map_or(value, HeaderValue::from));
+        } else if !fields::is_hop_by_hop(name) && !nominated.contains(name) && *name != X_SIDEGATE_KEY && *name != X_SIDEGATE_ATTEMPTS {
+            kept.append(name.clone(), value);
+        }
+    }
+    *reply.headers_mut() = kept;
+    Ok(())
+}

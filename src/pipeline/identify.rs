@@ -1,0 +1,145 @@
+//! Step 2: who calls.
+//!
+//! A client is known by its key, or else by its address. A tier comes from the key, else from a trusted proxy's word,
+//! else from what the config says of strangers.
+
+use std::{net::IpAddr, str::FromStr};
+
+use super::{admit::Admitted, reject::Reject};
+use crate::{
+    config::{Trust, clients::KeyHash},
+    provider::auth,
+    runtime::snapshot::{Clients, Stranger},
+    types::{ClientName, Tier},
+};
+
+/// Our own keys start with this, so one that is not known is an error and not a stranger's habit.
+const OUR_PREFIX: &[u8] = b"sg-";
+
+/// The caller of one request.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Client {
+    /// Its name, if it has a key of ours.
+    pub name: Option<ClientName>,
+    /// Its tier.
+    pub tier: Option<Tier>,
+    /// Its address; `None` on a Unix socket without a trusted word on it.
+    pub ip: Option<IpAddr>,
+    /// Whether the credential it presented is ours, and so of no use to any provider.
+    pub key_is_ours: bool,
+}
+
+/// Finds out who calls.
+///
+/// # Errors
+///
+/// 401 for a key that claims to be ours and is not, and for strangers where they are not let in.
+pub fn identify(request: &Admitted, clients: &Clients, trust: &Trust) -> Result<Client, Reject> {
+    let ip = client_ip(request, trust);
+    let claimed_tier = request.claims.tier.as_ref().and_then(|tier| Tier::from_str(tier.to_str().ok()?).ok());
+    let presented = auth::presented(&request.head.headers, request.head.uri.query());
+    // Hashing costs as much as the rest of this step: only where there is something to compare with.
+    let known = presented.filter(|_| !clients.by_hash.is_empty()).and_then(|key| clients.by_hash.get(&KeyHash::of(key)));
+    if let Some(known) = known {
+        return Ok(Client { name: Some(known.name.clone()), tier: Some(known.tier.clone()), ip, key_is_ours: true });
+    }
+    if presented.is_some_and(|key| key.starts_with(OUR_PREFIX)) {
+        return Err(Reject::WrongKey);
+    }
+    let tier = match &clients.anonymous {
+        Stranger::Denied => return Err(if presented.is_some() { Reject::WrongKey } else { Reject::Unauthenticated }),
+        Stranger::Local => claimed_tier,
+        Stranger::Tier(tier) => Some(claimed_tier.unwrap_or_else(|| tier.clone())),
+    };
+    Ok(Client { name: None, tier, ip, key_is_ours: false })
+}
+
+/// The peer, or where a trusted peer says the request comes from: the nearest address of the chain that is not itself
+/// trusted. What stands further left was written by somebody whose word does not count.
+fn client_ip(request: &Admitted, trust: &Trust) -> Option<IpAddr> {
+    let mut nearest = request.peer.map(|ip| ip.to_canonical());
+    let chain = request.claims.forwarded_for.iter().rev().flat_map(|value| value.as_bytes().rsplit(|byte| *byte == b','));
+    for hop in chain {
+        if !trust.covers(nearest) {
+            break;
+        }
+        match parse_hop(hop) {
+            Some(ip) => nearest = Some(ip),
+            None => break,
+        }
+    }
+    nearest
+}
+
+/// An address of the chain, perhaps with a port, as some proxies write it.
+fn parse_hop(hop: &[u8]) -> Option<IpAddr> {
+    let text = std::str::from_utf8(hop.trim_ascii()).ok()?;
+    let ip = text.parse().ok().or_else(|| text.parse::<std::net::SocketAddr>().ok().map(|address| address.ip()));
+    ip.or_else(|| text.strip_prefix('[')?.strip_suffix(']')?.parse().ok()).map(|ip| ip.to_canonical())
+}
+
+#[cfg(test)]
+mod tests {
+    use http::{HeaderValue, Request};
+
+    use super::*;
+    use crate::{config::Listen, pipeline::admit::admit, runtime::snapshot::Known};
+
+    fn clients(anonymous: Stranger) -> Clients {
+        let known = Known { name: "web".parse().unwrap(), tier: "premium".parse().unwrap() };
+        Clients { by_hash: [(KeyHash::of(b"sg-good"), known)].into(), anonymous }
+    }
+
+    fn trust() -> Trust {
+        Trust { proxies: vec!["10.0.0.0/8".parse().unwrap()] }
+    }
+
+    fn call(peer: &str, headers: &[(&'static str, &'static str)], clients: &Clients) -> Result<Client, Reject> {
+        let mut request = Request::builder().uri("/v1/x").header("host", "a");
+        for (name, value) in headers {
+            request = request.header(*name, HeaderValue::from_static(value));
+        }
+        let head = request.body(()).unwrap().into_parts().0;
+        identify(&admit(head, Some(peer.parse().unwrap()), &Listen::default(), &trust()).unwrap(), clients, &trust())
+    }
+
+    #[test]
+    fn a_key_of_ours_names_the_client_in_whichever_form_it_comes() {
+        for headers in [[("authorization", "Bearer sg-good")], [("x-api-key", "sg-good")], [("api-key", "sg-good")]] {
+            let client = call("1.2.3.4", &headers, &clients(Stranger::Denied)).unwrap();
+            assert_eq!((client.name.unwrap().as_str(), client.tier.unwrap().as_str()), ("web", "premium"));
+        }
+    }
+
+    #[test]
+    fn a_wrong_key_is_refused_and_a_strangers_counts_as_none() {
+        let open = clients(Stranger::Tier("free".parse().unwrap()));
+        assert!(matches!(call("1.2.3.4", &[("authorization", "Bearer sg-bad")], &open), Err(Reject::WrongKey)));
+        assert_eq!(call("1.2.3.4", &[("authorization", "Bearer sk-whatever")], &open).unwrap().tier.unwrap().as_str(), "free");
+        assert!(matches!(call("1.2.3.4", &[], &clients(Stranger::Denied)), Err(Reject::Unauthenticated)));
+        assert!(matches!(call("1.2.3.4", &[("authorization", "Bearer sk-x")], &clients(Stranger::Denied)), Err(Reject::WrongKey)));
+    }
+
+    #[test]
+    fn the_chain_is_walked_from_the_right_and_only_as_far_as_trust_reaches() {
+        for (peer, chain, ip) in [
+            ("1.2.3.4", "9.9.9.9", "1.2.3.4"),
+            ("10.0.0.1", "9.9.9.9", "9.9.9.9"),
+            ("10.0.0.1", "6.6.6.6, 9.9.9.9, 10.0.0.2", "9.9.9.9"),
+            ("10.0.0.1", "6.6.6.6, nonsense, 10.0.0.2", "10.0.0.2"),
+            ("10.0.0.1", "9.9.9.9:1234", "9.9.9.9"),
+            ("10.0.0.1", "[2001:db8::1]:443", "2001:db8::1"),
+            ("::ffff:10.0.0.1", "::ffff:9.9.9.9", "9.9.9.9"),
+        ] {
+            let client = call(peer, &[("x-forwarded-for", chain)], &clients(Stranger::Local)).unwrap();
+            assert_eq!(client.ip.unwrap().to_string(), ip, "{peer} {chain}");
+        }
+    }
+
+    #[test]
+    fn a_tier_is_believed_from_a_trusted_peer_only() {
+        let open = clients(Stranger::Tier("free".parse().unwrap()));
+        let tier = |peer| call(peer, &[("x-api-tier", "premium")], &open).unwrap().tier.unwrap().to_string();
+        assert_eq!((tier("10.0.0.1").as_str(), tier("1.2.3.4").as_str()), ("premium", "free"));
+    }
+}

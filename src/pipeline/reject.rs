@@ -1,0 +1,189 @@
+//! The answers that Sidegate gives itself: every refusal and failure of the steps before becomes a response here and
+//! nowhere else. `docs/errors.md` has a row for each.
+
+use bytes::Bytes;
+use http::{
+    HeaderValue, Response, StatusCode,
+    header::{ALLOW, CONNECTION, CONTENT_TYPE, DATE},
+};
+use serde::Serialize;
+
+use super::{body::Body, fields::X_REQUEST_ID};
+use crate::upstream::{Failure, Phase, Reason};
+
+/// The methods that a request may use.
+pub const METHODS: &str = "DELETE, GET, HEAD, OPTIONS, PATCH, POST, PUT";
+
+/// Why a request gets no reply from a provider.
+#[derive(Clone, Debug)]
+pub enum Reject {
+    /// The request itself is malformed or could be read in two ways.
+    Malformed(&'static str),
+    /// The method is none that this proxy forwards.
+    Method,
+    /// `OPTIONS` with `Max-Forwards: 0`: it is ours to answer (RFC 9110 §7.6.2).
+    FinalRecipient,
+    /// More header fields, or more bytes of them, than allowed.
+    HeadTooLarge,
+    /// An expectation other than `100-continue` (RFC 9110 §10.1.1).
+    Expectation,
+    /// No credential, where one is needed.
+    Unauthenticated,
+    /// A credential that claims to be ours and is not.
+    WrongKey,
+    /// No route has this path.
+    NoRoute,
+    /// Routes have this path, and none serves this model.
+    NoModel(Option<Box<str>>),
+    /// The body is encoded, and only its model could tell where it goes.
+    Encoded,
+    /// The body is larger than `body.max`.
+    BodyTooLarge,
+    /// The client stalled in the middle of its body.
+    BodyTimeout,
+    /// The client's body broke off or was malformed.
+    BodyBroken,
+    /// Every key of every target is out of use.
+    NoKey,
+    /// The provider could not be reached, or its reply broke off before it began.
+    Upstream(Failure),
+}
+
+/// What stands in a row of `docs/errors.md`.
+#[derive(Clone, Copy, Debug)]
+pub struct Shape {
+    /// The status.
+    pub status: StatusCode,
+    /// The stable code, for programs.
+    pub code: &'static str,
+    /// OpenAI's type, by which its SDKs group errors.
+    pub kind: &'static str,
+    /// Whether an SDK that tries again by itself should not.
+    pub final_answer: bool,
+    /// Whether the connection can't be trusted to carry another request.
+    pub close: bool,
+}
+
+const fn caller(status: StatusCode, code: &'static str) -> Shape {
+    Shape { status, code, kind: "invalid_request_error", final_answer: true, close: false }
+}
+
+const fn upstream(status: StatusCode, code: &'static str) -> Shape {
+    Shape { status, code, kind: "upstream_error", final_answer: false, close: false }
+}
+
+impl Reject {
+    /// Status, code and what goes with them.
+    #[must_use]
+    pub fn shape(&self) -> Shape {
+        let closing = |shape: Shape| Shape { close: true, ..shape };
+        match self {
+            Self::Malformed(_) => closing(caller(StatusCode::BAD_REQUEST, "malformed_request")),
+            Self::Method => closing(caller(StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed")),
+            Self::FinalRecipient => caller(StatusCode::NO_CONTENT, "final_recipient"),
+            Self::HeadTooLarge => closing(caller(StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE, "headers_too_large")),
+            Self::Expectation => closing(caller(StatusCode::EXPECTATION_FAILED, "expectation_failed")),
+            Self::Unauthenticated | Self::WrongKey => {
+                Shape { kind: "authentication_error", ..caller(StatusCode::UNAUTHORIZED, "invalid_api_key") }
+            }
+            Self::NoRoute => caller(StatusCode::NOT_FOUND, "route_not_found"),
+            Self::NoModel(_) => caller(StatusCode::NOT_FOUND, "model_not_found"),
+            Self::Encoded => caller(StatusCode::UNSUPPORTED_MEDIA_TYPE, "encoding_not_supported"),
+            Self::BodyTooLarge => closing(caller(StatusCode::PAYLOAD_TOO_LARGE, "request_too_large")),
+            Self::BodyTimeout => closing(caller(StatusCode::REQUEST_TIMEOUT, "request_timeout")),
+            Self::BodyBroken => closing(caller(StatusCode::BAD_REQUEST, "request_incomplete")),
+            Self::NoKey => upstream(StatusCode::SERVICE_UNAVAILABLE, "no_key_available"),
+            Self::Upstream(failure) => match (failure.phase, failure.reason) {
+                (_, Reason::Upload) => closing(caller(StatusCode::BAD_REQUEST, "request_incomplete")),
+                (_, Reason::TooLarge) => Self::BodyTooLarge.shape(),
+                (_, Reason::Timeout) => upstream(StatusCode::GATEWAY_TIMEOUT, "upstream_timeout"),
+                (Phase::Connect, _) | (_, Reason::Unprocessed) => upstream(StatusCode::BAD_GATEWAY, "upstream_unavailable"),
+                _ => upstream(StatusCode::BAD_GATEWAY, "upstream_failed"),
+            },
+        }
+    }
+
+    fn message(&self) -> String {
+        match self {
+            Self::Malformed(problem) => format!("The request is malformed: {problem}."),
+            Self::Method => format!("This method is not forwarded; use one of {METHODS}."),
+            Self::FinalRecipient => String::new(),
+            Self::HeadTooLarge => "The request has too many header fields, or too many bytes in them.".to_owned(),
+            Self::Expectation => "The only expectation that can be met is `100-continue`.".to_owned(),
+            Self::Unauthenticated => "A client key is needed: send it as `Authorization: Bearer …`.".to_owned(),
+            Self::WrongKey => "This client key is not known.".to_owned(),
+            Self::NoRoute => "No route is configured for this path.".to_owned(),
+            Self::NoModel(Some(model)) => format!("No route is configured for the model `{}`.", shorten(model)),
+            Self::NoModel(None) => "The request names no model, and every route for this path needs one.".to_owned(),
+            Self::Encoded => {
+                "The request's body is encoded, and its model decides where it goes: send it without `Content-Encoding`.".to_owned()
+            }
+            Self::BodyTooLarge => "The request's body is larger than the configured maximum.".to_owned(),
+            Self::BodyTimeout => "The request's body did not arrive in time.".to_owned(),
+            Self::BodyBroken => "The request's body ended early or was malformed.".to_owned(),
+            Self::NoKey => "No key of the provider is in use.".to_owned(),
+            Self::Upstream(failure) => match (failure.phase, failure.reason) {
+                (_, Reason::Upload) => "The request's body broke off or stalled.".to_owned(),
+                (_, Reason::TooLarge) => Self::BodyTooLarge.message(),
+                (Phase::Connect, Reason::Timeout) => "The provider could not be reached in time.".to_owned(),
+                (_, Reason::Timeout) => "The provider did not answer in time.".to_owned(),
+                (Phase::Connect, _) | (_, Reason::Unprocessed) => "The provider could not be reached.".to_owned(),
+                _ => "The provider's reply broke off before it began.".to_owned(),
+            },
+        }
+    }
+
+    /// The response in OpenAI's error shape.
+    #[must_use]
+    pub fn respond(&self, request_id: &HeaderValue) -> Response<Body> {
+        #[derive(Serialize)]
+        struct Envelope<'a> {
+            error: Error<'a>,
+        }
+        #[derive(Serialize)]
+        struct Error<'a> {
+            message: &'a str,
+            r#type: &'a str,
+            param: Option<&'a str>,
+            code: &'a str,
+        }
+
+        let Shape { status, code, kind, final_answer, close } = self.shape();
+        let message = self.message();
+        let error = Error { message: &message, r#type: kind, param: None, code };
+        let text = match self {
+            Self::FinalRecipient => Vec::new(),
+            // Strings and nothing else: this can't fail.
+            _ => serde_json::to_vec(&Envelope { error }).unwrap_or_default(),
+        };
+        let mut response = Response::new(Body::ours(Bytes::from(text)));
+        *response.status_mut() = status;
+        let headers = response.headers_mut();
+        if status != StatusCode::NO_CONTENT {
+            headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+        }
+        if let Ok(now) = HeaderValue::from_str(&httpdate::fmt_http_date(std::time::SystemTime::now())) {
+            headers.insert(DATE, now);
+        }
+        headers.insert(X_REQUEST_ID, request_id.clone());
+        if final_answer && status != StatusCode::NO_CONTENT {
+            headers.insert("x-should-retry", HeaderValue::from_static("false"));
+        }
+        if matches!(self, Self::Method | Self::FinalRecipient) {
+            headers.insert(ALLOW, HeaderValue::from_static(METHODS));
+        }
+        if close {
+            headers.insert(CONNECTION, HeaderValue::from_static("close"));
+        }
+        response
+    }
+}
+
+/// A model's name as a message may repeat it.
+fn shorten(model: &str) -> String {
+    let mut short: String = model.chars().filter(|c| !c.is_control()).take(64).collect();
+    if short.len() < model.len() {
+        short.push('…');
+    }
+    short
+}

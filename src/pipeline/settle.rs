@@ -1,0 +1,134 @@
+//! Step 10: every request is settled exactly once, at the end of its reply or by `Drop` when the client leaves before.
+//!
+//! `Drop` never waits: everything here is counting and giving back.
+
+use std::{sync::Arc, time::Duration};
+
+use http::StatusCode;
+use metrics::Gauge;
+
+use super::trail::Trail;
+use crate::{policy::key_pool::Lease, runtime::Snapshot, telemetry::TargetMetrics};
+
+/// How a request ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum End {
+    /// The whole reply was handed to the client's connection.
+    Complete,
+    /// The client left before.
+    Left,
+    /// The provider's reply broke off, for this reason.
+    Truncated(&'static str),
+    /// Sidegate answered itself, with this code.
+    Rejected(&'static str),
+}
+
+impl End {
+    /// The word for it in logs and metrics.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Complete => "complete",
+            Self::Left => "left",
+            Self::Truncated(_) => "truncated",
+            Self::Rejected(_) => "rejected",
+        }
+    }
+
+    /// What went wrong, if something did.
+    #[must_use]
+    pub fn error(&self) -> Option<&'static str> {
+        match self {
+            Self::Complete | Self::Left => None,
+            Self::Truncated(reason) | Self::Rejected(reason) => Some(reason),
+        }
+    }
+}
+
+/// One more request in flight, for as long as this lives.
+#[derive(Debug)]
+pub struct InFlight(Gauge);
+
+impl InFlight {
+    /// Counts one more.
+    #[must_use]
+    pub fn enter(gauge: &Gauge) -> Self {
+        gauge.increment(1);
+        Self(gauge.clone())
+    }
+}
+
+impl Drop for InFlight {
+    fn drop(&mut self) {
+        self.0.decrement(1);
+    }
+}
+
+/// What a request holds from its attempt on. Each part gives itself back by `Drop`.
+#[derive(Debug)]
+pub struct Holds {
+    /// The key; none where the client's own credentials go up.
+    pub lease: Option<Lease>,
+    /// The place among the requests in flight.
+    pub in_flight: InFlight,
+}
+
+/// The end of a request, to be reached.
+#[derive(Debug)]
+pub struct Settlement {
+    trail: Trail,
+    metrics: TargetMetrics,
+    status: StatusCode,
+    overhead: Duration,
+    bytes_out: u64,
+    ended: bool,
+    /// Given back when the settlement goes.
+    _holds: Holds,
+    /// The generation under which the request runs.
+    _snapshot: Arc<Snapshot>,
+}
+
+impl Settlement {
+    /// Takes over everything that the request holds, when the reply's head goes down.
+    #[must_use]
+    pub fn new(snapshot: Arc<Snapshot>, metrics: TargetMetrics, holds: Holds, status: StatusCode, trail: Trail) -> Self {
+        let overhead = trail.overhead();
+        metrics.answered(status);
+        metrics.overhead.record(overhead);
+        if let Some(first_byte) = trail.first_byte() {
+            metrics.first_byte.record(first_byte);
+        }
+        Self { trail, metrics, status, overhead, bytes_out: 0, ended: false, _holds: holds, _snapshot: snapshot }
+    }
+
+    /// So many bytes of the reply went down.
+    pub fn passed(&mut self, bytes: u64) {
+        self.bytes_out += bytes;
+    }
+
+    /// The request is over.
+    pub fn finish(mut self, end: End) {
+        self.record(end);
+    }
+
+    fn record(&mut self, end: End) {
+        if std::mem::replace(&mut self.ended, true) {
+            return;
+        }
+        self.metrics.ended(match end {
+            End::Complete => 0,
+            End::Left => 1,
+            End::Truncated(_) | End::Rejected(_) => 2,
+        });
+        self.metrics.duration.record(self.trail.elapsed());
+        self.metrics.sent.increment(self.trail.bytes_in());
+        self.metrics.received.increment(self.bytes_out);
+        self.trail.end(self.status, end, self.bytes_out, self.overhead);
+    }
+}
+
+impl Drop for Settlement {
+    fn drop(&mut self) {
+        self.record(End::Left);
+    }
+}

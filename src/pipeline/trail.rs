@@ -1,0 +1,230 @@
+//! What is known of one request as it goes: append-only, and the only thing that every step writes.
+//!
+//! Its last line is the access log. It is written exactly once, also when the future is dropped because the client
+//! left: then the request ends as *left* with the status 499.
+
+use std::{
+    net::IpAddr,
+    rc::Rc,
+    sync::Arc,
+    time::{Duration, Instant, SystemTime},
+};
+
+use http::{HeaderMap, HeaderValue, Method, StatusCode, Uri, header::EXPECT};
+
+use super::{fields::X_REQUEST_ID, identify::Client, settle::End};
+use crate::{
+    runtime::{Provider, Runtime},
+    telemetry::access_log::{Entry, Timestamp},
+    types::Ask,
+    upstream::body::Progress,
+};
+
+/// The status that is logged for a client that left before it got one, as nginx does.
+const LEFT: u16 = 499;
+
+/// One send to a provider.
+#[derive(Debug)]
+struct Attempt {
+    provider: Arc<Provider>,
+    key: Option<HeaderValue>,
+    upload: Rc<Progress>,
+    sent: Instant,
+    head: Option<Instant>,
+}
+
+/// The course of one request.
+#[derive(Debug)]
+pub struct Trail {
+    runtime: Arc<Runtime>,
+    received: Instant,
+    wall: SystemTime,
+    method: Method,
+    uri: Uri,
+    expects_continue: bool,
+    request_id: Option<HeaderValue>,
+    ip: Option<IpAddr>,
+    client: Option<Client>,
+    route: Option<Box<str>>,
+    ask: Ask,
+    waited: Duration,
+    attempts: u32,
+    last: Option<Attempt>,
+    ended: bool,
+}
+
+impl Trail {
+    /// Starts with the request's head.
+    #[must_use]
+    pub fn start(runtime: Arc<Runtime>, received: Instant, peer: Option<IpAddr>, head: (&Method, &Uri, &HeaderMap)) -> Self {
+        let (method, uri, headers) = head;
+        Self {
+            runtime,
+            received,
+            wall: SystemTime::now(),
+            method: method.clone(),
+            uri: uri.clone(),
+            expects_continue: headers.contains_key(EXPECT),
+            request_id: headers.get(X_REQUEST_ID).cloned(),
+            ip: peer,
+            client: None,
+            route: None,
+            ask: Ask::default(),
+            waited: Duration::ZERO,
+            attempts: 0,
+            last: None,
+            ended: false,
+        }
+    }
+
+    /// Step 2 has found who calls.
+    pub fn identified(&mut self, client: &Client) {
+        self.ip = client.ip;
+        self.client = Some(client.clone());
+    }
+
+    /// Step 5 has read what is asked, after waiting so long for the client's body.
+    pub fn asked(&mut self, ask: &Ask, waited: Duration) {
+        self.ask = ask.clone();
+        self.waited = waited;
+    }
+
+    /// The route is settled.
+    pub fn routed(&mut self, path: &str) {
+        self.route = Some(path.into());
+    }
+
+    /// An attempt goes out.
+    pub fn sent(&mut self, provider: &Arc<Provider>, key: Option<HeaderValue>, upload: Rc<Progress>) {
+        self.attempts += 1;
+        self.last = Some(Attempt { provider: Arc::clone(provider), key, upload, sent: Instant::now(), head: None });
+    }
+
+    /// The last attempt's reply has begun.
+    pub fn answered(&mut self) {
+        if let Some(attempt) = &mut self.last {
+            attempt.head = Some(Instant::now());
+        }
+    }
+
+    /// Attempts made so far.
+    #[must_use]
+    pub fn attempts(&self) -> u32 {
+        self.attempts
+    }
+
+    /// What all of Sidegate's workers share.
+    #[must_use]
+    pub fn runtime(&self) -> &Arc<Runtime> {
+        &self.runtime
+    }
+
+    /// The request's method.
+    #[must_use]
+    pub fn method(&self) -> &Method {
+        &self.method
+    }
+
+    /// Whether the client waits for `100 Continue` before it sends its body.
+    #[must_use]
+    pub fn expects_continue(&self) -> bool {
+        self.expects_continue
+    }
+
+    /// Body bytes sent up so far.
+    #[must_use]
+    pub fn bytes_in(&self) -> u64 {
+        self.last.as_ref().map_or(0, |attempt| attempt.upload.sent())
+    }
+
+    /// From sending to the reply's head.
+    #[must_use]
+    pub fn first_byte(&self) -> Option<Duration> {
+        let attempt = self.last.as_ref()?;
+        Some(attempt.head? - attempt.sent)
+    }
+
+    /// From the request's head until now.
+    #[must_use]
+    pub fn elapsed(&self) -> Duration {
+        self.received.elapsed()
+    }
+
+    /// What Sidegate itself has added up to this moment, with the reply's head just handled: all but the time that the
+    /// client and the provider took.
+    #[must_use]
+    pub fn overhead(&self) -> Duration {
+        let now = Instant::now();
+        let Some(attempt) = &self.last else { return (now - self.received).saturating_sub(self.waited) };
+        let before = (attempt.sent - self.received).saturating_sub(self.waited);
+        before + attempt.head.map_or(Duration::ZERO, |head| now - head)
+    }
+
+    /// The id by which client and operator can speak of this request: the one the client sent, else a new one.
+    pub fn request_id(&mut self) -> HeaderValue {
+        self.request_id.get_or_insert_with(new_request_id).clone()
+    }
+
+    /// The id that the provider gave takes precedence, since it is what the client sees.
+    pub fn named(&mut self, id: &HeaderValue) {
+        self.request_id = Some(id.clone());
+    }
+
+    /// The request is over.
+    pub fn end(&mut self, status: StatusCode, end: End, bytes_out: u64, overhead: Duration) {
+        self.write(status.as_u16(), end, bytes_out, overhead);
+    }
+
+    fn write(&mut self, status: u16, end: End, bytes_out: u64, overhead: Duration) {
+        if std::mem::replace(&mut self.ended, true) {
+            return;
+        }
+        let id = self.request_id();
+        let (provider, key) = match &self.last {
+            Some(attempt) => (Some(attempt.provider.name.as_str()), attempt.key.as_ref().and_then(|key| key.to_str().ok())),
+            None => (None, None),
+        };
+        let client = self.client.as_ref();
+        self.runtime.access_log.write(&Entry {
+            time: Timestamp(self.wall),
+            request_id: id.to_str().unwrap_or("not-ascii"),
+            method: self.method.as_str(),
+            path: self.uri.path(),
+            status,
+            client: client.and_then(|client| client.name.as_ref()).map(|name| name.as_str()),
+            tier: client.and_then(|client| client.tier.as_ref()).map(|tier| tier.as_str()),
+            ip: self.ip,
+            route: self.route.as_deref(),
+            provider,
+            key,
+            model: self.ask.model.as_deref(),
+            stream: self.ask.stream,
+            attempts: self.attempts,
+            bytes_in: self.bytes_in(),
+            bytes_out,
+            duration_ms: millis(self.elapsed()),
+            first_byte_ms: self.first_byte().map(millis),
+            overhead_ms: millis(overhead),
+            end: end.name(),
+            error: end.error(),
+        });
+    }
+}
+
+impl Drop for Trail {
+    fn drop(&mut self) {
+        self.write(LEFT, End::Left, 0, Duration::ZERO);
+    }
+}
+
+/// Milliseconds to the microsecond.
+fn millis(duration: Duration) -> f64 {
+    duration.as_micros() as f64 / 1_000.0
+}
+
+/// 96 random bits: two proxies that answer a million requests a second for a year will not meet.
+fn new_request_id() -> HeaderValue {
+    let (high, low) = (fastrand::u32(..), fastrand::u64(..));
+    // invariant: letters, `_` and hex digits.
+    HeaderValue::try_from(format!("req_{high:08x}{low:016x}")).unwrap_or(HeaderValue::from_static("req_"))
+}
