@@ -10,7 +10,12 @@ fn command_lines(page: &str) -> Vec<String> {
     let blocks = page.split("```sh\n").skip(1).filter_map(|rest| Some(rest.split_once("```")?.0));
     for block in blocks {
         let joined = block.replace("\\\n", " ");
-        lines.extend(joined.lines().map(|line| line.split(" #").next().unwrap().trim().to_owned()).filter(|line| !line.is_empty() && !line.starts_with('#')));
+        lines.extend(
+            joined
+                .lines()
+                .map(|line| line.split(" #").next().unwrap().trim().to_owned())
+                .filter(|line| !line.is_empty() && !line.starts_with('#')),
+        );
     }
     lines
 }

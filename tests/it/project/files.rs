@@ -18,7 +18,8 @@ pub(super) fn read(path: &str) -> String {
 
 /// Every text file that belongs to the repository, with its path from the root.
 pub(super) fn texts() -> Vec<(String, String)> {
-    let listed = Command::new("git").args(["ls-files", "-z", "--cached", "--others", "--exclude-standard"]).current_dir(root()).output().unwrap();
+    let listed =
+        Command::new("git").args(["ls-files", "-z", "--cached", "--others", "--exclude-standard"]).current_dir(root()).output().unwrap();
     assert!(listed.status.success(), "git: {}", String::from_utf8_lossy(&listed.stderr));
     let paths = String::from_utf8(listed.stdout).unwrap();
     let text = |path: &str| Some((path.to_owned(), fs::read_to_string(root().join(path)).ok()?));
@@ -86,7 +87,8 @@ fn no_file_speaks_of_the_machine_it_was_written_on() {
     // Put together here, so that this file does not say them.
     let paths = [concat!("/ro", "ot/"), concat!("/wo", "rk/"), concat!("/ho", "me/")];
     let texts = texts();
-    let said = texts.iter().flat_map(|(path, text)| paths.iter().filter(|said| text.contains(**said)).map(move |said| format!("{path}: {said}")));
+    let said =
+        texts.iter().flat_map(|(path, text)| paths.iter().filter(|said| text.contains(**said)).map(move |said| format!("{path}: {said}")));
     assert_eq!(said.collect::<Vec<_>>(), [""; 0]);
 }
 

@@ -110,7 +110,8 @@ fn every_error_code_has_its_row_and_every_row_its_code() {
 
 #[test]
 fn a_code_is_found_where_a_shape_is_made() {
-    let source = "closing(caller(StatusCode::NOT_FOUND, \"x\")), StatusCode::OK; StatusCode, \"y\"; upstream(StatusCode::BAD_GATEWAY, \"z\")";
+    let source =
+        "closing(caller(StatusCode::NOT_FOUND, \"x\")), StatusCode::OK; StatusCode, \"y\"; upstream(StatusCode::BAD_GATEWAY, \"z\")";
     let found = codes(source);
     assert_eq!(found, [("x", "404 Not Found"), ("z", "502 Bad Gateway")].map(|(code, status)| (code.to_owned(), status.to_owned())).into());
 }
