@@ -31,6 +31,13 @@ pub struct Runtime {
     pub held: Held,
 }
 
+impl Runtime {
+    /// Brings the metrics up to date that are read rather than counted.
+    pub fn refresh(&self) {
+        self.server_metrics.buffered.set(self.held.bytes() as f64);
+    }
+}
+
 /// The memory that request bodies occupy, over all workers.
 #[derive(Clone, Debug, Default)]
 pub struct Held(Arc<AtomicU64>);
