@@ -4,11 +4,13 @@
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod abuse;
+mod architecture;
 mod cancel;
 mod cli;
 mod config;
 mod expect;
 mod fidelity;
+mod project;
 mod simulator;
 mod streams;
 mod support;
