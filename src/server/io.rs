@@ -34,6 +34,9 @@ impl<S: AsyncRead + Unpin> AsyncRead for Stream<S> {
     fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         let this = &mut *self;
         let before = buffer.filled().len();
+        if this.guard.as_ref().is_some_and(Guard::has_refused) {
+            return Poll::Ready(Err(io::Error::new(io::ErrorKind::InvalidData, "malformed HTTP/1")));
+        }
         if this.early.is_empty() {
             ready!(Pin::new(&mut this.socket).poll_read(cx, buffer))?;
         } else {

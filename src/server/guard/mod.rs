@@ -57,6 +57,12 @@ impl Guard {
         self.at == At::Field || self.at == At::RequestLine && !self.line.is_empty()
     }
 
+    /// Whether something was refused: nothing that follows on this connection may be read.
+    #[must_use]
+    pub fn has_refused(&self) -> bool {
+        self.at == At::Over
+    }
+
     /// Looks at the next bytes of the connection and overwrites one if they may not go on.
     pub fn inspect(&mut self, bytes: &mut [u8]) {
         let mut from = 0;
@@ -94,8 +100,11 @@ impl Guard {
             line.extend_from_slice(&bytes[from..end]);
             self.judge(&line)
         };
-        self.at = next.unwrap_or_else(|Refused| {
-            bytes[end] = 0;
+        self.at = next.unwrap_or_else(|refused| {
+            // hyper refuses a bare line feed in a chunk's head by itself, but takes NUL there for a part of an extension.
+            if (self.at, refused) != (At::ChunkSize, Refused::BareLineFeed) {
+                bytes[end] = 0;
+            }
             At::Over
         });
         end + 1
@@ -104,14 +113,14 @@ impl Guard {
     /// Where a line, without its line feed, leads.
     fn judge(&mut self, line: &[u8]) -> Result<At, Refused> {
         // RFC 9112 §2.2: a recipient may take a bare line feed for a line's end; two recipients may differ.
-        let line = line.strip_suffix(b"\r").ok_or(Refused)?;
+        let line = line.strip_suffix(b"\r").ok_or(Refused::BareLineFeed)?;
         match self.at {
             // RFC 9112 §2.2: an empty line before a request is ignored.
             At::RequestLine if line.is_empty() => Ok(At::RequestLine),
             At::RequestLine => {
                 (self.chunked, self.length) = (false, None);
                 // RFC 9112 §3.2: no form of a target has a fragment.
-                if line.contains(&b'#') { Err(Refused) } else { Ok(At::Field) }
+                if line.contains(&b'#') { Err(Refused::Ambiguous) } else { Ok(At::Field) }
             }
             At::Field if line.is_empty() => Ok(match (self.chunked, self.length) {
                 (true, _) => At::ChunkSize,
@@ -124,7 +133,7 @@ impl Guard {
                 if line.is_empty() {
                     Ok(At::ChunkSize)
                 } else {
-                    Err(Refused)
+                    Err(Refused::Ambiguous)
                 }
             }
             At::Trailer => Ok(if line.is_empty() { At::RequestLine } else { At::Trailer }),
@@ -146,17 +155,22 @@ impl Guard {
             // A value that is no number is refused by hyper; what follows is never read as a request.
             self.length = Some(std::str::from_utf8(value).ok().and_then(|text| text.parse().ok()).unwrap_or(u64::MAX));
         }
-        if self.chunked && self.length.is_some() { Err(Refused) } else { Ok(()) }
+        if self.chunked && self.length.is_some() { Err(Refused::Ambiguous) } else { Ok(()) }
     }
 }
 
-struct Refused;
+/// Why a line may not go on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Refused {
+    BareLineFeed,
+    Ambiguous,
+}
 
 /// `1a` or `1a;name=value` (RFC 9112 §7.1): hexadecimal digits and nothing around them, no control bytes behind.
 fn chunk_size(line: &[u8]) -> Result<u64, Refused> {
     let (digits, extension) = line.split_at(memchr::memchr(b';', line).unwrap_or(line.len()));
     if extension.iter().any(|byte| byte.is_ascii_control() && *byte != b'\t') || digits.is_empty() || digits.len() > 16 {
-        return Err(Refused);
+        return Err(Refused::Ambiguous);
     }
-    digits.iter().try_fold(0, |size: u64, digit| Ok(size << 4 | u64::from(char::from(*digit).to_digit(16).ok_or(Refused)?)))
+    digits.iter().try_fold(0, |size: u64, digit| Ok(size << 4 | u64::from(char::from(*digit).to_digit(16).ok_or(Refused::Ambiguous)?)))
 }
