@@ -164,13 +164,22 @@ fn is_host(text: &[u8]) -> bool {
         _ => text.split_at(memchr::memchr(b':', text).unwrap_or(text.len())),
     };
     let named = text.first() == Some(&b'[')
-        || host.iter().all(|byte| byte.is_ascii_alphanumeric() || b"-._~!$&'()*+;=%".contains(byte)) && !host.is_empty();
+        || host.iter().all(|byte| byte.is_ascii_alphanumeric() || b"-._~!$&'()*+;=%".contains(byte)) && !host.is_empty() && escapes(host);
     let numbered = match port {
         [] | [b':'] => true,
-        [b':', digits @ ..] => digits.len() <= 5 && digits.iter().all(u8::is_ascii_digit),
+        [b':', digits @ ..] => {
+            digits.iter().all(u8::is_ascii_digit) && std::str::from_utf8(digits).is_ok_and(|text| text.parse::<u16>().is_ok())
+        }
         _ => false,
     };
     named && numbered
+}
+
+/// Whether each `%` begins an escape (RFC 3986 §2.1).
+fn escapes(text: &[u8]) -> bool {
+    text.split(|byte| *byte == b'%')
+        .skip(1)
+        .all(|rest| matches!(rest, [high, low, ..] if high.is_ascii_hexdigit() && low.is_ascii_hexdigit()))
 }
 
 /// RFC 9112 §6: a body whose end two readers could see in two places is no body to pass on.

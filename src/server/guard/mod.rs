@@ -12,6 +12,8 @@
 #[cfg(test)]
 mod tests;
 
+use std::borrow::Cow;
+
 /// A line that is longer is left to hyper, whose bound on a head is lower than this.
 const LONGEST_LINE: usize = 1 << 20;
 
@@ -87,15 +89,19 @@ impl Guard {
             return bytes.len();
         };
         let end = from + length;
-        let next = if self.line.is_empty() {
-            self.judge(&bytes[from..end])
-        } else {
-            let mut line = std::mem::take(&mut self.line);
-            line.extend_from_slice(&bytes[from..end]);
-            self.judge(&line)
-        };
+        let mut line = Cow::Borrowed(&bytes[from..end]);
+        if !self.line.is_empty() {
+            let mut whole = std::mem::take(&mut self.line);
+            whole.extend_from_slice(&line);
+            line = Cow::Owned(whole);
+        }
+        let (extended, bare) = (self.at == At::ChunkSize && line.contains(&b';'), !line.ends_with(b"\r"));
+        let next = self.judge(&line);
         self.at = next.unwrap_or_else(|Refused| {
-            bytes[end] = 0;
+            // hyper steps over whatever an extension holds but for a line feed, which it refuses itself.
+            if !(extended && bare) {
+                bytes[end] = 0;
+            }
             At::Over
         });
         end + 1
