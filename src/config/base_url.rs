@@ -59,21 +59,25 @@ impl FromStr for BaseUrl {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
-        let uri: Uri = text.parse().map_err(|_| format!("`{text}` is not a URL"))?;
+        let uri: Uri =
+            text.parse().map_err(|_| format!("`{text}` is not a URL; write `https://host/path`, such as `https://api.openai.com/v1`"))?;
         let tls = match uri.scheme_str() {
             Some("https") => true,
             Some("http") => false,
-            _ => return Err(format!("`{text}` must start with `https://` or `http://`")),
+            _ => return Err(format!("`{text}` has no scheme that is known here; begin with `https://` or `http://`")),
         };
-        let authority = uri.authority().filter(|authority| !authority.host().is_empty()).ok_or_else(|| format!("`{text}` has no host"))?;
+        let authority = uri
+            .authority()
+            .filter(|authority| !authority.host().is_empty())
+            .ok_or_else(|| format!("`{text}` has no host; write `https://host/path`"))?;
         if authority.as_str().contains('@') {
-            return Err("a URL must not carry a user or password; keys go into `keys:`".to_owned());
+            return Err("a URL must not carry a user or password; remove it: keys go into `keys:`".to_owned());
         }
         if authority.port_u16().is_none() && authority.as_str().trim_end_matches(']').len() > authority.host().trim_end_matches(']').len() {
-            return Err(format!("`{text}` has a port that is no number from 1 to 65535"));
+            return Err(format!("`{text}` has a port that is no number from 1 to 65535; correct or remove the port"));
         }
         if uri.query().is_some() || text.contains('#') {
-            return Err("a base URL has no query and no fragment".to_owned());
+            return Err("a base URL has no query and no fragment; remove what stands from `?` or `#` on".to_owned());
         }
         Ok(Self { tls, authority: authority.clone(), path: uri.path().trim_end_matches('/').into() })
     }

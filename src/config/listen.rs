@@ -7,7 +7,7 @@ use std::{
 };
 
 use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize, de};
 
 use crate::types::{Address, Period, Size};
 
@@ -65,6 +65,8 @@ pub struct ListenTls {
 #[serde(deny_unknown_fields, default)]
 pub struct Admin {
     /// `IP:PORT`.
+    #[serde(deserialize_with = "ip_and_port")]
+    #[schemars(with = "String")]
     pub address: SocketAddr,
 }
 
@@ -72,6 +74,12 @@ impl Default for Admin {
     fn default() -> Self {
         Self { address: SocketAddr::from((Ipv4Addr::LOCALHOST, 8081)) }
     }
+}
+
+/// As serde would, in words of ours.
+fn ip_and_port<'de, D: Deserializer<'de>>(deserializer: D) -> Result<SocketAddr, D::Error> {
+    let text = String::deserialize(deserializer)?;
+    text.parse().map_err(|_| de::Error::custom(format!("`{text}` is not an address; write `IP:PORT`, such as `127.0.0.1:8081`")))
 }
 
 /// How much of request bodies is held in memory so that a request can be read and sent again.

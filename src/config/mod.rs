@@ -7,10 +7,27 @@
 pub mod annotate;
 pub mod base_url;
 pub mod clients;
+pub mod environment;
 pub mod listen;
+pub mod load;
+pub mod problem;
 pub mod providers;
 pub mod routes;
+pub mod schema;
 pub mod trust;
+
+mod check;
+mod decode;
+mod decoder;
+mod excerpt;
+mod expand;
+mod files;
+mod mask;
+mod parse;
+mod path;
+mod source;
+mod suggest;
+mod syntax;
 
 use std::collections::BTreeMap;
 
@@ -19,10 +36,14 @@ use serde::{Deserialize, Serialize};
 
 pub use annotate::Annotate;
 pub use base_url::BaseUrl;
-pub use clients::{Anonymous, ClientKey, Clients};
+pub use clients::{Anonymous, ClientKey, Clients, KeyHash};
+pub use environment::Environment;
 pub use listen::{Admin, Body, Listen, ListenTls};
+pub use load::{Key, Loaded, from_environment, from_text, load};
+pub use problem::{Problem, Problems};
 pub use providers::{Connections, HttpVersion, KeySource, Provider, Roots, Timeouts, UpstreamTls};
 pub use routes::{Credentials, ModelPattern, Route, Target};
+pub use schema::schema;
 pub use trust::{Trust, TrustedPeer};
 
 use crate::types::ProviderName;
@@ -30,6 +51,8 @@ use crate::types::ProviderName;
 /// The whole of `proxy.yaml`.
 #[derive(Clone, Debug, PartialEq, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
+// Left out, they are empty, and the checks refuse that: so what else is wrong with the file shows in the same run.
+#[schemars(extend("required" = ["providers", "routes"]))]
 pub struct Config {
     /// Where applications connect.
     #[serde(default)]
@@ -47,38 +70,12 @@ pub struct Config {
     #[serde(default)]
     pub annotate: Annotate,
     /// The AI providers, by name.
+    #[serde(default)]
     pub providers: BTreeMap<ProviderName, Provider>,
     /// Which paths and models go to which providers; the first that fits is taken.
+    #[serde(default)]
     pub routes: Vec<Route>,
     /// Who may call. Needed where `listen` can be reached from other machines.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub clients: Option<Clients>,
-}
-
-/// A key as it was read from where it lives.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Key {
-    /// Its name in logs and metrics.
-    pub name: String,
-    /// The key.
-    pub secret: crate::types::Secret,
-    /// Its share of the traffic.
-    pub weight: f64,
-    /// The account whose quota it spends.
-    pub account: Option<String>,
-    /// Sent as `openai-organization` with it.
-    pub organization: Option<String>,
-    /// Sent as `openai-project` with it.
-    pub project: Option<String>,
-}
-
-/// A config and everything that it refers to, read.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Loaded {
-    /// The config.
-    pub config: Config,
-    /// The keys of each provider.
-    pub keys: BTreeMap<ProviderName, Vec<Key>>,
-    /// Every file that was read.
-    pub files: Vec<std::path::PathBuf>,
 }

@@ -96,6 +96,12 @@ pub enum Credentials {
 pub struct ModelPattern(Box<str>);
 
 impl ModelPattern {
+    /// The pattern as it was written.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
     /// Whether `model` fits. Linear in the length of both: the last `*` seen is the only place to fall back to.
     #[must_use]
     pub fn matches(&self, model: &str) -> bool {
@@ -129,7 +135,7 @@ impl<'de> Deserialize<'de> for ModelPattern {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let text = String::deserialize(deserializer)?;
         if text.is_empty() {
-            return Err(de::Error::custom("a model pattern must not be empty; `*` stands for any model"));
+            return Err(de::Error::custom("a model pattern must not be empty; write a model's name, or `*` for any"));
         }
         Ok(Self(text.into()))
     }

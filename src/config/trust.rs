@@ -57,7 +57,7 @@ impl FromStr for TrustedPeer {
                 .parse::<IpNet>()
                 .or_else(|_| net.parse::<IpAddr>().map(IpNet::from))
                 .map(Self::Network)
-                .map_err(|_| format!("`{net}` is neither a network such as `10.0.0.0/8` nor `loopback` nor `unix`")),
+                .map_err(|_| format!("`{net}` is no network; write one such as `10.0.0.0/8`, or `loopback`, or `unix`")),
         }
     }
 }

@@ -1,4 +1,4 @@
-//! Layer 3: the config made live. [`compile`] turns plain data into a [`Snapshot`], and one pointer says which
+//! Layer 3: the config made live. [`compile()`] turns plain data into a [`Snapshot`], and one pointer says which
 //! snapshot is in force. A request takes it once and keeps it, whatever happens to the pointer meanwhile.
 
 pub mod compile;

@@ -30,7 +30,11 @@ impl FromStr for Address {
 
     fn from_str(text: &str) -> Result<Self, String> {
         if let Some(path) = text.strip_prefix("unix:") {
-            return if path.is_empty() { Err("`unix:` needs a path behind it".to_owned()) } else { Ok(Self::Unix(path.into())) };
+            return if path.is_empty() {
+                Err("`unix:` has no path behind it; write `unix:/path`".to_owned())
+            } else {
+                Ok(Self::Unix(path.into()))
+            };
         }
         let text = text.strip_prefix("localhost:").map_or(Cow::Borrowed(text), |port| format!("127.0.0.1:{port}").into());
         text.parse()

@@ -1,0 +1,237 @@
+//! A provider's `keys:`: every source read, every key fit to be sent, none twice.
+
+use std::{collections::HashMap, path::Path};
+
+use http::HeaderValue;
+
+use super::{Review, providers::Pool};
+use crate::{
+    config::{Key, KeyHash, KeySource, expand::is_name, files, path::FieldPath, problem::Fault, suggest},
+    types::Secret,
+};
+
+/// A key as its source gave it: the name of the variable or file, and the text.
+type Found = Vec<(Option<String>, String)>;
+
+/// Reads all keys of a provider; `at` is the path of its `keys`.
+pub(super) fn read(review: &mut Review<'_>, at: &FieldPath, sources: &[KeySource]) -> Pool {
+    let mut pool = Pool { keys: Vec::new(), complete: review.intact(at) };
+    let mut seen = Seen::default();
+    for (i, source) in sources.iter().enumerate() {
+        let at = at.then(i);
+        pool.complete &= settings(review, &at, source);
+        // Where the source itself was taken out, nothing can be said about which one is missing.
+        if review.intact(&at) {
+            match one(review, &at, source, &mut seen, i + 1) {
+                Some(mut keys) => pool.keys.append(&mut keys),
+                None => pool.complete = false,
+            }
+        }
+    }
+    if pool.complete && !pool.keys.is_empty() && pool.keys.iter().all(|key| key.weight == 0.0) {
+        review.name(at, Fault::new("all keys have the weight 0, so none is ever used", "give at least one key a weight above 0"));
+    }
+    pool
+}
+
+/// What one provider's keys have in use already.
+#[derive(Default)]
+struct Seen {
+    secrets: HashMap<KeyHash, String>,
+    names: HashMap<String, FieldPath>,
+}
+
+/// Checks what is written beside the key itself.
+fn settings(review: &mut Review<'_>, at: &FieldPath, source: &KeySource) -> bool {
+    let before = review.findings.len();
+    if let Some(weight) = source.weight
+        && !(weight.is_finite() && weight >= 0.0)
+    {
+        review.value(
+            &at.then("weight"),
+            Fault::new(
+                "a weight must be a finite number that is not negative",
+                "write a number such as `1` or `0.2`; 0 takes the key out of use",
+            ),
+        );
+    }
+    let texts =
+        [("name", &source.name), ("account", &source.account), ("organization", &source.organization), ("project", &source.project)];
+    for (field, text) in texts {
+        let fine = |text: &String| !text.is_empty() && text.trim() == text && text.is_ascii() && HeaderValue::from_str(text).is_ok();
+        if !text.as_ref().is_none_or(fine) {
+            let fault = Fault::new(
+                format!("`{field}` is empty or has characters that a header can't carry"),
+                "write printable ASCII characters, without white space at the ends",
+            );
+            review.value(&at.then(field), fault);
+        }
+    }
+    review.findings.len() == before
+}
+
+/// The keys of one source; `None` where something is wrong, which is then noted.
+fn one(review: &mut Review<'_>, at: &FieldPath, source: &KeySource, seen: &mut Seen, ordinal: usize) -> Option<Vec<Key>> {
+    let (field, found) = match (&source.env, &source.dir, &source.file, &source.value) {
+        (Some(env), None, None, None) => ("env", from_environment(review, &at.then("env"), env)?),
+        (None, Some(dir), None, None) => ("dir", from_directory(review, &at.then("dir"), dir)?),
+        (None, None, Some(file), None) => ("file", vec![(file_name(file), from_file(review, &at.then("file"), file)?)]),
+        (None, None, None, Some(value)) => ("value", vec![(None, value.0.expose().to_owned())]),
+        (None, None, None, None) => {
+            review.name(at, Fault::new("this key has no source", "add one of `env:`, `dir:`, `file:` and `value:`"));
+            return None;
+        }
+        _ => {
+            review.name(
+                at,
+                Fault::new(
+                    "this key has more than one source",
+                    "keep one of `env`, `dir`, `file` and `value`; each further key is an item of its own",
+                ),
+            );
+            return None;
+        }
+    };
+    let (at_source, several) = (at.then(field), field == "dir" || source.env.as_ref().is_some_and(|env| env.ends_with('*')));
+    let keys: Vec<Option<Key>> = found
+        .into_iter()
+        .map(|(origin, text)| {
+            let name = match (&source.name, origin) {
+                // Keys of one source are told apart by where they came from, also when their number changes.
+                (Some(name), Some(origin)) if several => format!("{name}-{origin}"),
+                (Some(name), _) => name.clone(),
+                (None, Some(origin)) => origin,
+                (None, None) => format!("key-{ordinal}"),
+            };
+            let secret = secret(review, &at_source, &name, &text, seen)?;
+            is_new_name(review, at, &name, seen)?;
+            Some(Key {
+                name,
+                secret,
+                weight: source.weight.unwrap_or(1.0),
+                account: source.account.clone(),
+                organization: source.organization.clone(),
+                project: source.project.clone(),
+            })
+        })
+        .collect();
+    keys.into_iter().collect()
+}
+
+/// The text as a secret that can be sent in a header and is not in the pool yet. The text itself is never shown.
+fn secret(review: &mut Review<'_>, at: &FieldPath, name: &str, text: &str, seen: &mut Seen) -> Option<Secret> {
+    let text = text.trim_end_matches(['\n', '\r']);
+    let fault = if text.is_empty() {
+        Fault::new(format!("the key `{name}` is empty"), "give it a value, or remove it")
+    } else if text.contains(char::is_whitespace) {
+        Fault::new(
+            format!("the key `{name}` has white space in it"),
+            "remove blanks and line breaks, and give each key a file or variable of its own",
+        )
+    } else if !text.bytes().all(|byte| byte.is_ascii_graphic()) {
+        Fault::new(
+            format!("the key `{name}` has characters that a header can't carry"),
+            "copy the key again: it is made of printable ASCII characters",
+        )
+    } else {
+        let Some(first) = seen.secrets.insert(KeyHash::of(text.as_bytes()), name.to_owned()) else {
+            return Some(Secret::new(text.to_owned()));
+        };
+        Fault::new(
+            format!("the key `{name}` is the same secret as `{first}`"),
+            "remove one of the two; a larger share of the traffic is a `weight`",
+        )
+    };
+    review.value(at, fault);
+    None
+}
+
+fn is_new_name(review: &mut Review<'_>, at: &FieldPath, name: &str, seen: &mut Seen) -> Option<()> {
+    let Some(first) = seen.names.insert(name.to_owned(), at.clone()) else { return Some(()) };
+    let first = review.as_written(&first);
+    review.name(at, Fault::new(format!("two keys have the name `{name}`"), format!("give this one or `{first}` another `name:`")));
+    None
+}
+
+/// `NAME`, or with a star `NAME` and every `NAME_<digits>`, in the order of the numbers.
+fn from_environment(review: &mut Review<'_>, at: &FieldPath, pattern: &str) -> Option<Found> {
+    let name = pattern.strip_suffix('*').unwrap_or(pattern);
+    if !is_name(name) {
+        // Not shown: it may be the key itself.
+        review.value(
+            at,
+            Fault::new("this is no name of an environment variable", "write `NAME` or `NAME*`; the key itself is never written here"),
+        );
+        return None;
+    }
+    let mut names: Vec<&str> = if pattern == name {
+        review.environment.names().filter(|variable| *variable == name).collect()
+    } else {
+        review.environment.names().filter(|variable| *variable == name || number(variable, name).is_some()).collect()
+    };
+    if names.is_empty() {
+        let fix = if pattern == name {
+            "set it before the start, or remove this key"
+        } else {
+            "set it, or the same name with `_2`, `_3` …, before the start"
+        };
+        let fault = Fault::new(format!("the environment variable `{name}` is not set"), fix);
+        review.value(at, fault.noting(suggest::did_you_mean(name, review.environment.names())));
+        return None;
+    }
+    names.sort_by_key(|variable| (number(variable, name), *variable));
+    Some(names.into_iter().map(|name| (Some(name.to_owned()), review.environment.get(name).unwrap_or_default().to_owned())).collect())
+}
+
+/// The digits of `NAME_<digits>` in a form that sorts by value however many there are: their count, then themselves.
+fn number<'v>(variable: &'v str, name: &str) -> Option<(usize, &'v str)> {
+    let digits = variable.strip_prefix(name)?.strip_prefix('_')?;
+    let significant = digits.trim_start_matches('0');
+    (!digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit())).then_some((significant.len(), significant))
+}
+
+/// Every regular file of a directory, in the order of the names. A mounted Secret keeps its versions in names that start
+/// with a dot and links to the current one; the dots are left out and links followed.
+fn from_directory(review: &mut Review<'_>, at: &FieldPath, dir: &Path) -> Option<Found> {
+    review.files.push(dir.to_owned());
+    let listed =
+        std::fs::read_dir(dir).and_then(|entries| entries.map(|entry| entry.map(|entry| entry.path())).collect::<Result<Vec<_>, _>>());
+    let mut paths = match listed {
+        Ok(paths) => paths,
+        Err(error) => {
+            let fault = Fault::new(
+                format!("the directory `{}` can't be read: {}", dir.display(), files::reason(&error)),
+                "correct the path, or let this user read the directory",
+            );
+            review.value(at, fault);
+            return None;
+        }
+    };
+    paths.retain(|path| path.file_name().is_some_and(|name| !name.to_string_lossy().starts_with('.')) && path.is_file());
+    paths.sort();
+    if paths.is_empty() {
+        review
+            .value(at, Fault::new(format!("the directory `{}` holds no key", dir.display()), "put each key into a file of its own there"));
+        return None;
+    }
+    paths.into_iter().map(|path| Some((file_name(&path), from_file(review, at, &path)?))).collect()
+}
+
+fn from_file(review: &mut Review<'_>, at: &FieldPath, path: &Path) -> Option<String> {
+    review.files.push(path.to_owned());
+    match files::read_text(path) {
+        Ok(text) => Some(text),
+        Err(why) => {
+            let fault = Fault::new(
+                format!("the file `{}` can't be read: {why}", path.display()),
+                "correct the path, or let this user read the file",
+            );
+            review.value(at, fault);
+            None
+        }
+    }
+}
+
+fn file_name(path: &Path) -> Option<String> {
+    path.file_name().map(|name| name.to_string_lossy().into_owned())
+}

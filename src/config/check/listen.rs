@@ -1,0 +1,74 @@
+//! `listen:`, `admin:` and `body:`.
+
+use super::Review;
+use crate::{
+    config::{Admin, Body, Config, Listen, path::field, problem::Fault},
+    types::{Address, Size},
+};
+
+/// hyper's HTTP/1 reader takes no smaller bound than this.
+const MIN_HEADER_SIZE: Size = Size::kib(8);
+
+/// More than any client sends; each connection may hold this much before anything is known about it.
+const MAX_HEADER_SIZE: Size = Size::mib(1);
+
+pub(super) fn check(review: &mut Review<'_>, config: &Config) {
+    listen(review, config);
+    admin(review, &config.listen, &config.admin);
+    body(review, &config.body);
+}
+
+fn listen(review: &mut Review<'_>, config: &Config) {
+    let listen = &config.listen;
+    if !listen.address.is_local() && !review.was_written(&field!["clients"]) {
+        let fault = Fault::new(
+            "other machines can reach this address, and nothing says who may call",
+            "add `clients:`, or listen on `127.0.0.1` or a Unix socket; `clients: { anonymous: free }` lets everybody in",
+        );
+        review.value(&field!["listen", "address"], fault.noting("needs `clients:`"));
+    }
+    review.period(&field!["listen", "header_timeout"], listen.header_timeout);
+    review.period(&field!["listen", "keep_alive"], listen.keep_alive);
+    if !(MIN_HEADER_SIZE..=MAX_HEADER_SIZE).contains(&listen.max_header_size) {
+        let fault = Fault::new(
+            "a request head of this size can't be read",
+            format!("write a size from `{MIN_HEADER_SIZE}` to `{MAX_HEADER_SIZE}`"),
+        );
+        review.value(&field!["listen", "max_header_size"], fault);
+    }
+    if let Some(tls) = &listen.tls {
+        review.certificates(&field!["listen", "tls", "certificate"], &tls.certificate);
+        review.private_key(&field!["listen", "tls", "key"], &tls.key);
+    }
+}
+
+fn admin(review: &mut Review<'_>, listen: &Listen, admin: &Admin) {
+    let at = field!["admin", "address"];
+    if !admin.address.ip().to_canonical().is_loopback() {
+        let fault = Fault::new(
+            "the admin address must not be reachable from other machines",
+            "write an address of this machine, such as `127.0.0.1:8081`",
+        );
+        review.value(&at, fault);
+        return;
+    }
+    let Address::Tcp(public) = &listen.address else { return };
+    let same_ip = public.ip().is_unspecified() || public.ip() == admin.address.ip();
+    if same_ip && public.port() == admin.address.port() && public.port() != 0 {
+        // Either may be the default; the one that was written is the one to change.
+        let at = if review.was_written(&at) { at } else { field!["listen", "address"] };
+        review.value(&at, Fault::new(format!("`listen` and `admin` are both on port {}", public.port()), "give one of them another port"));
+    }
+}
+
+fn body(review: &mut Review<'_>, body: &Body) {
+    review.period(&field!["body", "read_timeout"], body.read_timeout);
+    if body.buffer > body.buffer_total && review.intact(&field!["body"]) {
+        let fault = Fault::new(
+            format!("one request may hold {}, all together {}", body.buffer, body.buffer_total),
+            "raise `buffer_total`, or lower `buffer`",
+        );
+        let at = if review.was_written(&field!["body", "buffer"]) { field!["body", "buffer"] } else { field!["body", "buffer_total"] };
+        review.value(&at, fault);
+    }
+}

@@ -1,0 +1,101 @@
+//! What the types can't say: which values can't work, alone or together.
+//!
+//! A check looks only at what is intact: where a part was taken out because its form is wrong, that has been reported and
+//! nothing is said about what follows from it. So one mistake makes one error, and all mistakes show in one run.
+
+mod clients;
+mod files;
+mod keys;
+mod listen;
+mod providers;
+mod routes;
+
+use std::{collections::BTreeMap, path::PathBuf};
+
+use super::{
+    Config, Environment, Key,
+    path::{FieldPath, Step},
+    problem::{Fault, Finding, MOST},
+    source::{Node, Value},
+};
+use crate::types::{Period, ProviderName};
+
+/// Checks the whole config and reads every key and certificate that it names.
+pub(super) fn check(review: &mut Review<'_>, config: &Config) -> BTreeMap<ProviderName, Vec<Key>> {
+    listen::check(review, config);
+    clients::check(review, config);
+    let pools = providers::check(review, config);
+    routes::check(review, config, &pools);
+    pools.into_iter().map(|(name, pool)| (name, pool.keys)).collect()
+}
+
+/// What a check may look at and where it says what is wrong.
+///
+/// Paths are those of the decoded config: an item's index counts the items that were not taken out.
+pub(super) struct Review<'a> {
+    pub(super) tree: &'a Node,
+    pub(super) environment: &'a Environment,
+    pub(super) findings: &'a mut Vec<Finding>,
+    /// Every file and directory that was read.
+    pub(super) files: &'a mut Vec<PathBuf>,
+}
+
+impl Review<'_> {
+    /// Something is wrong with the value at `path`.
+    fn value(&mut self, path: &FieldPath, fault: Fault) {
+        let path = self.as_written(path);
+        let span = Some(self.tree.value_span(&path));
+        self.push(path, span, fault);
+    }
+
+    /// Something is wrong with the field or item at `path` as a whole.
+    fn name(&mut self, path: &FieldPath, fault: Fault) {
+        let path = self.as_written(path);
+        let span = Some(self.tree.name_span(&path));
+        self.push(path, span, fault);
+    }
+
+    fn push(&mut self, path: FieldPath, span: Option<super::source::Span>, fault: Fault) {
+        if self.findings.len() < MOST {
+            let fault = fault.without_insertions(self.tree.at(&path));
+            self.findings.push(Finding { path, span, fault });
+        }
+    }
+
+    /// Whether nothing at or below `path` was taken out, also because it was never written.
+    fn intact(&self, path: &FieldPath) -> bool {
+        self.tree.at(&self.as_written(path)).is_none_or(Node::is_intact)
+    }
+
+    /// Whether something was written at `path`, right or wrong.
+    fn was_written(&self, path: &FieldPath) -> bool {
+        self.tree.at(&self.as_written(path)).is_some()
+    }
+
+    /// The path as the file counts, with the items that were taken out.
+    fn as_written(&self, path: &FieldPath) -> FieldPath {
+        let mut node = Some(self.tree);
+        let steps = path.0.iter().map(|step| {
+            let step = match (step, node.map(|node| &node.value)) {
+                (Step::Item(index), Some(Value::List(items))) => {
+                    let live = items.iter().enumerate().filter(|(_, item)| !item.pruned).nth(*index);
+                    Step::Item(live.map_or(*index, |(written, _)| written))
+                }
+                _ => step.clone(),
+            };
+            node = node.and_then(|node| node.child(&step));
+            step
+        });
+        FieldPath(steps.collect())
+    }
+
+    /// Refuses a time that no timer can keep: zero, or so long that adding it to a clock overflows.
+    fn period(&mut self, path: &FieldPath, period: Period) {
+        const LONGEST: Period = Period::secs(365 * 24 * 60 * 60);
+        if period.0.is_zero() {
+            self.value(path, Fault::new("a time of zero would end everything at once", "write a time above zero, such as `10s`"));
+        } else if period > LONGEST {
+            self.value(path, Fault::new("a time of more than a year", format!("write at most `{LONGEST}`")));
+        }
+    }
+}

@@ -1,0 +1,58 @@
+//! `providers:`: where each lives, and a pool of keys that can be read.
+
+use std::collections::BTreeMap;
+
+use super::{Review, keys};
+use crate::{
+    config::{
+        Config, Key, Provider, Roots,
+        path::{FieldPath, field},
+        problem::Fault,
+    },
+    types::ProviderName,
+};
+
+/// The keys of a provider, as far as they could be read.
+pub(super) struct Pool {
+    pub(super) keys: Vec<Key>,
+    /// Whether every source could be read; if not, that has been reported.
+    pub(super) complete: bool,
+}
+
+pub(super) fn check(review: &mut Review<'_>, config: &Config) -> BTreeMap<ProviderName, Pool> {
+    if config.providers.is_empty() && review.intact(&field!["providers"]) {
+        let fault = Fault::new("there is no provider", "add one below `providers:`, such as `openai: { keys: [{ env: OPENAI_API_KEY }] }`");
+        review.name(&field!["providers"], fault);
+    }
+    config.providers.iter().map(|(name, provider)| (name.clone(), one(review, name, provider))).collect()
+}
+
+fn one(review: &mut Review<'_>, name: &ProviderName, provider: &Provider) -> Pool {
+    let at = field!["providers", name.as_str()];
+    let intact = review.intact(&at.then("dialect")) && review.intact(&at.then("base_url"));
+    if provider.base_url().is_none() && intact {
+        let fault = Fault::new(
+            format!("the dialect `{}` has no well-known host", provider.dialect.name()),
+            "add `base_url:`, such as `https://my-resource.openai.azure.com/openai/v1`",
+        );
+        review.name(&at, fault.noting("`base_url` is needed here"));
+    }
+    bounds(review, &at, provider);
+    if let Roots::File(path) = &provider.tls.roots {
+        review.certificates(&at.then("tls").then("roots"), path);
+    }
+    keys::read(review, &at.then("keys"), &provider.keys)
+}
+
+fn bounds(review: &mut Review<'_>, at: &FieldPath, provider: &Provider) {
+    let (timeouts, connections) = (&provider.timeouts, &provider.connections);
+    for (section, field, period) in [
+        ("timeouts", "connect", timeouts.connect),
+        ("timeouts", "first_byte", timeouts.first_byte),
+        ("timeouts", "idle", timeouts.idle),
+        ("connections", "idle", connections.idle),
+        ("connections", "max_age", connections.max_age),
+    ] {
+        review.period(&at.then(section).then(field), period);
+    }
+}

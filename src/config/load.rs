@@ -1,0 +1,168 @@
+//! From a file to a checked config with its keys: read, parse, expand, decode, check.
+
+use std::{
+    collections::BTreeMap,
+    fmt,
+    path::{Path, PathBuf},
+};
+
+use super::{
+    Config, Environment, Problems, Roots,
+    check::{self, Review},
+    decode,
+    expand::Expansion,
+    files, parse,
+    path::FieldPath,
+    problem::{Fault, Finding},
+    schema,
+    source::{Node, Source, Span},
+    syntax,
+};
+use crate::types::{ProviderName, Secret};
+
+/// A key of a provider's pool, read from where it lives.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Key {
+    /// Its name in logs and metrics; once in a provider.
+    pub name: String,
+    /// The key itself: printable ASCII, not empty.
+    pub secret: Secret,
+    /// Its share of the traffic against its neighbours' weights: finite, not negative; 0 is out of use.
+    pub weight: f64,
+    /// Keys with the same account share one quota; `None` is an account of its own.
+    pub account: Option<String>,
+    /// Sent as `openai-organization`: printable ASCII.
+    pub organization: Option<String>,
+    /// Sent as `openai-project`: printable ASCII.
+    pub project: Option<String>,
+}
+
+/// A config that can work, and all that it names.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Loaded {
+    /// The config. Paths in it no longer depend on the directory of its file.
+    pub config: Config,
+    /// The keys of each provider, in the order of the config; empty for one that only passes its callers' own.
+    pub keys: BTreeMap<ProviderName, Vec<Key>>,
+    /// Every file and directory that was read, the config's own first: what to watch for changes.
+    pub files: Vec<PathBuf>,
+}
+
+impl fmt::Display for Loaded {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let counted = |count: usize, what: &str| format!("{count} {what}{}", if count == 1 { "" } else { "s" });
+        let keys = self.keys.values().map(Vec::len).sum();
+        write!(
+            f,
+            "{}, {}, {}",
+            counted(self.config.providers.len(), "provider"),
+            counted(keys, "key"),
+            counted(self.config.routes.len(), "route")
+        )
+    }
+}
+
+/// What serves without a file: OpenAI on 127.0.0.1:8080.
+const ZERO_CONFIG: &str = "
+providers: { openai: { keys: [{ env: OPENAI_API_KEY* }] } }
+routes: [{ path: /v1, targets: [openai] }]
+";
+
+/// Loads a config file. Paths in it are relative to its directory.
+///
+/// # Errors
+/// Everything that is wrong with it, at once.
+pub fn load(path: &Path, environment: &Environment) -> Result<Loaded, Problems> {
+    let name = path.display().to_string();
+    let bytes = files::read(path, parse::MAX_SIZE).map_err(|why| {
+        Problems::whole(&name, format!("the config can't be read: {why}"), "give the path of a readable YAML file of at most 1 MiB")
+    })?;
+    let text = String::from_utf8(bytes).map_err(|error| not_text(&name, error.as_bytes(), error.utf8_error().valid_up_to()))?;
+    read(&Source::new(name, text), path.parent().unwrap_or(Path::new("")), environment, vec![path.to_owned()])
+}
+
+/// Loads a config from its text; `name` is what errors call it. Paths in it are relative to the working directory.
+///
+/// # Errors
+/// Everything that is wrong with it, at once.
+pub fn from_text(name: &str, text: &str, environment: &Environment) -> Result<Loaded, Problems> {
+    if text.len() > parse::MAX_SIZE {
+        return Err(Problems::whole(name, "the config is larger than 1 MiB", "a config needs far less: is this the right text?"));
+    }
+    read(&Source::new(name, text), Path::new(""), environment, Vec::new())
+}
+
+/// The config that serves without a file, from `OPENAI_API_KEY` and `OPENAI_API_KEY_<digits>`.
+///
+/// # Errors
+/// No such variable is set, or one holds no key.
+pub fn from_environment(environment: &Environment) -> Result<Loaded, Problems> {
+    from_text("(no config file)", ZERO_CONFIG, environment)
+}
+
+fn read(source: &Source, directory: &Path, environment: &Environment, mut files: Vec<PathBuf>) -> Result<Loaded, Problems> {
+    let mut findings = Vec::new();
+    let tree = parse::parse(source, &mut findings);
+    // A file cut short by an error of syntax says nothing sure about the rest.
+    let Some(mut tree) = tree else {
+        if findings.is_empty() {
+            findings.push(empty());
+        }
+        return Err(without_tree(findings, source));
+    };
+    let secrets = tree.secrets(&schema::is_harmless);
+    Expansion::new(environment, directory, source, &mut findings, &mut files).expand(&mut tree, &FieldPath::default());
+    let loaded = decoded(&mut tree, directory, environment, &mut findings, files);
+    match loaded {
+        Some(loaded) if findings.is_empty() => Ok(loaded),
+        _ => Err(Problems::of(findings, source, &secrets)),
+    }
+}
+
+/// The problems of a file that has no tree to tell where its secrets stand.
+fn without_tree(findings: Vec<Finding>, source: &Source) -> Problems {
+    let secrets: Vec<Span> = findings.iter().filter_map(|finding| syntax::unread(source, &finding.path, finding.span?)).collect();
+    Problems::of(findings, source, &secrets)
+}
+
+fn decoded(
+    tree: &mut Node,
+    directory: &Path,
+    environment: &Environment,
+    findings: &mut Vec<Finding>,
+    mut files: Vec<PathBuf>,
+) -> Option<Loaded> {
+    let mut config: Config = decode::decode(tree, findings)?;
+    start_paths_from(directory, &mut config);
+    let keys = check::check(&mut Review { tree, environment, findings, files: &mut files }, &config);
+    Some(Loaded { config, keys, files })
+}
+
+/// Makes every path of the config independent of where its file stands.
+fn start_paths_from(directory: &Path, config: &mut Config) {
+    let tls = config.listen.tls.iter_mut().flat_map(|tls| [&mut tls.certificate, &mut tls.key]);
+    let providers = config.providers.values_mut().flat_map(|provider| {
+        let roots = if let Roots::File(path) = &mut provider.tls.roots { Some(path) } else { None };
+        provider.keys.iter_mut().flat_map(|key| [key.dir.as_mut(), key.file.as_mut()]).flatten().chain(roots)
+    });
+    tls.chain(providers).for_each(|path| *path = directory.join(&*path));
+}
+
+fn empty() -> Finding {
+    let fault = Fault::new("the config is empty", "write `providers:` and `routes:`; `proxy.yaml` in the source has an example of each");
+    Finding { path: FieldPath::default(), span: Some(Span::TOP), fault }
+}
+
+/// A file that is not UTF-8, placed at its first wrong byte.
+fn not_text(name: &str, bytes: &[u8], valid: usize) -> Problems {
+    let mut text = String::from_utf8_lossy(&bytes[..valid]).into_owned();
+    let rest = String::from_utf8_lossy(&bytes[valid..]);
+    text.push_str(rest.lines().next().unwrap_or_default());
+    let fault = if bytes.starts_with(&[0xff, 0xfe]) || bytes.starts_with(&[0xfe, 0xff]) {
+        Fault::new("the config is UTF-16, not UTF-8", "save it as UTF-8")
+    } else {
+        Fault::new("the config is not UTF-8 text", "save it as UTF-8, or remove this byte")
+    };
+    let at = Span { start: valid, end: valid + 1 };
+    without_tree(vec![Finding { path: FieldPath::default(), span: Some(at), fault }], &Source::new(name, text))
+}

@@ -1,0 +1,66 @@
+//! The way from the top of a config to one of its fields: `providers.openai.keys[2].weight`.
+
+use std::fmt;
+
+use super::mask;
+
+/// One step of a [`FieldPath`].
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(super) enum Step {
+    /// Into the field of this name.
+    Field(Box<str>),
+    /// Into a list, counted from 0.
+    Item(usize),
+}
+
+impl From<&str> for Step {
+    fn from(name: &str) -> Self {
+        Self::Field(name.into())
+    }
+}
+
+impl From<usize> for Step {
+    fn from(index: usize) -> Self {
+        Self::Item(index)
+    }
+}
+
+/// Where in the config something stands. It prints as an operator would say it.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+pub(super) struct FieldPath(pub(super) Vec<Step>);
+
+impl FieldPath {
+    /// This path and one step more.
+    pub(super) fn then(&self, step: impl Into<Step>) -> Self {
+        let mut steps = self.0.clone();
+        steps.push(step.into());
+        Self(steps)
+    }
+}
+
+impl fmt::Display for FieldPath {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.0.is_empty() {
+            return f.write_str("(top level)");
+        }
+        for (i, step) in self.0.iter().enumerate() {
+            match step {
+                Step::Item(index) => write!(f, "[{index}]")?,
+                Step::Field(name) => {
+                    let dot = if i > 0 { "." } else { "" };
+                    write!(f, "{dot}{}", mask::in_message(name))?;
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+/// `field!["providers", name, "keys", 2]`: a path, step by step.
+macro_rules! field {
+    ($($step:expr),* $(,)?) => {
+        $crate::config::path::FieldPath(vec![$($crate::config::path::Step::from($step)),*])
+    };
+}
+
+pub(super) use field;

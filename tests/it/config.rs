@@ -1,0 +1,168 @@
+//! The config from the outside: what loads, what is refused and in which words.
+
+mod broken;
+mod docs;
+mod keys;
+mod properties;
+
+use std::path::{Path, PathBuf};
+
+use sidegate::{
+    config::{self, Environment, Loaded, Problems},
+    types::Address,
+};
+
+/// The top of the source tree.
+fn root() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+}
+
+/// An environment in which every example loads.
+fn environment() -> Environment {
+    Environment::from([
+        ("OPENAI_API_KEY", "sk-first-0123456789"),
+        ("OPENAI_API_KEY_2", "sk-second-0123456789"),
+        ("ANTHROPIC_API_KEY", "sk-ant-0123456789"),
+        ("AZURE_OPENAI_API_KEY", "0123456789abcdef0123456789abcdef"),
+        ("AZURE_RESOURCE", "my-resource"),
+        ("RESEARCH_KEY", "sk-research-0123456789"),
+        ("BLANK", ""),
+        ("SPACED", "sk-with blank"),
+        ("WEIGHT", "0.2"),
+        ("TRICKY", "sk-a: [b\n- c: {d"),
+    ])
+}
+
+fn load(text: &str) -> Result<Loaded, Problems> {
+    config::from_text("proxy.yaml", text, &environment())
+}
+
+fn problems(text: &str) -> String {
+    load(text).expect_err("it must be refused").to_string()
+}
+
+/// A config that is fine but for what `rest` says.
+fn with(rest: &str) -> String {
+    format!("{rest}\nproviders: {{ openai: {{ keys: [{{ env: OPENAI_API_KEY }}] }} }}\nroutes: [{{ path: /v1, targets: [openai] }}]\n")
+}
+
+#[test]
+fn every_example_loads() {
+    let mut files: Vec<PathBuf> = std::fs::read_dir(root().join("examples/config")).unwrap().map(|entry| entry.unwrap().path()).collect();
+    files.push(root().join("proxy.yaml"));
+    assert!(files.len() >= 4, "{files:?}");
+    for file in files {
+        let loaded = config::load(&file, &environment()).unwrap_or_else(|problems| panic!("{problems}"));
+        assert_eq!(loaded.files.first(), Some(&file));
+    }
+}
+
+#[test]
+fn without_a_file_the_key_of_openai_is_enough() {
+    let loaded = config::from_environment(&environment()).unwrap();
+    assert_eq!(loaded.to_string(), "1 provider, 2 keys, 1 route");
+    assert_eq!(loaded.config.listen.address.to_string(), "127.0.0.1:8080");
+
+    let refused = config::from_environment(&Environment::default()).unwrap_err().to_string();
+    assert!(refused.contains("`OPENAI_API_KEY` is not set"), "{refused}");
+}
+
+#[test]
+fn what_an_expression_brings_is_a_value_and_never_structure() {
+    let loaded = load(
+        "listen: { address: 'unix:${TRICKY}' }
+body: { max: '${UNSET:-5MiB}' }
+providers:
+  openai:
+    keys: [{ env: OPENAI_API_KEY, weight: '${WEIGHT}', name: $$x, account: '${BLANK:-a}' }]
+routes: [{ path: /v1, targets: [openai] }]",
+    );
+    let Loaded { config, keys, .. } = loaded.unwrap();
+    assert_eq!(config.listen.address, Address::Unix("sk-a: [b\n- c: {d".into()));
+    assert_eq!(config.body.max.map(|size| size.to_string()).as_deref(), Some("5MiB"));
+    let key = keys.values().next().and_then(|keys| keys.first()).unwrap();
+    assert_eq!((key.weight, key.name.as_str(), key.account.as_deref()), (0.2, "$x", Some("a")));
+}
+
+#[test]
+fn a_section_whose_fields_are_commented_out_is_left_out() {
+    let loaded = load(&with("listen:\n  # address: x\ntrust:\nclients:")).unwrap();
+    assert_eq!(loaded.config, load(&with("")).unwrap().config);
+}
+
+#[test]
+fn an_alias_repeats_a_value() {
+    let text = "providers:
+  a: { base_url: http://a, keys: [{ env: OPENAI_API_KEY }], timeouts: &slow { idle: 9m } }
+  b: { base_url: http://b, keys: [{ env: OPENAI_API_KEY }], timeouts: *slow }
+routes: [{ path: /v1, targets: [a, b] }]";
+    let config = load(text).unwrap().config;
+    assert!(config.providers.values().all(|provider| provider.timeouts.idle.to_string() == "9m"));
+}
+
+#[test]
+fn all_mistakes_show_in_one_run_and_none_that_only_follows_from_another() {
+    let text = "listen: { adress: 1.2.3.4:1, keep_alive: 0s }
+providers:
+  openai: { dialect: opanai, keys: [{ value: '${UNSET}' }] }
+routes: [{ path: v1, targets: [openai, open] }, { targets: [openai] }]
+clients: { keys: [{ name: web, tier: x, sha256: 12 }] }";
+    let found = load(text).unwrap_err();
+    let fields: Vec<_> = found.iter().map(|problem| problem.field()).collect();
+    let expected = [
+        "listen.adress",
+        "listen.keep_alive",
+        "providers.openai.dialect",
+        "providers.openai.keys[0].value",
+        "routes[0].path",
+        "routes[0].targets[1]",
+        "routes[1]",
+        "clients.keys[0].sha256",
+    ];
+    assert_eq!(fields, expected, "{found}");
+}
+
+#[test]
+fn what_is_no_config_at_all_is_refused_at_once() {
+    let directory = tempfile::tempdir().unwrap();
+    let file = directory.path().join("proxy.yaml");
+    let refused = || config::load(&file, &environment()).unwrap_err().to_string();
+    assert!(refused().contains("there is no such file"), "{}", refused());
+
+    let garbage: Vec<u8> = (0..10_000_000_u32).map(|i| (i.wrapping_mul(2_654_435_761) >> 24) as u8).collect();
+    for (bytes, words) in [
+        (garbage.as_slice(), "larger than 1024 KiB"),
+        (&garbage[..1 << 20], "not UTF-8"),
+        (b"listen: { }\nx: \xff\n".as_slice(), "proxy.yaml:2:4"),
+        (b"\xff\xfea\0".as_slice(), "UTF-16"),
+        (b"".as_slice(), "the config is empty"),
+        (b"a: \0".as_slice(), "this is no YAML"),
+    ] {
+        std::fs::write(&file, bytes).unwrap();
+        assert!(refused().contains(words), "{words}: {}", refused());
+    }
+    let directory = config::load(directory.path(), &environment()).unwrap_err().to_string();
+    assert!(directory.contains("it is a directory"), "{directory}");
+}
+
+#[test]
+fn a_file_made_to_exhaust_memory_is_refused() {
+    let bomb: String = ('b'..='j').fold("a: &a [x, x, x, x, x, x, x, x, x]\n".to_owned(), |text, name| {
+        let before = char::from(name as u8 - 1);
+        format!("{text}{name}: &{name} [{}]\n", vec![format!("*{before}"); 9].join(", "))
+    });
+    assert!(bomb.len() < 600);
+    assert!(problems(&bomb).contains("aliases"), "{}", problems(&bomb));
+    assert!(problems(&"[".repeat(100_000)).contains("nested deeper"));
+    assert!(problems(&"- x\n".repeat(200_000)).contains("more than 100000 values"));
+    assert!(problems(&"? ".repeat(100_000)).contains("error"));
+    assert!(problems("a: &a [*a]").contains("inside of what it stands for"));
+}
+
+#[test]
+fn very_many_mistakes_are_cut_to_a_hundred() {
+    let many: String = (0..5_000).map(|i| format!("x{i}: 1\n")).collect();
+    assert!(problems(&many).ends_with("100 errors in proxy.yaml, and there may be more"));
+    let twice: String = (0..50_000).map(|_| "x: 1\n").collect();
+    assert!(problems(&twice).contains("written twice"));
+}
