@@ -7,7 +7,7 @@ use std::{
 };
 
 use sidegate::{
-    config,
+    config::{self, Environment},
     server::{self, Running},
     types::Address,
 };
@@ -50,17 +50,7 @@ impl Sidegate {
     /// With a config of its own, in which `$UPSTREAM` is the provider and `$KEY` the pool's key.
     pub(crate) async fn start(config: &str, provider: SocketAddr) -> Self {
         let text = config.replace("$UPSTREAM", &provider.to_string()).replace("$KEY", POOL_KEY);
-        let config: config::Config = serde_yaml::from_str(&text).unwrap();
-        let key = config::Key {
-            name: "pool".into(),
-            secret: sidegate::types::Secret::new(POOL_KEY.to_owned()),
-            weight: 1.0,
-            account: None,
-            organization: None,
-            project: None,
-        };
-        let keys = config.providers.keys().map(|name| (name.clone(), vec![key.clone()])).collect();
-        let loaded = config::Loaded { config, keys, files: vec![] };
+        let loaded = config::from_text("proxy.yaml", &text, &Environment::default()).unwrap_or_else(|problems| panic!("{problems}"));
         let log = Log::default();
         let options = server::Options { access_log: Box::new(log.clone()) };
         let running = server::start(loaded, options).expect("it starts");
