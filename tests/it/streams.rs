@@ -3,7 +3,7 @@
 
 use bytes::Bytes;
 
-use crate::support::{Client, Gate, H2Client, H2Provider, H2Script, Provider, Script, Sidegate, at_rest, h2_client, within};
+use crate::support::{Client, Gate, H2Client, H2Provider, H2Script, Provider, Script, Sidegate, at_rest, h2_client, wire::End, within};
 
 const EVENT_STREAM: &str = "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n\r\n";
 const ASK: &str = r#"{"model":"gpt-4o","stream":true}"#;
@@ -122,17 +122,23 @@ async fn a_reply_that_breaks_off_ends_in_a_reset_over_h2() {
 
 #[tokio::test]
 async fn a_reset_stream_of_the_provider_looks_broken_off() {
-    let broken = H2Script::on_request().head(200).part("data: 1\n\n").reset(h2::Reason::INTERNAL_ERROR);
+    let seen = Gate::new();
+    let broken = H2Script::on_request().head(200).part("data: 1\n\n").wait(&seen).reset(h2::Reason::INTERNAL_ERROR);
     let provider = H2Provider::always(h2::server::Builder::new(), broken).await;
     let sidegate = Sidegate::before_h2(provider.address).await;
 
     let mut client = Client::connect(sidegate.address).await;
     client.post("/v1/chat/completions", ASK).await;
-    let reply = client.reply("POST").await;
-    assert!(!reply.is_complete(), "ended as if it were whole with {}", reply.text());
+    let head = client.head().await;
+    seen.open();
+    let body = within("the body", client.wire.body(head.reply_framing("POST"))).await;
+    assert_eq!((body.bytes.as_slice(), body.end), (&b"data: 1\n\n"[..], End::Truncated));
 
-    let reply = H2Client::connect(sidegate.address).await.ask(h2_client::post("/v1/chat/completions", ASK)).await;
-    assert!(reply.end.is_err(), "ended as if it were whole with {}", reply.text());
+    let client = H2Client::connect(sidegate.address).await;
+    let mut body = h2_client::head(client.send(h2_client::post("/v1/chat/completions", ASK)).await).await.into_body();
+    assert_eq!(h2_client::part(&mut body).await.unwrap().unwrap(), "data: 1\n\n");
+    seen.open();
+    assert!(h2_client::part(&mut body).await.unwrap().is_err(), "ended as if it were whole");
 }
 
 #[tokio::test]

@@ -139,6 +139,12 @@ fn chunks() -> Vec<Abuse> {
     ]
 }
 
+/// A body that two readers could route in two ways.
+fn asks() -> Vec<Abuse> {
+    let twice = r#"{"model":"gpt-4o","model":"o1"}"#;
+    vec![forbidden("two models", BAD_REQUEST, chat(&format!("Content-Type: application/json\r\nContent-Length: {}", twice.len()), twice))]
+}
+
 fn methods() -> Vec<Abuse> {
     vec![
         forbidden("CONNECT", &[400, 405], "CONNECT example.test:443 HTTP/1.1\r\nHost: example.test:443\r\n\r\n"),
@@ -180,6 +186,7 @@ fn targets() -> Vec<Abuse> {
         forbidden("an encoded NUL in the path", not_served, line("GET /v1/models%00 HTTP/1.1")),
         forbidden("an encoded backslash", not_served, line("GET /v1/..%5cadmin HTTP/1.1")),
         forbidden("a prefix that only begins the same", &[404], line("GET /v1models HTTP/1.1")),
+        bad("a quotation mark in the target", line("GET /v1/models?q=\"x\" HTTP/1.1")),
         bad("a blank in the target", line("GET /v1/models x HTTP/1.1")),
         bad("a tab for a blank", line("GET\t/v1/models HTTP/1.1")),
         bad("a NUL in the target", line("GET /v1/models\0 HTTP/1.1")),
@@ -237,7 +244,7 @@ fn fields() -> Vec<Abuse> {
 #[tokio::test]
 async fn no_malformed_request_reaches_the_provider() {
     let abuses: Vec<_> =
-        [hosts(), transfer_encodings(), lengths(), chunks(), methods(), targets(), fields()].into_iter().flatten().collect();
+        [hosts(), transfer_encodings(), lengths(), chunks(), asks(), methods(), targets(), fields()].into_iter().flatten().collect();
     assert!(abuses.len() >= 100, "the table has only {} rows", abuses.len());
     let (provider, sidegate) = served().await;
     let mut failures = Vec::new();

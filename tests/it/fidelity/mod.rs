@@ -8,7 +8,7 @@ mod statuses;
 mod text;
 
 use pair::Pair;
-use permitted::{body_difference, difference, reply_difference, request_difference};
+use permitted::{body_difference, difference, reply_difference, request_difference, status_line};
 
 use crate::support::{
     Client, Provider, Sidegate,
@@ -96,22 +96,12 @@ fn request_differences(pair: &Pair, arrived: &Request, authority: &str) -> Vec<S
 fn reply_differences(pair: &Pair, arrived: &Reply) -> Vec<String> {
     let line = status_line(&pair.reply.head.line);
     let line = (arrived.head.line != line).then(|| format!("{} became {}", show(&line), show(&arrived.head.line)));
-    let fields = reply_difference(&pair.reply.head.fields, &arrived.head.fields);
+    let fields = reply_difference(&pair.reply.head, &arrived.head.fields);
     let case = case_difference(&pair.reply.head.fields, &arrived.head.fields);
     let body = body_difference(&pair.reply.body, &arrived.body.bytes);
     let trailers = difference(&pair.reply.trailers, &arrived.body.trailers);
     let end = (arrived.body.end == End::Truncated).then(|| "breaks off".to_owned());
     [line, fields, case, body, trailers, end].into_iter().flatten().collect()
-}
-
-/// A status line as our own hop says it: our version of HTTP, and the blank that must stand before a reason, even
-/// before none (RFC 9112 §4).
-fn status_line(line: &[u8]) -> Vec<u8> {
-    let mut line = [b"HTTP/1.1", &line[8..]].concat();
-    if line.len() == 12 {
-        line.push(b' ');
-    }
-    line
 }
 
 /// A name of which another case arrived. Names that repeat in several cases count as one.

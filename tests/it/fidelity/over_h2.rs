@@ -71,7 +71,7 @@ fn came_back_by_h2(pair: &Pair, reply: &H2Reply) -> [Option<String>; 5] {
     let end = reply.end.err().map(|reason| format!("ended by {reason}"));
     [
         status,
-        reply_difference(&pair.reply.head.fields, &listed(&reply.headers)),
+        reply_difference(&pair.reply.head, &listed(&reply.headers)),
         body_difference(&pair.reply.body, &reply.body),
         permitted::difference(&pair.reply.trailers, &trailers),
         end,
@@ -126,7 +126,7 @@ async fn an_h1_client_and_an_h2_provider_mean_the_same() {
             Ok(reply) => named(
                 pair,
                 [
-                    reply_difference(&pair.reply.head.fields, &reply.head.fields),
+                    reply_difference(&pair.reply.head, &reply.head.fields),
                     body_difference(&pair.reply.body, &reply.body.bytes),
                     permitted::difference(&pair.reply.trailers, &reply.body.trailers),
                     (!reply.is_complete()).then(|| "breaks off".to_owned()),

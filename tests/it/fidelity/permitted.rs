@@ -1,7 +1,7 @@
 //! The one list of what may differ between what is sent and what arrives. `docs/transparency.md` says the same in
 //! prose; everything that is not here must be equal.
 
-use crate::support::wire::Field;
+use crate::support::wire::{Field, Head};
 
 /// Fields that end at each hop (RFC 9110 §7.6.1), both ways, besides those that `Connection` names.
 const HOP_BY_HOP: &[&str] = &[
@@ -21,6 +21,7 @@ const REPLACED_IN_REQUESTS: &[&str] = &[
     "host",
     "expect",
     "authorization",
+    "cookie",
     "x-api-key",
     "api-key",
     "x-goog-api-key",
@@ -66,20 +67,9 @@ fn is_chunked(fields: &[Field]) -> bool {
     fields.iter().any(|(name, _)| name.eq_ignore_ascii_case(b"transfer-encoding"))
 }
 
-/// Cookie crumbs of HTTP/2 are one field elsewhere (RFC 9113 §8.2.3).
-fn cookies_joined(fields: Vec<Field>) -> Vec<Field> {
-    let crumbs: Vec<_> = fields.iter().filter(|(name, _)| name == b"cookie").map(|(_, value)| value.clone()).collect();
-    let mut joined = Some(crumbs.join(&b"; "[..]));
-    let join = |(name, value)| if name == b"cookie" { joined.take().map(|all| (name, all)) } else { Some((name, value)) };
-    fields.into_iter().filter_map(join).collect()
-}
-
 /// How a request arrived differently, if it did; `h2` when either side spoke HTTP/2.
 pub(crate) fn request_difference(sent: &[Field], arrived: &[Field], h2: bool) -> Option<String> {
-    let end_to_end = |fields: &[Field]| {
-        let fields = without(canonical(fields), REPLACED_IN_REQUESTS);
-        if h2 { cookies_joined(fields) } else { fields }
-    };
+    let end_to_end = |fields: &[Field]| without(canonical(fields), REPLACED_IN_REQUESTS);
     let (mut expected, mut actual) = (end_to_end(sent), end_to_end(arrived));
     // A chunked body that was read whole may go on with its length.
     if is_chunked(sent) || h2 {
@@ -89,10 +79,12 @@ pub(crate) fn request_difference(sent: &[Field], arrived: &[Field], h2: bool) ->
     difference(&expected, &actual)
 }
 
-/// How a reply arrived differently, if it did.
-pub(crate) fn reply_difference(sent: &[Field], arrived: &[Field]) -> Option<String> {
-    let expected = without(canonical(sent), &[]);
-    let mut actual = without(canonical(arrived), &[]);
+/// How a reply with this head arrived differently, if it did.
+pub(crate) fn reply_difference(sent: &Head, arrived: &[Field]) -> Option<String> {
+    // The length of what 304 stands for may be left out (RFC 9110 §8.6).
+    let dropped: &[&str] = if sent.status() == 304 { &["content-length"] } else { &[] };
+    let expected = without(canonical(&sent.fields), dropped);
+    let mut actual = without(canonical(arrived), dropped);
     actual.retain(|(name, _)| !added_to_replies(name) || expected.iter().any(|(other, _)| other == name));
     // Ours stands behind the provider's.
     if actual.iter().rfind(|(name, _)| name == b"server-timing").is_some_and(|(_, value)| value.starts_with(b"sidegate;dur=")) {
@@ -100,6 +92,13 @@ pub(crate) fn reply_difference(sent: &[Field], arrived: &[Field]) -> Option<Stri
         actual.remove(ours);
     }
     difference(&expected, &actual)
+}
+
+/// A status line as our own hop says it: our version of HTTP, and the blank that must stand before a reason, even
+/// before none (RFC 9112 §4). A reason with bytes beyond ASCII is left out: it has no charset.
+pub(crate) fn status_line(line: &[u8]) -> Vec<u8> {
+    let reason = line.get(13..).filter(|reason| reason.is_ascii()).unwrap_or_default();
+    [b"HTTP/1.1", &line[8..12], b" ", reason].concat()
 }
 
 /// The first field in which two lists differ.

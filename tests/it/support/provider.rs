@@ -142,6 +142,8 @@ impl Shared {
     }
 
     fn complain(&self, what: String) {
+        // A story that waits in vain fails first; this tells it why.
+        eprintln!("at the provider: {what}");
         self.trouble.lock().unwrap().push(what);
     }
 }
