@@ -26,7 +26,7 @@ pub const DEFAULT_FILE: &str = "proxy.yaml";
 #[command(name = "sidegate", version, args_conflicts_with_subcommands = true)]
 pub struct Cli {
     /// The config file; by default `proxy.yaml` if there is one, else OpenAI with the key in OPENAI_API_KEY.
-    #[arg(long, value_name = "FILE", env = "SIDEGATE_CONFIG")]
+    #[arg(long, value_name = "FILE")]
     pub config: Option<PathBuf>,
     /// What to do; without it, serve.
     #[command(subcommand)]

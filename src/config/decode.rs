@@ -21,7 +21,7 @@ pub(super) fn decode<T: DeserializeOwned>(tree: &mut Node, findings: &mut Vec<Fi
             Err(error) => error,
         };
         let path = error.path();
-        let known = matches!(error.kind, Kind::Missing { field } if tree.at(&path).is_some_and(|parent| explains(parent, field)));
+        let known = matches!(error.kind, Kind::Missing { field } if tree.at(&path).is_some_and(|parent| parent.lost(field)));
         if !known {
             findings.push(describe(&error.kind, &path, tree));
         }
@@ -30,12 +30,6 @@ pub(super) fn decode<T: DeserializeOwned>(tree: &mut Node, findings: &mut Vec<Fi
         }
     }
     None
-}
-
-/// Whether it has been reported already why the field is missing: it was taken out, or its name was mistyped.
-fn explains(parent: &Node, field: &str) -> bool {
-    let Value::Map(entries) = &parent.value else { return false };
-    entries.iter().any(|entry| entry.node.pruned && (entry.key == field || suggest::nearest(&entry.key, [field]).is_some()))
 }
 
 fn describe(kind: &Kind, path: &FieldPath, tree: &Node) -> Finding {

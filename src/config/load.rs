@@ -134,7 +134,7 @@ fn decoded(
 ) -> Option<Loaded> {
     let mut config: Config = decode::decode(tree, findings)?;
     start_paths_from(directory, &mut config);
-    let keys = check::check(&mut Review { tree, environment, findings, files: &mut files }, &config);
+    let keys = check::check(&mut Review::new(tree, environment, findings, &mut files), &config);
     Some(Loaded { config, keys, files })
 }
 

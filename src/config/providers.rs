@@ -60,10 +60,11 @@ pub struct KeySource {
     #[serde(skip_serializing_if = "Option::is_none", serialize_with = "masked")]
     #[schemars(with = "Option<String>")]
     pub value: Option<SecretText>,
-    /// A name for logs and metrics; by default the variable or file it came from.
+    /// A name for logs and metrics; by default the variable or file it came from, or `key-` and its place in the list.
+    /// Where the source gives several keys, the name of the variable or file follows behind a dash.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub name: Option<String>,
-    /// Its share of the traffic against its neighbours' weights; 0 takes it out of use.
+    /// Its share of the traffic against its neighbours' weights, by default 1; 0 takes it out of use.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub weight: Option<f64>,
     /// Keys with the same account share one quota; by default each key is an account of its own.

@@ -30,7 +30,12 @@ static HARMLESS: LazyLock<BTreeSet<String>> = LazyLock::new(|| {
 pub(super) fn is_harmless(field: &str, value: &str) -> bool {
     let fits =
         field != "env" || value.bytes().all(|byte| byte.is_ascii_uppercase() || byte.is_ascii_digit() || matches!(byte, b'_' | b'*'));
-    fits && HARMLESS.contains(field) || value.starts_with("${") && value.find('}') == Some(value.len() - 1)
+    fits && HARMLESS.contains(field) || is_expression(value)
+}
+
+/// Whether the value is nothing but the name of a variable or a file; a default may be a key.
+fn is_expression(value: &str) -> bool {
+    value.strip_prefix("${").and_then(|rest| rest.strip_suffix('}')).is_some_and(|name| !name.contains(":-") && !name.contains('}'))
 }
 
 /// Every property of every object in the schema.

@@ -2,7 +2,10 @@
 
 use std::ops::Range;
 
-use super::path::{FieldPath, Step};
+use super::{
+    path::{FieldPath, Step},
+    suggest,
+};
 
 /// A range of bytes in the text.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -137,6 +140,12 @@ impl Node {
             Some(node) => !std::mem::replace(&mut node.pruned, true),
             None => false,
         }
+    }
+
+    /// Whether it has been reported already why this map lacks the field: it was taken out, or its name was mistyped.
+    pub(super) fn lost(&self, field: &str) -> bool {
+        let Value::Map(entries) = &self.value else { return false };
+        entries.iter().any(|entry| entry.node.pruned && (entry.key == field || suggest::nearest(&entry.key, [field]).is_some()))
     }
 
     /// Whether nothing at or below this node was taken out.

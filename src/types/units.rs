@@ -40,7 +40,7 @@ impl FromStr for Period {
 impl fmt::Display for Period {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let millis = u64::try_from(self.0.as_millis()).unwrap_or(u64::MAX);
-        let (unit, one) = PERIOD_UNITS.into_iter().find(|(_, one)| millis >= *one && millis % one == 0).unwrap_or(("s", 1_000));
+        let (unit, one) = PERIOD_UNITS.into_iter().find(|(_, one)| millis >= *one && millis.is_multiple_of(*one)).unwrap_or(("s", 1_000));
         write!(f, "{}{unit}", millis / one)
     }
 }
@@ -86,7 +86,7 @@ impl FromStr for Size {
 
 impl fmt::Display for Size {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (unit, one) = SIZE_UNITS.into_iter().find(|(_, one)| self.0 >= *one && self.0 % one == 0).unwrap_or(("B", 1));
+        let (unit, one) = SIZE_UNITS.into_iter().find(|(_, one)| self.0 >= *one && self.0.is_multiple_of(*one)).unwrap_or(("B", 1));
         write!(f, "{}{unit}", self.0 / one)
     }
 }

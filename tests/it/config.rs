@@ -123,6 +123,14 @@ clients: { keys: [{ name: web, tier: x, sha256: 12 }] }";
 }
 
 #[test]
+fn a_mistyped_section_is_not_missing_too() {
+    for (text, field) in [("provider: {}\nroutes: [{ path: /, targets: [x] }]", "provider"), ("rotes: []\nproviders: { x: {} }", "rotes")] {
+        let found = load(text).unwrap_err();
+        assert_eq!(found.iter().map(|problem| problem.field()).collect::<Vec<_>>(), [field], "{found}");
+    }
+}
+
+#[test]
 fn what_is_no_config_at_all_is_refused_at_once() {
     let directory = tempfile::tempdir().unwrap();
     let file = directory.path().join("proxy.yaml");
@@ -157,6 +165,42 @@ fn a_file_made_to_exhaust_memory_is_refused() {
     assert!(problems(&"- x\n".repeat(200_000)).contains("more than 100000 values"));
     assert!(problems(&"? ".repeat(100_000)).contains("error"));
     assert!(problems("a: &a [*a]").contains("inside of what it stands for"));
+}
+
+#[test]
+fn a_listener_needs_a_certificate_with_its_own_key() {
+    let directory = tempfile::tempdir().unwrap();
+    let [first, second] = [(); 2].map(|()| rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap());
+    for (name, pem) in
+        [("chain.pem", first.cert.pem()), ("key.pem", first.signing_key.serialize_pem()), ("other.pem", second.signing_key.serialize_pem())]
+    {
+        std::fs::write(directory.path().join(name), pem).unwrap();
+    }
+    let file = directory.path().join("proxy.yaml");
+    let with_key = |key: &str| {
+        std::fs::write(&file, with(&format!("listen: {{ tls: {{ certificate: chain.pem, key: {key} }} }}"))).unwrap();
+        config::load(&file, &environment())
+    };
+    assert_eq!(with_key("key.pem").unwrap().config.listen.tls.unwrap().key, directory.path().join("key.pem"));
+    for (key, words) in [("other.pem", "can't be used together"), ("chain.pem", "holds no private key"), ("none.pem", "no such file")] {
+        let refused = with_key(key).unwrap_err().to_string();
+        assert!(refused.contains(words) && refused.contains("field: listen.tls.key"), "{words}: {refused}");
+    }
+}
+
+#[test]
+fn an_open_listener_with_an_empty_clients_section_is_refused() {
+    let refused = problems(&with("listen: { address: 0.0.0.0:80 }\nclients:\n  # anonymous: free"));
+    assert!(refused.contains("nothing says who may call"), "{refused}");
+}
+
+#[test]
+fn very_many_keys_and_routes_load_and_one_mistake_among_them_is_one_error() {
+    let keys: String = (0..12_000).map(|i| format!("  - {{ value: key{i} }}\n")).collect();
+    let routes: String = (0..1_000).map(|i| format!("- {{ path: /{i}, targets: [openai] }}\n")).collect();
+    let rest = format!("providers:\n openai:\n  keys:\n{keys}routes:\n{routes}");
+    assert_eq!(load(&rest).unwrap().to_string(), "1 provider, 12000 keys, 1000 routes");
+    assert_eq!(load(&format!("listn: {{}}\n{rest}")).unwrap_err().iter().len(), 1);
 }
 
 #[test]

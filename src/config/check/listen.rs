@@ -20,7 +20,7 @@ pub(super) fn check(review: &mut Review<'_>, config: &Config) {
 
 fn listen(review: &mut Review<'_>, config: &Config) {
     let listen = &config.listen;
-    if !listen.address.is_local() && !review.was_written(&field!["clients"]) {
+    if !listen.address.is_local() && config.clients.is_none() && review.intact(&field!["clients"]) {
         let fault = Fault::new(
             "other machines can reach this address, and nothing says who may call",
             "add `clients:`, or listen on `127.0.0.1` or a Unix socket; `clients: { anonymous: free }` lets everybody in",
@@ -37,8 +37,7 @@ fn listen(review: &mut Review<'_>, config: &Config) {
         review.value(&field!["listen", "max_header_size"], fault);
     }
     if let Some(tls) = &listen.tls {
-        review.certificates(&field!["listen", "tls", "certificate"], &tls.certificate);
-        review.private_key(&field!["listen", "tls", "key"], &tls.key);
+        review.identity(&field!["listen", "tls"], tls);
     }
 }
 

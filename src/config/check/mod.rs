@@ -33,14 +33,20 @@ pub(super) fn check(review: &mut Review<'_>, config: &Config) -> BTreeMap<Provid
 ///
 /// Paths are those of the decoded config: an item's index counts the items that were not taken out.
 pub(super) struct Review<'a> {
-    pub(super) tree: &'a Node,
-    pub(super) environment: &'a Environment,
-    pub(super) findings: &'a mut Vec<Finding>,
+    tree: &'a Node,
+    /// Nothing was taken out of the tree, so every path is as written; saves a search for each.
+    whole: bool,
+    environment: &'a Environment,
+    findings: &'a mut Vec<Finding>,
     /// Every file and directory that was read.
-    pub(super) files: &'a mut Vec<PathBuf>,
+    files: &'a mut Vec<PathBuf>,
 }
 
-impl Review<'_> {
+impl<'a> Review<'a> {
+    pub(super) fn new(tree: &'a Node, environment: &'a Environment, findings: &'a mut Vec<Finding>, files: &'a mut Vec<PathBuf>) -> Self {
+        Self { tree, whole: tree.is_intact(), environment, findings, files }
+    }
+
     /// Something is wrong with the value at `path`.
     fn value(&mut self, path: &FieldPath, fault: Fault) {
         let path = self.as_written(path);
@@ -64,7 +70,7 @@ impl Review<'_> {
 
     /// Whether nothing at or below `path` was taken out, also because it was never written.
     fn intact(&self, path: &FieldPath) -> bool {
-        self.tree.at(&self.as_written(path)).is_none_or(Node::is_intact)
+        self.whole || self.tree.at(&self.as_written(path)).is_none_or(Node::is_intact)
     }
 
     /// Whether something was written at `path`, right or wrong.
@@ -74,6 +80,9 @@ impl Review<'_> {
 
     /// The path as the file counts, with the items that were taken out.
     fn as_written(&self, path: &FieldPath) -> FieldPath {
+        if self.whole {
+            return path.clone();
+        }
         let mut node = Some(self.tree);
         let steps = path.0.iter().map(|step| {
             let step = match (step, node.map(|node| &node.value)) {

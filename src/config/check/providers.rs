@@ -20,7 +20,7 @@ pub(super) struct Pool {
 }
 
 pub(super) fn check(review: &mut Review<'_>, config: &Config) -> BTreeMap<ProviderName, Pool> {
-    if config.providers.is_empty() && review.intact(&field!["providers"]) {
+    if config.providers.is_empty() && review.intact(&field!["providers"]) && !review.tree.lost("providers") {
         let fault = Fault::new("there is no provider", "add one below `providers:`, such as `openai: { keys: [{ env: OPENAI_API_KEY }] }`");
         review.name(&field!["providers"], fault);
     }
@@ -39,7 +39,7 @@ fn one(review: &mut Review<'_>, name: &ProviderName, provider: &Provider) -> Poo
     }
     bounds(review, &at, provider);
     if let Roots::File(path) = &provider.tls.roots {
-        review.certificates(&at.then("tls").then("roots"), path);
+        review.roots(&at.then("tls").then("roots"), path);
     }
     keys::read(review, &at.then("keys"), &provider.keys)
 }

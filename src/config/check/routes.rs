@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use super::{Review, providers::Pool};
 use crate::{
     config::{
-        Config, Credentials, Route,
+        Config, Credentials, ModelPattern, Route,
         path::{FieldPath, field},
         problem::Fault,
         source::Value,
@@ -15,7 +15,7 @@ use crate::{
 };
 
 pub(super) fn check(review: &mut Review<'_>, config: &Config, pools: &BTreeMap<ProviderName, Pool>) {
-    if config.routes.is_empty() && review.intact(&field!["routes"]) {
+    if config.routes.is_empty() && review.intact(&field!["routes"]) && !review.tree.lost("routes") {
         review.name(&field!["routes"], Fault::new("there is no route", "add one: `- { path: /v1, targets: [openai] }`"));
     }
     for (i, route) in config.routes.iter().enumerate() {
@@ -123,12 +123,12 @@ fn formats(review: &mut Review<'_>, at: &FieldPath, route: &Route, config: &Conf
 /// Refuses a route all of whose requests an earlier one takes.
 fn reachable(review: &mut Review<'_>, i: usize, routes: &[Route]) {
     let later = &routes[i];
-    let hides = |earlier: &Route| {
-        // A pattern that fits another pattern's text fits all that the other stands for: only its stars can have taken the other's.
-        let covers = |pattern: &str| earlier.models.iter().any(|wider| wider.matches(pattern));
-        let all_models = earlier.models.is_empty() || (!later.models.is_empty() && later.models.iter().all(|model| covers(model.as_str())));
-        all_models && is_prefix(&earlier.path, &later.path)
+    // A pattern that fits another pattern's text fits all that the other stands for: only its stars can have taken the other's.
+    let covered = |earlier: &Route| {
+        let one = |model: &ModelPattern| earlier.models.iter().any(|wider| wider.matches(model.as_str()));
+        earlier.models.is_empty() || (!later.models.is_empty() && later.models.iter().all(one))
     };
+    let hides = |earlier: &Route| is_prefix(&earlier.path, &later.path) && covered(earlier);
     let intact =
         |review: &Review<'_>, i: usize| review.intact(&field!["routes", i, "path"]) && review.intact(&field!["routes", i, "models"]);
     let Some(first) = (0..i).find(|&first| hides(&routes[first]) && intact(review, first) && intact(review, i)) else { return };

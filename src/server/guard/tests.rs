@@ -65,13 +65,6 @@ fn a_bare_line_feed_in_a_chunks_head_is_left_for_hyper_to_refuse() {
     }
 }
 
-/// NUL in its place would be stepped over, and the next line would be a chunk.
-#[test]
-fn a_bare_line_feed_in_an_extension_is_left_for_hyper_to_refuse() {
-    let text = "POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n3;x\ny\r\nabc\r\n0\r\n\r\n";
-    assert_eq!(poisoned(text.as_bytes(), &[]), None);
-}
-
 #[test]
 fn a_head_that_has_begun_is_known() {
     let mut guard = Guard::default();

@@ -60,7 +60,7 @@ fn reference() -> String {
             let (kind, below) = kind(&schema, field, &at);
             let required = section["required"].as_array().is_some_and(|required| required.iter().any(|field| field == name));
             let default = default(field, required, below.is_some());
-            let meaning = field["description"].as_str().unwrap_or_default().replace(['\n', '|'], " ");
+            let meaning = field["description"].as_str().unwrap_or_default().replace('\n', " ").replace('|', "\\|");
             writeln!(page, "| `{name}` | {kind} | {default} | {meaning} |").unwrap();
             sections.extend(below.filter(|(path, _)| sections.iter().all(|(known, _)| known != path)));
         }
@@ -82,7 +82,8 @@ fn kind(schema: &Value, field: &Value, at: &str) -> (String, Option<(String, Val
     if let Some(kind_of) = alternatives.and_then(|all| all.iter().find(|one| one["type"] != "null")) {
         return kind(schema, kind_of, at);
     }
-    if let Some(values) = field.get("additionalProperties").filter(|values| values.is_object()) {
+    let by_name = field["patternProperties"].as_object().and_then(|patterns| patterns.values().next());
+    if let Some(values) = by_name {
         let (_, below) = kind(schema, values, &format!("{at}.NAME"));
         return ("section by name".to_owned(), below);
     }
@@ -96,8 +97,11 @@ fn kind(schema: &Value, field: &Value, at: &str) -> (String, Option<(String, Val
 
 /// A type that is no section: its words, or its name in lower case with an example.
 fn named(name: &str, section: &Value) -> String {
+    // A version may be written as a number or as a text; one of the two is enough here.
     let words = |values: &[Value]| {
-        values.iter().map(|value| format!("`{}`", value.as_str().unwrap_or(&value.to_string()))).collect::<Vec<_>>().join(", ")
+        let mut words: Vec<_> = values.iter().map(|value| format!("`{}`", value.as_str().unwrap_or(&value.to_string()))).collect();
+        words.dedup();
+        words.join(", ")
     };
     if let Some(values) = section["enum"].as_array() {
         return words(values);
