@@ -79,31 +79,3 @@ pub struct Config {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub clients: Option<Clients>,
 }
-
-/// A key as it was read from where it lives.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Key {
-    /// Its name in logs and metrics.
-    pub name: String,
-    /// The key.
-    pub secret: crate::types::Secret,
-    /// Its share of the traffic.
-    pub weight: f64,
-    /// The account whose quota it spends.
-    pub account: Option<String>,
-    /// Sent as `openai-organization` with it.
-    pub organization: Option<String>,
-    /// Sent as `openai-project` with it.
-    pub project: Option<String>,
-}
-
-/// A config and everything that it refers to, read.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Loaded {
-    /// The config.
-    pub config: Config,
-    /// The keys of each provider.
-    pub keys: BTreeMap<ProviderName, Vec<Key>>,
-    /// Every file that was read.
-    pub files: Vec<std::path::PathBuf>,
-}
