@@ -5,12 +5,15 @@
 use std::{collections::BTreeSet, fmt::Write as _, fs, time::UNIX_EPOCH};
 
 use http::StatusCode;
-use sidegate::telemetry::{
-    access_log::{Entry, Timestamp},
-    names::{self, Kind},
+use sidegate::{
+    config::{self, Environment},
+    telemetry::{
+        access_log::{Entry, Timestamp},
+        names::{self, Kind},
+    },
 };
 
-use super::files::{read, root};
+use super::files::{pages, read, root};
 
 /// What stands between backticks in the first column of each table row.
 fn first_column(page: &str) -> Vec<String> {
@@ -114,4 +117,19 @@ fn a_code_is_found_where_a_shape_is_made() {
         "closing(caller(StatusCode::NOT_FOUND, \"x\")), StatusCode::OK; StatusCode, \"y\"; upstream(StatusCode::BAD_GATEWAY, \"z\")";
     let found = codes(source);
     assert_eq!(found, [("x", "404 Not Found"), ("z", "502 Bad Gateway")].map(|(code, status)| (code.to_owned(), status.to_owned())).into());
+}
+
+#[test]
+fn every_config_of_a_page_loads() {
+    let environment = Environment::from([("OPENAI_API_KEY", "sk-first"), ("OPENAI_API_KEY_2", "sk-second")]);
+    let mut loaded = 0;
+    for (path, page) in pages() {
+        let blocks = page.split("```yaml\n").skip(1).filter_map(|rest| Some(rest.split_once("```")?.0));
+        // Single sections are shown as well; a whole config has providers.
+        for config in blocks.filter(|block| block.contains("\nproviders:") || block.starts_with("providers:")) {
+            config::from_text(&path, config, &environment).unwrap_or_else(|problems| panic!("{problems}"));
+            loaded += 1;
+        }
+    }
+    assert!(loaded >= 1, "no page shows a config");
 }
