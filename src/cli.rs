@@ -8,7 +8,12 @@ use std::{
 
 use clap::{Parser, Subcommand};
 
-use crate::config::{self, Environment, Loaded, Problems};
+use crate::{
+    config::{self, Environment, Loaded, Problems},
+    server,
+    simulator::{demo, mock},
+    types::Address,
+};
 
 /// The exit code for a config that can't work: `EX_USAGE` of sysexits(3).
 pub const EX_USAGE: u8 = 64;
@@ -39,6 +44,10 @@ pub enum Command {
     },
     /// Print the JSON Schema of the config file.
     Schema,
+    /// Serve a simulated provider, for trying things out and for tests.
+    Mock(mock::Args),
+    /// Show the proxy at work in front of a simulated provider. No account is needed.
+    Demo(demo::Args),
 }
 
 impl Cli {
@@ -68,6 +77,23 @@ pub fn check(file: &Path, environment: &Environment) -> ExitCode {
 /// `sidegate schema`: the JSON Schema on standard output.
 pub fn schema() -> ExitCode {
     print(&format!("{:#}\n", config::schema()))
+}
+
+/// `sidegate demo`: the simulator shows, and this is how it starts the proxy.
+///
+/// # Errors
+///
+/// If an address can't be bound or standard output is gone.
+pub fn demo(args: &demo::Args) -> io::Result<()> {
+    demo::run(args, &mut io::stdout().lock(), |text| {
+        let loaded = config::from_text("demo", text, &Environment::default()).map_err(|problems| io::Error::other(problems.to_string()))?;
+        // The demo shows the traffic itself.
+        let running = server::start(loaded, server::Options { access_log: Box::new(io::sink()) })?;
+        match running.address() {
+            Address::Tcp(address) => Ok((*address, running)),
+            Address::Unix(_) => Err(io::ErrorKind::Unsupported.into()),
+        }
+    })
 }
 
 /// Prints what is wrong with a config to standard error; the answer is [`EX_USAGE`].

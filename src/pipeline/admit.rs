@@ -163,14 +163,28 @@ fn is_host(text: &[u8]) -> bool {
         },
         _ => text.split_at(memchr::memchr(b':', text).unwrap_or(text.len())),
     };
-    let named = text.first() == Some(&b'[')
-        || host.iter().all(|byte| byte.is_ascii_alphanumeric() || b"-._~!$&'()*+;=%".contains(byte)) && !host.is_empty();
+    let named = text.first() == Some(&b'[') || !host.is_empty() && is_reg_name(host);
     let numbered = match port {
         [] | [b':'] => true,
-        [b':', digits @ ..] => digits.len() <= 5 && digits.iter().all(u8::is_ascii_digit),
+        [b':', digits @ ..] if digits.iter().all(u8::is_ascii_digit) => {
+            std::str::from_utf8(digits).is_ok_and(|text| text.parse::<u16>().is_ok())
+        }
         _ => false,
     };
     named && numbered
+}
+
+/// Unreserved characters, sub-delimiters but for the comma that would join two, and whole escapes.
+fn is_reg_name(name: &[u8]) -> bool {
+    let mut rest = name;
+    while let [first, behind @ ..] = rest {
+        rest = match (first, behind) {
+            (b'%', [high, low, behind @ ..]) if high.is_ascii_hexdigit() && low.is_ascii_hexdigit() => behind,
+            (byte, behind) if byte.is_ascii_alphanumeric() || b"-._~!$&'()*+;=".contains(byte) => behind,
+            _ => return false,
+        };
+    }
+    true
 }
 
 /// RFC 9112 §6: a body whose end two readers could see in two places is no body to pass on.

@@ -1,4 +1,4 @@
-//! Layer 3: the config made live. [`compile`] turns plain data into a [`Snapshot`], and one pointer says which
+//! Layer 3: the config made live. [`compile()`] turns plain data into a [`Snapshot`], and one pointer says which
 //! snapshot is in force. A request takes it once and keeps it, whatever happens to the pointer meanwhile.
 
 pub mod compile;
@@ -29,6 +29,13 @@ pub struct Runtime {
     pub access_log: AccessLog,
     /// Bytes of request bodies held in memory.
     pub held: Held,
+}
+
+impl Runtime {
+    /// Brings the metrics up to date that are read rather than counted.
+    pub fn refresh(&self) {
+        self.server_metrics.buffered.set(self.held.bytes() as f64);
+    }
 }
 
 /// The memory that request bodies occupy, over all workers.

@@ -112,6 +112,16 @@ impl Drop for Slot {
     }
 }
 
+/// Runs hyper's tasks on the worker that owns the connection.
+#[derive(Clone, Copy, Debug)]
+pub struct LocalExecutor;
+
+impl<F: Future + 'static> hyper::rt::Executor<F> for LocalExecutor {
+    fn execute(&self, future: F) {
+        tokio::task::spawn_local(future);
+    }
+}
+
 /// Runs hyper's tasks for one connection, and wakes the connection's driver after each step until the provider has
 /// said how many streams it allows: its SETTINGS are read by one of these tasks, and can be asked for only in the driver.
 #[derive(Clone, Default)]

@@ -22,3 +22,4 @@ pub use client::{Outgoing, Upstream};
 pub use dns::Resolver;
 pub use endpoint::Endpoint;
 pub use error::{Failure, Phase, Reason};
+pub use http2::LocalExecutor;

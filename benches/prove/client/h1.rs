@@ -1,0 +1,99 @@
+//! An HTTP/1.1 connection.
+
+use std::{io, net::SocketAddr};
+
+use bytes::{Buf, BytesMut};
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::{TcpSocket, TcpStream},
+};
+
+/// One connection with what was read from it and not yet looked at.
+pub(crate) struct H1 {
+    stream: TcpStream,
+    buffer: BytesMut,
+}
+
+impl H1 {
+    pub(crate) async fn connect(to: SocketAddr) -> Self {
+        let stream = TcpStream::connect(to).await.expect("somebody listens");
+        stream.set_nodelay(true).expect("a fresh socket takes options");
+        Self { stream, buffer: BytesMut::new() }
+    }
+
+    /// A connection whose kernel holds little for a reader who does not read.
+    pub(crate) async fn connect_with_small_buffer(to: SocketAddr) -> Self {
+        let socket = TcpSocket::new_v4().expect("a socket");
+        socket.set_recv_buffer_size(4096).expect("a fresh socket takes options");
+        Self { stream: socket.connect(to).await.expect("somebody listens"), buffer: BytesMut::new() }
+    }
+
+    /// Sends a request's head that declares `length` bytes, and no body.
+    pub(crate) async fn post(&mut self, path: &str, length: u64) {
+        let head = format!("POST {path} HTTP/1.1\r\nHost: sidegate.test\r\nContent-Type: audio/wav\r\nContent-Length: {length}\r\n\r\n");
+        self.stream.write_all(head.as_bytes()).await.expect("a head is sent");
+    }
+
+    /// Sends `length` bytes.
+    pub(crate) async fn upload(&mut self, length: u64) {
+        let block = vec![b'u'; 64 << 10];
+        let mut left = length;
+        while left > 0 {
+            let part = left.min(block.len() as u64);
+            self.stream.write_all(&block[..part as usize]).await.expect("an upload goes on");
+            left -= part;
+        }
+    }
+
+    /// Reads a head that must say 200; the declared length of its body, 0 if there is none.
+    pub(crate) async fn head(&mut self) -> io::Result<u64> {
+        let head = self.until(b"\r\n\r\n").await?;
+        let head = String::from_utf8_lossy(&head).into_owned();
+        assert!(head.starts_with("HTTP/1.1 200 "), "not a 200: {head}");
+        let length = head.lines().filter_map(|line| line.split_once(':')).find(|(name, _)| name.eq_ignore_ascii_case("content-length"));
+        Ok(length.and_then(|(_, value)| value.trim().parse().ok()).unwrap_or(0))
+    }
+
+    /// Reads and forgets this many bytes.
+    pub(crate) async fn discard(&mut self, mut length: u64) -> io::Result<()> {
+        loop {
+            let part = length.min(self.buffer.len() as u64);
+            self.buffer.advance(part as usize);
+            length -= part;
+            if length == 0 {
+                return Ok(());
+            }
+            self.fill().await?;
+        }
+    }
+
+    /// The next chunk of a chunked body; nothing at its end.
+    pub(crate) async fn chunk(&mut self) -> io::Result<Option<BytesMut>> {
+        let line = self.until(b"\r\n").await?;
+        let size = std::str::from_utf8(&line).ok().and_then(|line| usize::from_str_radix(line.trim(), 16).ok());
+        let size = size.ok_or(io::ErrorKind::InvalidData)?;
+        while self.buffer.len() < size + 2 {
+            self.fill().await?;
+        }
+        let body = self.buffer.split_to(size);
+        self.buffer.advance(2);
+        Ok((size > 0).then_some(body))
+    }
+
+    async fn until(&mut self, mark: &[u8]) -> io::Result<BytesMut> {
+        loop {
+            if let Some(at) = self.buffer.windows(mark.len()).position(|window| window == mark) {
+                return Ok(self.buffer.split_to(at + mark.len()));
+            }
+            self.fill().await?;
+        }
+    }
+
+    async fn fill(&mut self) -> io::Result<()> {
+        self.buffer.reserve(64 << 10);
+        match self.stream.read_buf(&mut self.buffer).await? {
+            0 => Err(io::ErrorKind::UnexpectedEof.into()),
+            _ => Ok(()),
+        }
+    }
+}

@@ -1,0 +1,90 @@
+//! Sidegate as its own process.
+
+use std::{
+    fs,
+    net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream},
+    process::{Child, Command, Stdio},
+    time::{Duration, Instant},
+};
+
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+use tempfile::TempDir;
+
+/// The running binary; dropping it ends it.
+pub(crate) struct Sidegate {
+    pub(crate) address: SocketAddr,
+    process: Child,
+    _config: TempDir,
+}
+
+impl Sidegate {
+    /// Starts it before a provider that speaks HTTP `version`.
+    pub(crate) async fn before(provider: SocketAddr, version: &str) -> Self {
+        let (address, admin) = (free_port(), free_port());
+        let config = tempfile::tempdir().expect("a temporary directory");
+        let file = config.path().join("proxy.yaml");
+        let text = format!(
+            "listen: {{ address: \"{address}\" }}\n\
+             admin: {{ address: \"{admin}\" }}\n\
+             providers:\n  scripted:\n    base_url: http://{provider}/v1\n    http_version: {version}\n    keys: [{{ value: sk-of-the-pool, name: only }}]\n\
+             routes:\n  - {{ path: /v1, targets: [scripted] }}\n"
+        );
+        fs::write(&file, text).expect("a config file");
+        // The access log goes where it costs nothing to keep.
+        let mut command = Command::new(env!("CARGO_BIN_EXE_sidegate"));
+        let process = command.arg("--config").arg(&file).stdin(Stdio::null()).stdout(Stdio::null()).spawn().expect("the binary starts");
+        let mut sidegate = Self { address, process, _config: config };
+        sidegate.wait_until_it_listens().await;
+        sidegate
+    }
+
+    async fn wait_until_it_listens(&mut self) {
+        let deadline = Instant::now() + Duration::from_secs(10);
+        while TcpStream::connect(self.address).is_err() {
+            let ended = self.process.try_wait().expect("a child can be asked");
+            assert!(ended.is_none() && Instant::now() < deadline, "it does not listen: {ended:?}");
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    }
+
+    /// Resident bytes now.
+    pub(crate) fn resident(&self) -> u64 {
+        self.status("VmRSS:")
+    }
+
+    /// The most that was resident since [`Self::forget_peak`].
+    pub(crate) fn peak(&self) -> u64 {
+        self.status("VmHWM:")
+    }
+
+    /// Lets the peak start anew from what is resident now (`proc(5)`, `clear_refs`).
+    pub(crate) fn forget_peak(&self) {
+        fs::write(format!("/proc/{}/clear_refs", self.process.id()), "5").expect("a child's peak can be reset");
+    }
+
+    fn status(&self, name: &str) -> u64 {
+        let status = fs::read_to_string(format!("/proc/{}/status", self.process.id())).expect("a running child has a status");
+        let line = status.lines().find_map(|line| line.strip_prefix(name)).expect("a child has memory");
+        line.trim().trim_end_matches(" kB").parse::<u64>().expect("a number of kB") * 1024
+    }
+}
+
+impl Drop for Sidegate {
+    fn drop(&mut self) {
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+    }
+}
+
+/// A port that was free a moment ago.
+fn free_port() -> SocketAddr {
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a free port");
+    listener.local_addr().expect("a bound socket has an address")
+}
+
+/// Both ends of a thousand connections live in this process; its child inherits the limit.
+pub(crate) fn raise_the_limit_of_open_files() {
+    let limit = getrlimit(Resource::Nofile);
+    setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, maximum: limit.maximum })
+        .expect("a limit may be raised up to its maximum");
+}

@@ -1,0 +1,193 @@
+//! What each connection is doing, so that one sweep a second can close those that do nothing. A timer for each request
+//! would cost more than the rest of the bookkeeping together.
+
+use std::{
+    cell::{Cell, RefCell},
+    pin::Pin,
+    rc::{Rc, Weak},
+    task::{Context, Poll},
+    time::{Duration, Instant},
+};
+
+use http_body::{Body, Frame, SizeHint};
+use tokio::sync::Notify;
+
+/// How often connections are looked at, and so how late a timeout may be.
+const SWEEP: Duration = Duration::from_secs(1);
+
+/// How a connection is to end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Close {
+    /// After what it is doing.
+    Gracefully,
+    /// Now.
+    Now,
+}
+
+/// What one connection is doing.
+#[derive(Debug)]
+pub struct Activity {
+    in_flight: Cell<u32>,
+    /// When the last request ended, or the connection began.
+    idle_since: Cell<Instant>,
+    /// When the head that is being read began.
+    head_since: Cell<Option<Instant>>,
+    /// Whether it has had a request.
+    used: Cell<bool>,
+    close: Cell<Option<Close>>,
+    told: Notify,
+}
+
+impl Activity {
+    fn new(now: Instant) -> Self {
+        Self {
+            in_flight: Cell::new(0),
+            idle_since: Cell::new(now),
+            head_since: Cell::new(None),
+            used: Cell::new(false),
+            close: Cell::new(None),
+            told: Notify::new(),
+        }
+    }
+
+    /// A head is being read, or no longer.
+    pub fn in_head(&self, reading: bool) {
+        match (reading, self.head_since.get()) {
+            (true, None) => self.head_since.set(Some(Instant::now())),
+            (false, Some(_)) => self.head_since.set(None),
+            _ => {}
+        }
+    }
+
+    /// A request has begun; it ends when the guard is dropped.
+    #[must_use]
+    pub fn begin(self: &Rc<Self>) -> Busy {
+        self.in_flight.set(self.in_flight.get() + 1);
+        self.used.set(true);
+        Busy(Rc::clone(self))
+    }
+
+    /// Waits until the connection is told to end.
+    pub async fn told_to_close(&self) -> Close {
+        loop {
+            self.told.notified().await;
+            if let Some(close) = self.close.take() {
+                return close;
+            }
+        }
+    }
+
+    fn tell(&self, close: Close) {
+        self.close.set(Some(close));
+        self.told.notify_one();
+    }
+
+    /// What the time says about it.
+    fn judge(&self, now: Instant, header_timeout: Duration, keep_alive: Duration) -> Option<Close> {
+        if self.in_flight.get() > 0 {
+            return None;
+        }
+        match self.head_since.get() {
+            Some(since) => (now.saturating_duration_since(since) >= header_timeout).then_some(Close::Now),
+            None => {
+                let allowed = if self.used.get() { keep_alive } else { header_timeout };
+                (now.saturating_duration_since(self.idle_since.get()) >= allowed).then_some(Close::Gracefully)
+            }
+        }
+    }
+}
+
+/// One request in flight on a connection.
+#[derive(Debug)]
+pub struct Busy(Rc<Activity>);
+
+impl Drop for Busy {
+    fn drop(&mut self) {
+        self.0.in_flight.set(self.0.in_flight.get() - 1);
+        self.0.idle_since.set(Instant::now());
+    }
+}
+
+/// A reply's body that keeps its connection busy until it is dropped.
+#[derive(Debug)]
+pub struct Attended<B> {
+    body: B,
+    _busy: Busy,
+}
+
+impl<B> Attended<B> {
+    /// `busy` lasts as long as `body`.
+    #[must_use]
+    pub fn new(body: B, busy: Busy) -> Self {
+        Self { body, _busy: busy }
+    }
+}
+
+impl<B: Body + Unpin> Body for Attended<B> {
+    type Data = B::Data;
+    type Error = B::Error;
+
+    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<B::Data>, B::Error>>> {
+        Pin::new(&mut self.body).poll_frame(cx)
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
+    }
+}
+
+/// The connections of one worker.
+#[derive(Clone, Debug, Default)]
+pub struct Connections(Rc<RefCell<Vec<Weak<Activity>>>>);
+
+impl Connections {
+    /// A new connection.
+    #[must_use]
+    pub fn add(&self) -> Rc<Activity> {
+        let activity = Rc::new(Activity::new(Instant::now()));
+        self.0.borrow_mut().push(Rc::downgrade(&activity));
+        activity
+    }
+
+    /// Closes connections that have done nothing for too long, until it is dropped. Run it as a task of the worker.
+    pub async fn sweep(self, header_timeout: Duration, keep_alive: Duration) {
+        loop {
+            tokio::time::sleep(SWEEP).await;
+            let now = Instant::now();
+            self.0.borrow_mut().retain(|connection| {
+                let Some(activity) = connection.upgrade() else { return false };
+                if let Some(close) = activity.judge(now, header_timeout, keep_alive) {
+                    activity.tell(close);
+                }
+                true
+            });
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const HEADER: Duration = Duration::from_secs(10);
+    const KEEP_ALIVE: Duration = Duration::from_secs(90);
+
+    #[test]
+    fn each_kind_of_silence_has_its_own_patience() {
+        let start = Instant::now();
+        let activity = Rc::new(Activity::new(start));
+        let judge = |seconds| activity.judge(start + Duration::from_secs(seconds), HEADER, KEEP_ALIVE);
+        assert_eq!((judge(9), judge(11)), (None, Some(Close::Gracefully)), "nothing ever came");
+        activity.in_head(true);
+        assert_eq!((judge(9), judge(11)), (None, Some(Close::Now)), "half a head came");
+        activity.in_head(false);
+        let busy = activity.begin();
+        assert_eq!(judge(10_000), None, "a request is in flight");
+        drop(busy);
+        assert_eq!((judge(80), judge(101)), (None, Some(Close::Gracefully)), "between requests");
+    }
+}

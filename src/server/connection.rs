@@ -1,0 +1,187 @@
+//! One connection from accept to end: TLS if it is asked for, which protocol is spoken, and then hyper.
+//!
+//! Telling the protocol is ours, because hyper-util's way of doing it has no deadline: a client that sends nothing, or half
+//! a preface, would hold its connection for good.
+
+use std::{convert::Infallible, fmt, io, net::IpAddr, pin::pin, rc::Rc, time::Instant};
+
+use bytes::BytesMut;
+use http::{Request, Response};
+use hyper::{
+    body::Incoming,
+    server::conn::{http1, http2},
+    service::service_fn,
+};
+use hyper_util::rt::{TokioIo, TokioTimer};
+use tokio::{
+    io::{AsyncRead, AsyncReadExt, AsyncWrite},
+    time::{Instant as Deadline, timeout_at},
+};
+use tokio_rustls::TlsAcceptor;
+
+use super::{
+    activity::{Activity, Attended, Close, Connections},
+    io::Stream,
+};
+use crate::{
+    config::Listen,
+    pipeline::{Inbound, Pipeline, body::Body},
+    upstream::LocalExecutor,
+};
+
+/// How every HTTP/2 connection begins (RFC 9113 §3.4).
+const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
+
+/// The most that is read from a client ahead of the provider, and written ahead of the client's reading, on HTTP/1.
+const BUFFER: usize = 64 << 10;
+
+/// HTTP/2's windows: what one upload, and all uploads of a connection, may have under way.
+const WINDOWS: (u32, u32) = (256 << 10, 1 << 20);
+
+/// Requests at once on one HTTP/2 connection.
+const STREAMS: u32 = 100;
+
+/// Streams that a client may open and reset before we have looked at them: more is an attack (CVE-2023-44487).
+const PENDING_RESETS: usize = 20;
+
+/// What a worker's connections have in common.
+pub struct Shared {
+    /// The path of requests.
+    pub pipeline: Pipeline,
+    /// Bounds on heads and patience.
+    pub listen: Listen,
+    /// TLS, where the listener asks for it.
+    pub tls: Option<TlsAcceptor>,
+    /// All connections of this worker.
+    pub connections: Connections,
+}
+
+impl fmt::Debug for Shared {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Shared")
+    }
+}
+
+/// A byte stream from a client.
+pub trait Socket: AsyncRead + AsyncWrite + Unpin + 'static {}
+
+impl<T: AsyncRead + AsyncWrite + Unpin + 'static> Socket for T {}
+
+/// Why a connection ended before its first request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fruitless {
+    /// It said nothing, or not enough, in time.
+    Silent,
+    /// TLS could not be agreed on.
+    Handshake,
+}
+
+/// Serves one connection until it ends.
+///
+/// # Errors
+///
+/// If it ended before a protocol was agreed on. What goes wrong later concerns single requests and is logged there.
+pub async fn serve(mut socket: impl Socket, peer: Option<IpAddr>, shared: Rc<Shared>) -> Result<(), Fruitless> {
+    let deadline = Deadline::now() + shared.listen.header_timeout.0;
+    match shared.tls.clone() {
+        None => {
+            let (early, multiplexed) = in_time(deadline, told_protocol(&mut socket)).await?.map_err(|_| Fruitless::Silent)?;
+            speak(socket, early, multiplexed, (peer, shared)).await;
+        }
+        Some(tls) => {
+            let stream = in_time(deadline, tls.accept(socket)).await?.map_err(|_| Fruitless::Handshake)?;
+            let multiplexed = stream.get_ref().1.alpn_protocol() == Some(b"h2");
+            speak(stream, BytesMut::new(), multiplexed, (peer, shared)).await;
+        }
+    }
+    Ok(())
+}
+
+async fn in_time<T>(deadline: Deadline, work: impl Future<Output = T>) -> Result<T, Fruitless> {
+    timeout_at(deadline, work).await.map_err(|_| Fruitless::Silent)
+}
+
+/// Reads until it is plain whether the client speaks HTTP/2 by prior knowledge. Returns what was read, and the answer.
+async fn told_protocol(socket: &mut (impl AsyncRead + Unpin)) -> io::Result<(BytesMut, bool)> {
+    let mut early = BytesMut::with_capacity(4 << 10);
+    loop {
+        if socket.read_buf(&mut early).await? == 0 {
+            return Err(io::ErrorKind::UnexpectedEof.into());
+        }
+        let compared = early.len().min(PREFACE.len());
+        if early[..compared] != PREFACE[..compared] {
+            return Ok((early, false));
+        }
+        if compared == PREFACE.len() {
+            return Ok((early, true));
+        }
+    }
+}
+
+async fn speak(socket: impl Socket, early: BytesMut, multiplexed: bool, (peer, shared): (Option<IpAddr>, Rc<Shared>)) {
+    let activity = shared.connections.add();
+    let io = TokioIo::new(Stream::new(socket, early, !multiplexed, Rc::clone(&activity)));
+    let service = service_fn(|request: Request<Incoming>| {
+        let inbound = Inbound { request, peer, received: Instant::now() };
+        answer(shared.pipeline.clone(), inbound, Rc::clone(&activity))
+    });
+    // An error here means that the connection broke; each request on it has been told and settled.
+    if multiplexed {
+        let mut connection = pin!(http2(&shared.listen).serve_connection(io, service));
+        loop {
+            tokio::select! {
+                _ = connection.as_mut() => return,
+                close = activity.told_to_close() => match close {
+                    Close::Gracefully => connection.as_mut().graceful_shutdown(),
+                    Close::Now => return,
+                },
+            }
+        }
+    } else {
+        let mut connection = pin!(http1(&shared.listen).serve_connection(io, service));
+        loop {
+            tokio::select! {
+                _ = connection.as_mut() => return,
+                close = activity.told_to_close() => match close {
+                    Close::Gracefully => connection.as_mut().graceful_shutdown(),
+                    Close::Now => return,
+                },
+            }
+        }
+    }
+}
+
+async fn answer(pipeline: Pipeline, inbound: Inbound, activity: Rc<Activity>) -> Result<Response<Attended<Body>>, Infallible> {
+    let busy = activity.begin();
+    Ok(pipeline.handle(inbound).await.map(|body| Attended::new(body, busy)))
+}
+
+fn http1(listen: &Listen) -> http1::Builder {
+    let mut builder = http1::Builder::new();
+    builder
+        .preserve_header_case(true)
+        .auto_date_header(false)
+        .max_header_size(listen.max_header_size.bytes())
+        .max_buf_size(BUFFER.max(listen.max_header_size.bytes()));
+    // hyper parses up to 100 fields without an allocation; any other bound costs one for each head.
+    if listen.max_headers.get() != 100 {
+        builder.max_headers(listen.max_headers.get());
+    }
+    builder
+}
+
+fn http2(listen: &Listen) -> http2::Builder<LocalExecutor> {
+    let mut builder = http2::Builder::new(LocalExecutor);
+    builder
+        .timer(TokioTimer::new())
+        .auto_date_header(false)
+        .initial_stream_window_size(WINDOWS.0)
+        .initial_connection_window_size(WINDOWS.1)
+        .max_concurrent_streams(STREAMS)
+        .max_pending_accept_reset_streams(PENDING_RESETS)
+        .max_header_list_size(u32::try_from(listen.max_header_size.0).unwrap_or(u32::MAX))
+        .max_send_buf_size(BUFFER)
+        .keep_alive_interval(listen.header_timeout.0 * 2)
+        .keep_alive_timeout(listen.header_timeout.0);
+    builder
+}

@@ -1,0 +1,125 @@
+//! A worker: one thread with a single-threaded runtime of its own, its own connections to clients and to providers.
+//! Once a connection was handed to a worker, nothing of it ever changes threads.
+
+use std::{
+    fmt, io,
+    rc::Rc,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+    thread,
+};
+
+use tokio::{
+    net::{TcpStream, UnixStream},
+    sync::mpsc,
+};
+use tokio_rustls::TlsAcceptor;
+
+use super::{
+    activity::Connections,
+    connection::{self, Fruitless, Shared},
+    listener::{Accepted, AcceptedSocket},
+    local,
+};
+use crate::{
+    pipeline::Pipeline,
+    runtime::Runtime,
+    upstream::{Resolver, Upstream},
+};
+
+/// The end of a worker that the accepting side holds. When the last is dropped, the worker ends.
+#[derive(Clone, Debug)]
+pub struct Worker {
+    hand: mpsc::UnboundedSender<(Accepted, Load)>,
+    load: Arc<AtomicUsize>,
+}
+
+/// One connection's part of a worker's load.
+#[derive(Debug)]
+struct Load(Arc<AtomicUsize>);
+
+impl Drop for Load {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+/// What a worker is started with.
+pub struct Parts {
+    /// What all workers share.
+    pub runtime: Arc<Runtime>,
+    /// Names to addresses.
+    pub resolver: Resolver,
+    /// TLS, where the listener asks for it.
+    pub tls: Option<TlsAcceptor>,
+    /// How many workers there are.
+    pub workers: usize,
+}
+
+impl fmt::Debug for Parts {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Parts")
+    }
+}
+
+impl Worker {
+    /// Starts worker number `index`.
+    ///
+    /// # Errors
+    ///
+    /// If the system gives no thread or no runtime.
+    pub fn start(index: usize, parts: Parts) -> io::Result<(Self, thread::JoinHandle<()>)> {
+        let (hand, handed) = mpsc::unbounded_channel();
+        let thread = local::spawn(format!("worker-{index}"), move || run(parts, handed))?;
+        Ok((Self { hand, load: Arc::default() }, thread))
+    }
+
+    /// Connections that it has.
+    #[must_use]
+    pub fn load(&self) -> usize {
+        self.load.load(Ordering::Relaxed)
+    }
+
+    /// Hands it a connection. A worker that has ended drops it, and so closes it.
+    pub fn hand(&self, accepted: Accepted) {
+        self.load.fetch_add(1, Ordering::Relaxed);
+        drop(self.hand.send((accepted, Load(Arc::clone(&self.load)))));
+    }
+}
+
+async fn run(parts: Parts, mut handed: mpsc::UnboundedReceiver<(Accepted, Load)>) {
+    let Parts { runtime, resolver, tls, workers } = parts;
+    let upstream = Upstream::new(resolver, workers);
+    let connections = Connections::default();
+    let listen = runtime.snapshot.load().listen.clone();
+    tokio::task::spawn_local(upstream.clone().sweep());
+    tokio::task::spawn_local(connections.clone().sweep(listen.header_timeout.0, listen.keep_alive.0));
+    let shared = Rc::new(Shared { pipeline: Pipeline::new(Arc::clone(&runtime), upstream), listen, tls, connections });
+    while let Some((accepted, load)) = handed.recv().await {
+        tokio::task::spawn_local(attend(accepted, load, Rc::clone(&shared), Arc::clone(&runtime)));
+    }
+}
+
+/// Serves one connection; its place and its part of the load are given back at the end, however that comes.
+async fn attend(accepted: Accepted, _load: Load, shared: Rc<Shared>, runtime: Arc<Runtime>) {
+    let Accepted { socket, peer, place: _place } = accepted;
+    let metrics = &runtime.server_metrics;
+    let _open = crate::pipeline::settle::InFlight::enter(&metrics.connections);
+    let served = match socket {
+        AcceptedSocket::Tcp(socket) => match TcpStream::from_std(socket) {
+            Ok(socket) => connection::serve(socket, peer, shared).await,
+            Err(_) => return metrics.accept.increment(1),
+        },
+        AcceptedSocket::Unix(socket) => match UnixStream::from_std(socket) {
+            Ok(socket) => connection::serve(socket, peer, shared).await,
+            Err(_) => return metrics.accept.increment(1),
+        },
+    };
+    match served {
+        Ok(()) => {}
+        Err(Fruitless::Silent) => metrics.silent.increment(1),
+        Err(Fruitless::Handshake) => metrics.handshake.increment(1),
+    }
+}

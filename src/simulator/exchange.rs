@@ -1,0 +1,191 @@
+//! One request as an onlooker sees it. It is reported exactly once, when its reply has ended or its reader has left.
+
+use std::{
+    cell::RefCell,
+    rc::Rc,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::{Duration, Instant},
+};
+
+use http::{HeaderMap, Method, Request, StatusCode};
+
+use super::Provider;
+use crate::types::Fingerprint;
+
+/// What was seen of one request.
+#[derive(Clone, Debug)]
+pub struct Seen {
+    /// The request's method.
+    pub method: Method,
+    /// The request's path, without its query.
+    pub path: String,
+    /// The model it asked for, where it named one.
+    pub model: Option<String>,
+    /// The key it came with.
+    pub key: Option<Fingerprint>,
+    /// The reply's status; `None` where the client left before there was one.
+    pub status: Option<StatusCode>,
+    /// Whether the reply was a stream.
+    pub stream: bool,
+    /// Tokens of the reply that were sent.
+    pub tokens: usize,
+    /// When the request's head was read.
+    pub started: Instant,
+    /// When the last byte of the reply was handed over, or the client's leaving was noticed.
+    pub ended: Instant,
+    /// How it ended.
+    pub end: End,
+}
+
+impl Seen {
+    /// From the request's head to the end.
+    #[must_use]
+    pub fn elapsed(&self) -> Duration {
+        self.ended - self.started
+    }
+}
+
+/// How an exchange ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum End {
+    /// The whole reply was handed over.
+    Complete,
+    /// A fault broke it off.
+    Broken,
+    /// The client left before the end.
+    Cancelled,
+}
+
+/// Counts since the start; a request is in exactly one of `open`, `completed`, `broken` and `cancelled`.
+#[derive(Debug, Default)]
+pub struct Counters {
+    requests: AtomicU64,
+    completed: AtomicU64,
+    broken: AtomicU64,
+    cancelled: AtomicU64,
+}
+
+impl Counters {
+    /// Requests whose head was read.
+    #[must_use]
+    pub fn requests(&self) -> u64 {
+        self.requests.load(Ordering::Acquire)
+    }
+
+    /// Replies handed over to their end, errors included.
+    #[must_use]
+    pub fn completed(&self) -> u64 {
+        self.completed.load(Ordering::Acquire)
+    }
+
+    /// Replies that a fault broke off.
+    #[must_use]
+    pub fn broken(&self) -> u64 {
+        self.broken.load(Ordering::Acquire)
+    }
+
+    /// Requests whose client left before the end of the reply.
+    #[must_use]
+    pub fn cancelled(&self) -> u64 {
+        self.cancelled.load(Ordering::Acquire)
+    }
+
+    /// Requests without an end so far.
+    #[must_use]
+    pub fn open(&self) -> u64 {
+        // The ends are read first: an exchange that ends between the reads must not make the difference negative.
+        let ended = self.completed() + self.broken() + self.cancelled();
+        self.requests().saturating_sub(ended)
+    }
+
+    fn of(&self, end: End) -> &AtomicU64 {
+        match end {
+            End::Complete => &self.completed,
+            End::Broken => &self.broken,
+            End::Cancelled => &self.cancelled,
+        }
+    }
+}
+
+/// Where exchanges are counted and reported.
+pub(super) struct Onlooker {
+    pub(super) counters: Arc<Counters>,
+    observer: RefCell<Box<dyn FnMut(Seen)>>,
+}
+
+impl Onlooker {
+    pub(super) fn new(counters: Arc<Counters>, observer: impl FnMut(Seen) + 'static) -> Self {
+        Self { counters, observer: RefCell::new(Box::new(observer)) }
+    }
+}
+
+/// One request on its way. Dropped before [`Exchange::finish`], it counts as cancelled.
+pub(super) struct Exchange {
+    provider: Rc<Provider>,
+    /// `None` once it has been reported.
+    seen: Option<Seen>,
+}
+
+impl Exchange {
+    /// Begins with a request's head.
+    pub(super) fn begin<B>(provider: &Rc<Provider>, request: &Request<B>) -> Self {
+        provider.onlooker.counters.requests.fetch_add(1, Ordering::AcqRel);
+        let now = Instant::now();
+        let seen = Seen {
+            method: request.method().clone(),
+            path: request.uri().path().to_owned(),
+            model: None,
+            key: credential(request.headers()).map(|key| Fingerprint::of(key.as_bytes())),
+            status: None,
+            stream: false,
+            tokens: 0,
+            started: now,
+            ended: now,
+            end: End::Cancelled,
+        };
+        Self { provider: Rc::clone(provider), seen: Some(seen) }
+    }
+
+    /// An exchange that is neither counted nor reported.
+    pub(super) fn unseen(provider: &Rc<Provider>) -> Self {
+        Self { provider: Rc::clone(provider), seen: None }
+    }
+
+    /// Notes something down; after the end there is nothing left to note.
+    pub(super) fn note(&mut self, write: impl FnOnce(&mut Seen)) {
+        if let Some(seen) = &mut self.seen {
+            write(seen);
+        }
+    }
+
+    /// Since the request's head.
+    pub(super) fn elapsed(&self) -> Duration {
+        self.seen.as_ref().map_or(Duration::ZERO, |seen| seen.started.elapsed())
+    }
+
+    /// Ends it; only the first call counts.
+    pub(super) fn finish(&mut self, end: End) {
+        let Some(seen) = self.seen.take() else { return };
+        let onlooker = &self.provider.onlooker;
+        onlooker.counters.of(end).fetch_add(1, Ordering::AcqRel);
+        (onlooker.observer.borrow_mut())(Seen { end, ended: Instant::now(), ..seen });
+    }
+}
+
+impl Drop for Exchange {
+    fn drop(&mut self) {
+        // The reply to HEAD is its head: nobody reads its body.
+        let headed = self.seen.as_ref().is_some_and(|seen| seen.method == Method::HEAD && seen.status.is_some());
+        self.finish(if headed { End::Complete } else { End::Cancelled });
+    }
+}
+
+/// The key of a request: `Authorization: Bearer …`, or `api-key` as Azure's clients send it.
+pub(super) fn credential(headers: &HeaderMap) -> Option<&str> {
+    let bearer = headers.get(http::header::AUTHORIZATION).and_then(|value| value.to_str().ok()?.strip_prefix("Bearer "));
+    let key = bearer.or_else(|| headers.get("api-key")?.to_str().ok())?.trim();
+    (!key.is_empty()).then_some(key)
+}

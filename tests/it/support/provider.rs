@@ -1,0 +1,285 @@
+//! A scripted HTTP/1 provider over raw TCP: it records what it is sent, byte for byte, and plays scripts.
+
+use std::{
+    collections::VecDeque,
+    net::SocketAddr,
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed},
+    },
+    time::{Duration, Instant},
+};
+
+use bytes::Bytes;
+use tokio::{
+    net::{TcpListener, TcpStream},
+    sync::mpsc,
+    task::AbortHandle,
+};
+
+use super::{
+    Script,
+    script::Step,
+    show,
+    wire::{Body, End, Head, Wire},
+    within,
+};
+
+/// A request as the provider saw it.
+#[derive(Clone, Default)]
+pub(crate) struct Request {
+    pub(crate) head: Head,
+    pub(crate) body: Body,
+    /// Which connection it came on, counted from 1.
+    pub(crate) connection: usize,
+}
+
+/// Plays the scripts that it is given, first come first served over all connections. Dropping it fails the
+/// test if a script was left over, a request came without one, or something went wrong on the way.
+pub(crate) struct Provider {
+    pub(crate) address: SocketAddr,
+    shared: Arc<Shared>,
+    requests: mpsc::UnboundedReceiver<Request>,
+    departures: mpsc::UnboundedReceiver<Instant>,
+    accepting: AbortHandle,
+}
+
+impl Provider {
+    pub(crate) async fn start() -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
+        let address = listener.local_addr().expect("a bound socket has an address");
+        let (requests_in, requests) = mpsc::unbounded_channel();
+        let (departures_in, departures) = mpsc::unbounded_channel();
+        let shared = Arc::new(Shared { requests: requests_in, departures: departures_in, ..Shared::new() });
+        let accepting = tokio::spawn(accept(listener, Arc::clone(&shared))).abort_handle();
+        Self { address, shared, requests, departures, accepting }
+    }
+
+    /// A provider that answers every request alike.
+    pub(crate) async fn always(script: Script) -> Self {
+        let provider = Self::start().await;
+        *provider.shared.otherwise.lock().unwrap() = Some(script);
+        provider
+    }
+
+    /// The next request without a script of its own gets this one.
+    pub(crate) fn script(&self, script: Script) {
+        self.shared.scripts.lock().unwrap().push_back(script);
+    }
+
+    /// Takes back the scripts that no request has come for; whether there were any.
+    pub(crate) fn forget_scripts(&self) -> bool {
+        !std::mem::take(&mut *self.shared.scripts.lock().unwrap()).is_empty()
+    }
+
+    /// The next request, once it is here as far as its script reads it.
+    pub(crate) async fn request(&mut self) -> Request {
+        within("a request at the provider", self.requests.recv()).await.expect("the provider is alive")
+    }
+
+    /// When the peer of the next `until_left` or `flood` was gone.
+    pub(crate) async fn departure(&mut self) -> Instant {
+        within("the provider's peer leaves", self.departures.recv()).await.expect("the provider is alive")
+    }
+
+    /// Connections taken so far.
+    pub(crate) fn connections(&self) -> usize {
+        self.shared.connections.load(Relaxed)
+    }
+
+    /// Requests of which at least a byte has come.
+    pub(crate) fn asked(&self) -> usize {
+        self.shared.asked.load(Relaxed)
+    }
+
+    /// Bytes that all `flood` steps have got rid of.
+    pub(crate) fn flooded(&self) -> u64 {
+        self.shared.flooded.load(Relaxed)
+    }
+}
+
+impl Drop for Provider {
+    fn drop(&mut self) {
+        self.accepting.abort();
+        if std::thread::panicking() {
+            return;
+        }
+        let trouble = self.shared.trouble.lock().unwrap();
+        assert!(trouble.is_empty(), "at the provider: {}", trouble.join("; "));
+        let left = self.shared.scripts.lock().unwrap().len();
+        assert_eq!(left, 0, "scripts that no request came for");
+    }
+}
+
+struct Shared {
+    scripts: Mutex<VecDeque<Script>>,
+    otherwise: Mutex<Option<Script>>,
+    trouble: Mutex<Vec<String>>,
+    requests: mpsc::UnboundedSender<Request>,
+    departures: mpsc::UnboundedSender<Instant>,
+    connections: AtomicUsize,
+    asked: AtomicUsize,
+    flooded: AtomicU64,
+}
+
+impl Shared {
+    fn new() -> Self {
+        Self {
+            scripts: Mutex::default(),
+            otherwise: Mutex::default(),
+            trouble: Mutex::default(),
+            requests: mpsc::unbounded_channel().0,
+            departures: mpsc::unbounded_channel().0,
+            connections: AtomicUsize::new(0),
+            asked: AtomicUsize::new(0),
+            flooded: AtomicU64::new(0),
+        }
+    }
+
+    fn next_script(&self) -> Option<Script> {
+        let next = self.scripts.lock().unwrap().pop_front();
+        next.or_else(|| self.otherwise.lock().unwrap().clone())
+    }
+
+    fn complain(&self, what: String) {
+        // A story that waits in vain fails first; this tells it why.
+        eprintln!("at the provider: {what}");
+        self.trouble.lock().unwrap().push(what);
+    }
+}
+
+/// Turns a panic of the task that holds it into trouble that fails the test.
+struct PanicWatch(Arc<Shared>);
+
+impl Drop for PanicWatch {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            self.0.complain("a panic, shown above".to_owned());
+        }
+    }
+}
+
+async fn accept(listener: TcpListener, shared: Arc<Shared>) {
+    while let Ok((stream, _)) = listener.accept().await {
+        let connection = shared.connections.fetch_add(1, Relaxed) + 1;
+        tokio::spawn(converse(stream, connection, Arc::clone(&shared)));
+    }
+}
+
+async fn converse(stream: TcpStream, connection: usize, shared: Arc<Shared>) {
+    let _watch = PanicWatch(Arc::clone(&shared));
+    let mut wire = Wire::new(stream);
+    while wire.has_more().await {
+        shared.asked.fetch_add(1, Relaxed);
+        let Some(script) = shared.next_script() else {
+            return shared.complain(format!("a request without a script: {}", show(&wire.buffer)));
+        };
+        let exchange = Exchange { wire: &mut wire, shared: &shared, request: Request { connection, ..Request::default() }, told: false };
+        match exchange.play(script).await {
+            Ok(After::Keep) => {}
+            Ok(After::Close) => return,
+            Err(what) => return shared.complain(what),
+        }
+    }
+}
+
+/// What becomes of the connection.
+#[derive(PartialEq, Eq)]
+enum After {
+    Keep,
+    Close,
+}
+
+struct Exchange<'a> {
+    wire: &'a mut Wire,
+    shared: &'a Shared,
+    request: Request,
+    /// Whether the story has been told of the request.
+    told: bool,
+}
+
+impl Exchange<'_> {
+    async fn play(mut self, script: Script) -> Result<After, String> {
+        for step in script.steps {
+            if self.step(step).await? == After::Close {
+                return Ok(After::Close);
+            }
+        }
+        self.tell();
+        Ok(After::Keep)
+    }
+
+    async fn step(&mut self, step: Step) -> Result<After, String> {
+        match step {
+            Step::ReadHead => {
+                self.request.head = self.wire.head().await.map_err(|error| format!("reading a head: {error}"))?;
+            }
+            Step::ReadBody => {
+                self.request.body = self.wire.body(self.request.head.request_framing()).await;
+                self.tell();
+                if self.request.body.end == End::Truncated {
+                    return Err(format!("a body that breaks off: {}", show(&self.request.body.raw)));
+                }
+            }
+            Step::Write(bytes) => self.write(&bytes).await?,
+            Step::Drip(bytes) => {
+                for byte in bytes.chunks(1) {
+                    self.write(byte).await?;
+                    tokio::task::yield_now().await;
+                }
+            }
+            Step::Flood(bytes) => {
+                self.tell();
+                self.flood(&bytes).await;
+                return Ok(self.left());
+            }
+            Step::Wait(gate) => gate.pass().await,
+            Step::Tell(gate) => gate.open(),
+            Step::UntilLeft => {
+                self.tell();
+                self.wire.until_left().await;
+                return Ok(self.left());
+            }
+            Step::Reset => {
+                self.tell();
+                socket2::SockRef::from(&self.wire.stream).set_linger(Some(Duration::ZERO)).expect("an open socket takes options");
+                return Ok(After::Close);
+            }
+            Step::Close => {
+                self.tell();
+                return Ok(After::Close);
+            }
+        }
+        Ok(After::Keep)
+    }
+
+    async fn write(&mut self, bytes: &[u8]) -> Result<(), String> {
+        self.wire.write(bytes).await.map_err(|error| format!("the peer left during {}: {error}", show(bytes)))
+    }
+
+    /// Ends when the peer has closed: seen by a failed write, or by its half of the connection ending while
+    /// no write is possible.
+    async fn flood(&mut self, bytes: &Bytes) {
+        let Wire { stream, buffer } = &mut *self.wire;
+        let (mut read, mut write) = stream.split();
+        let writing = async {
+            while tokio::io::AsyncWriteExt::write_all(&mut write, bytes).await.is_ok() {
+                self.shared.flooded.fetch_add(bytes.len() as u64, Relaxed);
+            }
+        };
+        let leaving = async { while matches!(tokio::io::AsyncReadExt::read_buf(&mut read, buffer).await, Ok(1..)) {} };
+        tokio::select! { () = writing => {}, () = leaving => {} }
+    }
+
+    fn left(&self) -> After {
+        // No one listens any more when the test is over.
+        let _ = self.shared.departures.send(Instant::now());
+        After::Close
+    }
+
+    fn tell(&mut self) {
+        if !std::mem::replace(&mut self.told, true) {
+            let _ = self.shared.requests.send(self.request.clone());
+        }
+    }
+}

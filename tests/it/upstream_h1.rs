@@ -1,0 +1,72 @@
+//! HTTP/1 connections to a provider are used again, and die; a request that may have been processed is never repeated.
+
+use crate::support::{Client, Provider, Script, Sidegate};
+
+const ASK: &str = r#"{"model":"gpt-4o","stream":true}"#;
+
+#[tokio::test]
+async fn a_connection_that_the_provider_closed_is_not_used() {
+    let provider = Provider::always(Script::ok("served").close()).await;
+    let sidegate = Sidegate::before(provider.address).await;
+    let mut client = Client::connect(sidegate.address).await;
+    // Often enough that the end of one connection and the next request cross each other.
+    for n in 1..=200 {
+        client.post("/v1/chat/completions", ASK).await;
+        assert_eq!(client.reply("POST").await.text(), "served");
+        assert_eq!(provider.connections(), n);
+    }
+}
+
+/// The provider closes an idle connection as the next request arrives on it: it may have read it (RFC 9110 §9.2.2).
+#[tokio::test]
+async fn a_pooled_connection_that_dies_under_a_request_is_not_tried_again() {
+    for script in [Script::on_first_byte().reset(), Script::on_request().close()] {
+        let provider = Provider::start().await;
+        let sidegate = Sidegate::before(provider.address).await;
+        let mut client = Client::connect(sidegate.address).await;
+        for (script, status) in [(Script::ok("first"), 200), (script, 502), (Script::ok("third"), 200)] {
+            provider.script(script);
+            client.post("/v1/chat/completions", ASK).await;
+            assert_eq!(client.reply("POST").await.status(), status);
+        }
+        assert_eq!((provider.asked(), provider.connections()), (3, 2));
+    }
+}
+
+#[tokio::test]
+async fn a_provider_that_refuses_connections_is_a_502_at_once() {
+    // Bound and not listening: the port is nobody else's, and the kernel refuses.
+    let socket = tokio::net::TcpSocket::new_v4().unwrap();
+    socket.bind("127.0.0.1:0".parse().unwrap()).unwrap();
+    let sidegate = Sidegate::before(socket.local_addr().unwrap()).await;
+    let mut client = Client::connect(sidegate.address).await;
+    let asked = std::time::Instant::now();
+    client.post("/v1/chat/completions", ASK).await;
+    assert_eq!(client.reply("POST").await.status(), 502);
+    assert!(asked.elapsed() < std::time::Duration::from_secs(1), "after {:?}", asked.elapsed());
+}
+
+#[tokio::test]
+async fn a_connection_serves_one_request_after_another() {
+    let provider = Provider::always(Script::ok("served")).await;
+    let sidegate = Sidegate::before(provider.address).await;
+    let mut client = Client::connect(sidegate.address).await;
+    for _ in 0..20 {
+        client.post("/v1/chat/completions", ASK).await;
+        assert_eq!(client.reply("POST").await.text(), "served");
+    }
+    assert_eq!(provider.connections(), 1);
+}
+
+#[tokio::test]
+async fn a_fresh_connection_that_dies_unanswered_is_not_tried_again() {
+    for script in [Script::on_request().close(), Script::on_request().reset()] {
+        let provider = Provider::start().await;
+        let sidegate = Sidegate::before(provider.address).await;
+        provider.script(script);
+        let mut client = Client::connect(sidegate.address).await;
+        client.post("/v1/chat/completions", ASK).await;
+        assert_eq!(client.reply("POST").await.status(), 502);
+        assert_eq!(provider.asked(), 1, "what may have been processed is never sent again");
+    }
+}

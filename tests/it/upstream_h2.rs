@@ -1,0 +1,140 @@
+//! HTTP/2 connections to a provider are shared, mortal and limited; no caller may notice.
+
+use bytes::Bytes;
+use h2::server::Builder;
+
+use crate::support::{Client, Gate, H2Client, H2Provider, H2Script, Sidegate, eventually, h2_client};
+
+const ASK: &str = r#"{"model":"gpt-4o","stream":true}"#;
+
+#[tokio::test]
+async fn stalled_readers_hurt_no_other_stream_of_their_connection() {
+    let endless = H2Script::on_request().head(200).flood(Bytes::from_static(&[b'x'; 150]));
+    let mut provider = H2Provider::start(Builder::new()).await;
+    let sidegate = Sidegate::before_h2(provider.address).await;
+    let mut stalled = Vec::new();
+    for _ in 0..40 {
+        provider.script(endless.clone());
+        let mut client = Client::connect_with_small_buffer(sidegate.address).await;
+        client.post("/v1/chat/completions", ASK).await;
+        assert_eq!(client.head().await.status(), 200);
+        stalled.push(client);
+    }
+    crate::support::at_rest("the provider's writes", || provider.flooded()).await;
+
+    for _ in 0..20 {
+        provider.script(H2Script::ok("healthy"));
+        let mut client = Client::connect(sidegate.address).await;
+        client.get("/v1/models").await;
+        assert_eq!(client.reply("GET").await.text(), "healthy");
+    }
+    assert_eq!(provider.open_connections(), provider.connections(), "a connection died");
+    drop(stalled);
+    for _ in 0..40 {
+        provider.departure().await;
+    }
+}
+
+#[tokio::test]
+async fn a_provider_that_allows_few_streams_gets_more_connections() {
+    let (reached, go) = (Gate::new(), Gate::new());
+    let mut few = Builder::new();
+    few.max_concurrent_streams(3);
+    let provider = H2Provider::always(few, H2Script::on_request().tell(&reached).wait(&go).head(200).last("done")).await;
+    let sidegate = Sidegate::before_h2(provider.address).await;
+
+    let mut clients = Vec::new();
+    for _ in 0..10 {
+        let mut client = Client::connect(sidegate.address).await;
+        client.post("/v1/chat/completions", ASK).await;
+        clients.push(client);
+    }
+    for n in 1..=10 {
+        reached.reached(&format!("request {n} of 10 at the provider")).await;
+    }
+    assert!(provider.connections() >= 4, "10 requests at once over {} connections of 3", provider.connections());
+    go.open_for_all();
+    for client in &mut clients {
+        assert_eq!(client.reply("POST").await.text(), "done");
+    }
+}
+
+#[tokio::test]
+async fn a_refused_stream_is_sent_again() {
+    let mut provider = H2Provider::start(Builder::new()).await;
+    let sidegate = Sidegate::before_h2(provider.address).await;
+    provider.script(H2Script::refused());
+    provider.script(H2Script::ok("second time"));
+
+    let mut client = Client::connect(sidegate.address).await;
+    client.post("/v1/chat/completions", ASK).await;
+    assert_eq!(client.reply("POST").await.text(), "second time");
+    assert!(provider.request().await.body.is_empty());
+    assert_eq!(provider.request().await.body, ASK.as_bytes());
+}
+
+#[tokio::test]
+async fn a_provider_that_refuses_for_ever_is_not_asked_for_ever() {
+    let provider = H2Provider::always(Builder::new(), H2Script::refused()).await;
+    let sidegate = Sidegate::before_h2(provider.address).await;
+    let mut client = Client::connect(sidegate.address).await;
+    client.post("/v1/chat/completions", ASK).await;
+    assert!(matches!(client.reply("POST").await.status(), 502 | 503));
+}
+
+#[tokio::test]
+async fn a_connection_that_goes_away_finishes_its_streams_and_takes_no_more() {
+    let (reached, go) = (Gate::new(), Gate::new());
+    let mut provider = H2Provider::start(Builder::new()).await;
+    let sidegate = Sidegate::before_h2(provider.address).await;
+    provider.script(H2Script::on_request().head(200).part("begun, ").tell(&reached).wait(&go).last("finished"));
+    let mut early = Client::connect(sidegate.address).await;
+    early.post("/v1/chat/completions", ASK).await;
+    reached.reached("mid-stream").await;
+    let first = provider.request().await.connection;
+
+    provider.go_away();
+    for _ in 0..5 {
+        provider.script(H2Script::ok("elsewhere"));
+        let mut late = Client::connect(sidegate.address).await;
+        late.post("/v1/chat/completions", ASK).await;
+        assert_eq!(late.reply("POST").await.text(), "elsewhere");
+        // The very first may still have been on its way when the provider said that it goes.
+        provider.request().await;
+    }
+    assert_ne!(provider.connections(), first, "no second connection");
+
+    go.open();
+    let reply = early.reply("POST").await;
+    assert_eq!((reply.text().as_str(), reply.is_complete()), ("begun, finished", true));
+    eventually("the old connection ends", || provider.open_connections(), |open| *open == 1).await;
+}
+
+#[tokio::test]
+async fn a_storm_of_cancels_kills_no_connection() {
+    let reached = Gate::new();
+    let slow = H2Script::on_request().head(200).part("data: 1\n\n").tell(&reached).flood(Bytes::from_static(&[b'x'; 300]));
+    let mut provider = H2Provider::always(Builder::new(), slow).await;
+    let sidegate = Sidegate::before_h2(provider.address).await;
+    // A window for all of them: what is under test is the other connection.
+    let mut roomy = h2::client::Builder::new();
+    roomy.initial_connection_window_size(1 << 24);
+    let client = H2Client::connect_with(sidegate.address, &roomy).await;
+
+    for _ in 0..6 {
+        let mut storm = Vec::new();
+        for _ in 0..50 {
+            storm.push(client.send(h2_client::post("/v1/chat/completions", ASK)).await);
+        }
+        for _ in 0..50 {
+            reached.reached("mid-stream").await;
+        }
+        drop(storm);
+        for _ in 0..50 {
+            provider.departure().await;
+        }
+    }
+    provider.otherwise(H2Script::ok("healthy"));
+    assert_eq!(client.get("/v1/models").await.text(), "healthy");
+    assert_eq!(provider.open_connections(), provider.connections(), "a connection died");
+}
