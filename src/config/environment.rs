@@ -19,10 +19,25 @@ impl Environment {
         self.0.get(name).map(String::as_str)
     }
 
+    /// `name` itself and every `name_<digits>` that is set, in the order of the numbers.
+    #[must_use]
+    pub fn numbered(&self, name: &str) -> Vec<&str> {
+        let mut found: Vec<&str> = self.names().filter(|variable| *variable == name || number(variable, name).is_some()).collect();
+        found.sort_by_key(|variable| (number(variable, name), *variable));
+        found
+    }
+
     /// The names of all variables, in order.
     pub fn names(&self) -> impl Iterator<Item = &str> {
         self.0.keys().map(String::as_str)
     }
+}
+
+/// The digits of `name_<digits>` in a form that sorts by value however many there are: their count, then themselves.
+fn number<'v>(variable: &'v str, name: &str) -> Option<(usize, &'v str)> {
+    let digits = variable.strip_prefix(name)?.strip_prefix('_')?;
+    let significant = digits.trim_start_matches('0');
+    (!digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit())).then_some((significant.len(), significant))
 }
 
 impl<N: Into<String>, V: Into<String>> FromIterator<(N, V)> for Environment {

@@ -97,7 +97,12 @@ pub fn from_text(name: &str, text: &str, environment: &Environment) -> Result<Lo
 /// # Errors
 /// No such variable is set, or one holds no key.
 pub fn from_environment(environment: &Environment) -> Result<Loaded, Problems> {
-    from_text("(no config file)", ZERO_CONFIG, environment)
+    const NAME: &str = "(no config file)";
+    if environment.numbered("OPENAI_API_KEY").is_empty() {
+        let message = "there is no config file, and the environment variable `OPENAI_API_KEY` is not set";
+        return Err(Problems::whole(NAME, message, "set `OPENAI_API_KEY`, or write `proxy.yaml`"));
+    }
+    from_text(NAME, ZERO_CONFIG, environment)
 }
 
 fn read(source: &Source, directory: &Path, environment: &Environment, mut files: Vec<PathBuf>) -> Result<Loaded, Problems> {

@@ -64,7 +64,7 @@ fn without_a_file_the_key_of_openai_is_enough() {
     assert_eq!(loaded.config.listen.address.to_string(), "127.0.0.1:8080");
 
     let refused = config::from_environment(&Environment::default()).unwrap_err().to_string();
-    assert!(refused.contains("`OPENAI_API_KEY` is not set"), "{refused}");
+    assert!(refused.contains("set `OPENAI_API_KEY`, or write `proxy.yaml`"), "{refused}");
 }
 
 #[test]

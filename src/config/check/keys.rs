@@ -164,11 +164,8 @@ fn from_environment(review: &mut Review<'_>, at: &FieldPath, pattern: &str) -> O
         );
         return None;
     }
-    let mut names: Vec<&str> = if pattern == name {
-        review.environment.names().filter(|variable| *variable == name).collect()
-    } else {
-        review.environment.names().filter(|variable| *variable == name || number(variable, name).is_some()).collect()
-    };
+    let names =
+        if pattern == name { review.environment.get(name).map(|_| name).into_iter().collect() } else { review.environment.numbered(name) };
     if names.is_empty() {
         let fix = if pattern == name {
             "set it before the start, or remove this key"
@@ -179,15 +176,7 @@ fn from_environment(review: &mut Review<'_>, at: &FieldPath, pattern: &str) -> O
         review.value(at, fault.noting(suggest::did_you_mean(name, review.environment.names())));
         return None;
     }
-    names.sort_by_key(|variable| (number(variable, name), *variable));
     Some(names.into_iter().map(|name| (Some(name.to_owned()), review.environment.get(name).unwrap_or_default().to_owned())).collect())
-}
-
-/// The digits of `NAME_<digits>` in a form that sorts by value however many there are: their count, then themselves.
-fn number<'v>(variable: &'v str, name: &str) -> Option<(usize, &'v str)> {
-    let digits = variable.strip_prefix(name)?.strip_prefix('_')?;
-    let significant = digits.trim_start_matches('0');
-    (!digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit())).then_some((significant.len(), significant))
 }
 
 /// Every regular file of a directory, in the order of the names. A mounted Secret keeps its versions in names that start
@@ -207,7 +196,9 @@ fn from_directory(review: &mut Review<'_>, at: &FieldPath, dir: &Path) -> Option
             return None;
         }
     };
-    paths.retain(|path| path.file_name().is_some_and(|name| !name.to_string_lossy().starts_with('.')) && path.is_file());
+    // A link that leads nowhere stays in, so that reading it says so.
+    let is_key = |path: &Path| path.metadata().map_or(true, |metadata| metadata.is_file());
+    paths.retain(|path| path.file_name().is_some_and(|name| !name.to_string_lossy().starts_with('.')) && is_key(path));
     paths.sort();
     if paths.is_empty() {
         review

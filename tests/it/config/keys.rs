@@ -53,6 +53,10 @@ fn a_mounted_secret_gives_one_key_a_file_through_its_links() {
 
     let source = format!("{{ dir: {} }}", mount.path().display());
     assert_eq!(read(&source, &Environment::default()).unwrap(), pairs([("a", "key-a"), ("b", "key-b")]));
+
+    std::os::unix::fs::symlink("..data/gone", mount.path().join("c")).unwrap();
+    let refused = read(&source, &Environment::default()).unwrap_err().to_string();
+    assert!(refused.contains("/c` can't be read: there is no such file"), "{refused}");
 }
 
 #[test]
