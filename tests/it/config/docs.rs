@@ -38,7 +38,7 @@ file and exits 64; `sidegate schema` prints the JSON Schema, and the first line 
 - Unknown and repeated fields are errors. Merge keys (`<<`), tags and a second document are refused; anchors and aliases work.
 - Values may hold `${VAR}`, `${VAR:-default}` (also for a variable that is set to nothing) and `${file:path}`; `$$` is a dollar
   sign. What they bring is a value, never structure: quotes, colons and line breaks in it mean nothing. Inside of `{ }` and `[ ]`
-  YAML wants quotes around them: `{ weight: "${WEIGHT}" }`.
+  YAML wants quotes around them: `{ weight: \"${WEIGHT}\" }`.
 - Durations are a whole number and `ms`, `s`, `m`, `h` or `d`; sizes a whole number and `B`, `KB`, `MB`, `GB`, `KiB`, `MiB` or `GiB`.
 - Relative paths start from the directory of the config file.
 - A file has at most 1 MiB, 32 levels and 100,000 values, those that aliases bring included.
