@@ -134,7 +134,7 @@ mod tests {
 
     #[test]
     fn a_secret_is_masked_character_for_character() {
-        let excerpt = Excerpt::of("value: häh, wieght: 1", &(13..19), &[7..11]);
+        let excerpt = Excerpt::of("value: häh, wieght: 1", &(13..19), std::slice::from_ref(&(7..11)));
         assert_eq!((excerpt.line.as_str(), excerpt.indent, excerpt.carets), ("value: ***, wieght: 1", 12, 6));
     }
 }
