@@ -62,8 +62,11 @@ pub async fn deliver<'s>(
     Ok(Delivery { target, reply, key, holds })
 }
 
-/// The first target that can serve: with a key of its pool, or with none where the client's own goes up.
-fn choose(route: &Route) -> Result<(&Target, Option<(&PoolKey, Lease)>), Reject> {
+/// A target, and the key leased for it; none where the client's own credentials go up.
+type Choice<'s> = (&'s Target, Option<(&'s PoolKey, Lease)>);
+
+/// The first target that can serve.
+fn choose(route: &Route) -> Result<Choice<'_>, Reject> {
     match route.credentials {
         config::Credentials::Client => route.targets.first().map(|target| (target, None)),
         config::Credentials::Pool => route.targets.iter().find_map(|target| Some((target, Some(target.provider.lease().ok()?)))),

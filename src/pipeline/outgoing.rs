@@ -69,10 +69,11 @@ pub fn compose(request: Admitted, route: &Route, provider: &Provider, credential
         } else if let Some(ours) = credentials.value_of(name) {
             // The key stands where the client's stood.
             headers.insert(name.clone(), ours.clone());
-        } else if goes_up(name, credentials) && !nominated.contains(name) {
-            if let Some(value) = adapt(name, value, &method, credentials) {
-                headers.append(name.clone(), value);
-            }
+        } else if goes_up(name, credentials)
+            && !nominated.contains(name)
+            && let Some(value) = adapt(name, value, &method, credentials)
+        {
+            headers.append(name.clone(), value);
         }
     };
     let mut current = None;
@@ -93,10 +94,10 @@ pub fn compose(request: Admitted, route: &Route, provider: &Provider, credential
 
 /// Whether a field goes up at all.
 fn goes_up(name: &HeaderName, credentials: Credentials<'_>) -> bool {
-    let passes = |name: &HeaderName| {
-        !fields::is_hop_by_hop(name) && !fields::is_claim(name) && !(credentials.hides_clients() && auth::is_credential(name))
+    let stays = |name: &HeaderName| {
+        fields::is_hop_by_hop(name) || fields::is_claim(name) || credentials.hides_clients() && auth::is_credential(name)
     };
-    passes(name) && fields::alias(name).is_none_or(|alias| passes(&alias))
+    !stays(name) && !fields::alias(name).is_some_and(|alias| stays(&alias))
 }
 
 /// The value as it goes up; `None` if nothing of it may.

@@ -29,8 +29,8 @@ pub fn candidates<'s>(snapshot: &'s Snapshot, method: &Method, path: &str) -> Re
     if routes.is_empty() {
         return Err(Reject::NoRoute);
     }
-    let endpoints = routes.iter().filter_map(|route| Some(Endpoint::of(route.format, method, route.rest(path)?)));
-    let known = endpoints.filter(|endpoint| *endpoint != Endpoint::Opaque).next();
+    let mut endpoints = routes.iter().filter_map(|route| Some(Endpoint::of(route.format, method, route.rest(path)?)));
+    let known = endpoints.find(|endpoint| *endpoint != Endpoint::Opaque);
     let (reads_body, model_in_path) = match known {
         Some(Endpoint::ModelInBody) => (true, None),
         Some(Endpoint::ModelInPath(model)) => (false, Some(model.into())),

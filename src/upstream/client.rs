@@ -131,6 +131,7 @@ impl Upstream {
 type Sent = Request<Upload>;
 
 /// A try that did not yield a reply.
+#[expect(clippy::large_enum_variant, reason = "it lives for one match; boxing would cost each failed try an allocation")]
 enum Missed {
     Hyper(TrySendError<Sent>),
     Timeout(Failure),

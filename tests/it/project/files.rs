@@ -73,6 +73,15 @@ fn every_link_of_a_page_leads_somewhere() {
 }
 
 #[test]
+fn every_page_can_be_found_from_the_front_page() {
+    let front = read("README.md");
+    let linked = links(&front);
+    let lost: Vec<_> =
+        pages().into_iter().map(|(path, _)| path).filter(|path| path.starts_with("docs/") && !linked.contains(&path.as_str())).collect();
+    assert_eq!(lost, [""; 0], "README.md has no link to these");
+}
+
+#[test]
 fn a_link_to_nowhere_is_found() {
     assert_eq!(links("[a](b.md) and ![c](d.png#e)"), ["b.md", "d.png#e"]);
     assert_eq!(anchor(" `x-request-id`, and more"), "x-request-id-and-more");

@@ -112,6 +112,16 @@ fn every_error_code_has_its_row_and_every_row_its_code() {
 }
 
 #[test]
+fn every_reason_why_a_reply_broke_off_is_one_that_the_log_names() {
+    let (page, source) = (read("docs/errors.md"), read("src/upstream/error.rs"));
+    let table = page.split_once("| why | what happened |\n| --- | --- |\n").unwrap().1;
+    let reasons: Vec<_> = table.lines().map_while(|row| Some(row.strip_prefix("| ")?.split_once(' ')?.0)).collect();
+    assert!(reasons.len() >= 3, "found only {reasons:?}");
+    let unknown: Vec<_> = reasons.into_iter().filter(|reason| !source.contains(&format!("\"{reason}\""))).collect();
+    assert_eq!(unknown, [""; 0]);
+}
+
+#[test]
 fn a_code_is_found_where_a_shape_is_made() {
     let source =
         "closing(caller(StatusCode::NOT_FOUND, \"x\")), StatusCode::OK; StatusCode, \"y\"; upstream(StatusCode::BAD_GATEWAY, \"z\")";
