@@ -13,7 +13,7 @@ use http::{HeaderMap, header::CONTENT_ENCODING};
 use http_body_util::BodyExt;
 use hyper::body::{Body, Incoming};
 
-use super::{reject::Reject, route::Candidates};
+use super::{outgoing, reject::Reject, route::Candidates};
 use crate::{
     config,
     provider::reader::{self, Unreadable},
@@ -21,6 +21,9 @@ use crate::{
     types::Ask,
     upstream::Upload,
 };
+
+/// Two readers could take two models from it.
+const REPEATED: Reject = Reject::Malformed("a member that decides where the request goes stands there twice");
 
 /// What a request asks for, and its body made ready to go up.
 #[derive(Debug)]
@@ -61,7 +64,12 @@ pub async fn read(
     }
     if !candidates.reads_body || encoded {
         let ask = known(candidates.model_in_path.as_ref());
-        return Ok(Asked { ask, upload: Upload::streamed(VecDeque::new(), body, max), waited: Duration::ZERO, reserved: None });
+        return Ok(Asked {
+            ask,
+            upload: Upload::streamed(VecDeque::new(), body, max, outgoing::trailers),
+            waited: Duration::ZERO,
+            reserved: None,
+        });
     }
     let started = Instant::now();
     let (parts, rest, reserved) = hold(body, limits, held).await?;
@@ -70,18 +78,15 @@ pub async fn read(
         Rest::Nothing(trailers) => {
             let whole = join(parts);
             let ask = match reader::read(&whole) {
-                Ok(ask) => ask,
                 // The provider says better what is wrong with it; a route that needs the model refuses it.
                 Err(Unreadable::NotJson) => Ask::default(),
-                Err(Unreadable::Repeated(_)) => {
-                    return Err(Reject::Malformed("a member that decides where the request goes stands there twice"));
-                }
+                read => read.map_err(|_| REPEATED)?,
             };
-            Ok(Asked { ask, upload: Upload::held(whole, trailers), waited, reserved })
+            Ok(Asked { ask, upload: Upload::held(whole, trailers.and_then(outgoing::trailers)), waited, reserved })
         }
         Rest::More(body) => {
-            let ask = reader::read_prefix(&join(parts.clone()));
-            Ok(Asked { ask, upload: Upload::streamed(parts.into(), body, max), waited, reserved })
+            let ask = reader::read_prefix(&join(parts.clone())).map_err(|_| REPEATED)?;
+            Ok(Asked { ask, upload: Upload::streamed(parts.into(), body, max, outgoing::trailers), waited, reserved })
         }
     }
 }

@@ -25,7 +25,7 @@ pub struct Client {
     pub tier: Option<Tier>,
     /// Its address; `None` on a Unix socket without a trusted word on it.
     pub ip: Option<IpAddr>,
-    /// Whether the credential it presented is ours, and so of no use to any provider.
+    /// Whether a credential that it presented is ours, and so no provider's business.
     pub key_is_ours: bool,
 }
 
@@ -37,17 +37,19 @@ pub struct Client {
 pub fn identify(request: &Admitted, clients: &Clients, trust: &Trust) -> Result<Client, Reject> {
     let ip = client_ip(request, trust);
     let claimed_tier = request.claims.tier.as_ref().and_then(|tier| Tier::from_str(tier.to_str().ok()?).ok());
-    let presented = auth::presented(&request.head.headers, request.head.uri.query());
+    let presented = || auth::presented(&request.head.headers, request.head.uri.query());
     // Hashing costs as much as the rest of this step: only where there is something to compare with.
-    let known = presented.filter(|_| !clients.by_hash.is_empty()).and_then(|key| clients.by_hash.get(&KeyHash::of(key)));
-    if let Some(known) = known {
+    let known = || presented().find_map(|key| clients.by_hash.get(&KeyHash::of(key)));
+    if !clients.by_hash.is_empty()
+        && let Some(known) = known()
+    {
         return Ok(Client { name: Some(known.name.clone()), tier: Some(known.tier.clone()), ip, key_is_ours: true });
     }
-    if presented.is_some_and(|key| key.starts_with(OUR_PREFIX)) {
+    if presented().any(|key| key.starts_with(OUR_PREFIX)) {
         return Err(Reject::WrongKey);
     }
     let tier = match &clients.anonymous {
-        Stranger::Denied => return Err(if presented.is_some() { Reject::WrongKey } else { Reject::Unauthenticated }),
+        Stranger::Denied => return Err(if presented().next().is_some() { Reject::WrongKey } else { Reject::Unauthenticated }),
         Stranger::Local => claimed_tier,
         Stranger::Tier(tier) => Some(claimed_tier.unwrap_or_else(|| tier.clone())),
     };

@@ -100,9 +100,27 @@ fn goes_up(name: &HeaderName, credentials: Credentials<'_>) -> bool {
     !stays(name) && !fields::alias(name).is_some_and(|alias| stays(&alias))
 }
 
+/// The trailers as they go up; `None` if nothing is left. No trailer may frame, route or authenticate
+/// (RFC 9110 §6.5.1), whosever credentials the head carries.
+#[must_use]
+pub fn trailers(incoming: HeaderMap) -> Option<HeaderMap> {
+    let stays =
+        |name: &HeaderName| fields::is_hop_by_hop(name) || fields::is_framing(name) || fields::is_claim(name) || auth::is_credential(name);
+    let mut kept = HeaderMap::with_capacity(incoming.len());
+    let mut current = None;
+    for (name, value) in incoming {
+        current = name.or(current);
+        if let Some(name) = current.as_ref().filter(|name| !stays(name) && !fields::alias(name).is_some_and(|alias| stays(&alias))) {
+            kept.append(name.clone(), value);
+        }
+    }
+    Some(kept).filter(|kept| !kept.is_empty())
+}
+
 /// The value as it goes up; `None` if nothing of it may.
 fn adapt(name: &HeaderName, value: HeaderValue, method: &Method, credentials: Credentials<'_>) -> Option<HeaderValue> {
-    if *name == SEC_WEBSOCKET_PROTOCOL && credentials.hides_clients() {
+    let offers_subprotocols = *name == SEC_WEBSOCKET_PROTOCOL || fields::alias(name).is_some_and(|alias| alias == SEC_WEBSOCKET_PROTOCOL);
+    if offers_subprotocols && credentials.hides_clients() {
         return auth::without_subprotocol_keys(&value);
     }
     if *name == MAX_FORWARDS && *method == Method::OPTIONS {

@@ -22,6 +22,10 @@ const PROJECT: HeaderName = HeaderName::from_static("openai-project");
 /// Browsers can't set headers on a WebSocket; OpenAI lets them send the key as a subprotocol of this prefix.
 const SUBPROTOCOL_KEY: &str = "openai-insecure-api-key.";
 
+/// The query parameters that carry keys: Gemini's, Azure's on WebSockets (its API reference for realtime), and Google's for
+/// OAuth tokens (its standard parameters).
+const QUERY_KEYS: [&str; 3] = ["key", "api-key", "access_token"];
+
 /// A pool key made ready for the wire: marked sensitive, so that neither `Debug` nor HPACK's table keeps it.
 #[derive(Clone, Debug)]
 pub struct Credential {
@@ -86,19 +90,20 @@ pub fn without_subprotocol_keys(value: &HeaderValue) -> Option<HeaderValue> {
     if kept.is_empty() { None } else { HeaderValue::from_bytes(&kept.join(&b", "[..])).ok() }
 }
 
-/// The query without any `key` parameter, Gemini's way of sending a key in the URL. Other bytes stay as they are.
+/// The query without its parameters that are keys. Other bytes stay as they are.
 #[must_use]
 pub fn without_query_keys(query: &str) -> Cow<'_, str> {
-    let is_key = |parameter: &str| {
-        let name = parameter.split('=').next().unwrap_or_default();
-        // Escapes may stand for the letters; four bytes can't hide more than `key` and `api_key` can't be cut short.
-        unescape(name).eq_ignore_ascii_case("key")
-    };
-    if query.split('&').any(is_key) {
-        query.split('&').filter(|parameter| !is_key(parameter)).collect::<Vec<_>>().join("&").into()
+    if query.split('&').any(is_query_key) {
+        query.split('&').filter(|parameter| !is_query_key(parameter)).collect::<Vec<_>>().join("&").into()
     } else {
         query.into()
     }
+}
+
+/// Whether a query parameter is a key, also where escapes stand for the letters of its name.
+fn is_query_key(parameter: &str) -> bool {
+    let name = unescape(parameter.split('=').next().unwrap_or_default());
+    QUERY_KEYS.iter().any(|key| name.eq_ignore_ascii_case(key))
 }
 
 /// A query parameter's name with its percent-escapes resolved, as far as they stand for ASCII.
@@ -125,24 +130,21 @@ fn unescape(name: &str) -> Cow<'_, str> {
     text.into()
 }
 
-/// The credential a client presented, in whichever form, without its scheme: the candidate for a client key of ours.
-#[must_use]
-pub fn presented<'a>(headers: &'a HeaderMap, query: Option<&'a str>) -> Option<&'a [u8]> {
-    let bearer = headers.get(AUTHORIZATION).map(|value| {
-        let bytes = value.as_bytes();
-        let scheme = bytes.get(..7).filter(|scheme| scheme.eq_ignore_ascii_case(b"bearer "));
-        if scheme.is_some() { bytes[7..].trim_ascii() } else { bytes }
-    });
-    bearer
-        .or_else(|| [X_API_KEY, API_KEY, X_GOOG_API_KEY].iter().find_map(|name| headers.get(name)).map(HeaderValue::as_bytes))
-        .or_else(|| subprotocol_key(headers.get(SEC_WEBSOCKET_PROTOCOL)?))
-        .or_else(|| query?.split('&').find_map(|parameter| parameter.strip_prefix("key=")).map(str::as_bytes))
-        .filter(|credential| !credential.is_empty())
+/// Every credential that a client presented, in whichever form, without its scheme: the candidates for a client key of
+/// ours. A client may send one of its provider's beside it.
+pub fn presented<'a>(headers: &'a HeaderMap, query: Option<&'a str>) -> impl Iterator<Item = &'a [u8]> {
+    let authorizations = headers.get_all(AUTHORIZATION).iter().map(|value| without_scheme(value.as_bytes()));
+    let keys = [X_API_KEY, API_KEY, X_GOOG_API_KEY].into_iter().flat_map(|name| headers.get_all(name)).map(HeaderValue::as_bytes);
+    let subprotocols = headers.get_all(SEC_WEBSOCKET_PROTOCOL).iter().flat_map(|value| value.as_bytes().split(|byte| *byte == b','));
+    let subprotocol_keys = subprotocols.filter_map(|protocol| protocol.trim_ascii().strip_prefix(SUBPROTOCOL_KEY.as_bytes()));
+    let parameters = query.into_iter().flat_map(|query| query.split('&')).filter(|parameter| is_query_key(parameter));
+    let query_keys = parameters.filter_map(|parameter| Some(parameter.split_once('=')?.1.as_bytes()));
+    authorizations.chain(keys).chain(subprotocol_keys).chain(query_keys).filter(|credential| !credential.is_empty())
 }
 
-fn subprotocol_key(value: &HeaderValue) -> Option<&[u8]> {
-    let mut protocols = value.as_bytes().split(|byte| *byte == b',').map(<[u8]>::trim_ascii);
-    protocols.find_map(|protocol| protocol.strip_prefix(SUBPROTOCOL_KEY.as_bytes()))
+fn without_scheme(value: &[u8]) -> &[u8] {
+    let scheme = value.get(..7).filter(|scheme| scheme.eq_ignore_ascii_case(b"bearer "));
+    if scheme.is_some() { value[7..].trim_ascii() } else { value }
 }
 
 #[cfg(test)]
@@ -177,6 +179,8 @@ mod tests {
             ("KEY=secret&alt=sse", "alt=sse"),
             ("monkey=1&keys=2&key2=3", "monkey=1&keys=2&key2=3"),
             ("a=key&&", "a=key&&"),
+            ("api-version=1&api-key=secret", "api-version=1"),
+            ("Access_Token=secret&a", "a"),
         ] {
             assert_eq!(without_query_keys(query), left, "{query}");
         }
@@ -207,10 +211,10 @@ mod tests {
             given("x-goog-api-key", "sg-1"),
             given("sec-websocket-protocol", "realtime, openai-insecure-api-key.sg-1"),
         ] {
-            assert_eq!(presented(&headers, None), Some(&b"sg-1"[..]), "{headers:?}");
+            assert!(presented(&headers, None).eq([b"sg-1"]), "{headers:?}");
         }
-        assert_eq!(presented(&HeaderMap::new(), Some("alt=sse&key=sg-1")), Some(&b"sg-1"[..]));
-        assert_eq!(presented(&given("authorization", "Bearer "), None), None);
-        assert_eq!(presented(&HeaderMap::new(), None), None);
+        assert!(presented(&given("x-api-key", "sg-1"), Some("alt=sse&key=sg-2&KEY=sg-3")).eq([b"sg-1", b"sg-2", b"sg-3"]));
+        assert_eq!(presented(&given("authorization", "Bearer "), Some("key=&key")).next(), None);
+        assert_eq!(presented(&HeaderMap::new(), None).next(), None);
     }
 }

@@ -36,12 +36,15 @@ pub fn read(body: &[u8]) -> Result<Ask, Unreadable> {
 }
 
 /// Reads what the first part of a longer body tells. What stands further behind stays unknown.
-#[must_use]
-pub fn read_prefix(body: &[u8]) -> Ask {
+///
+/// # Errors
+///
+/// [`Unreadable::Repeated`] if this part repeats a member that we act on.
+pub fn read_prefix(body: &[u8]) -> Result<Ask, Unreadable> {
     let mut members = Members::default();
     // The text ends in the middle, so an error is certain; what was met before it counts.
     let _ = parse(body, &mut members);
-    members.into()
+    members.repeated.map_or_else(|| Ok(members.into()), |name| Err(Unreadable::Repeated(name)))
 }
 
 fn parse<'de>(body: &'de [u8], members: &mut Members<'de>) -> serde_json::Result<()> {
@@ -170,8 +173,9 @@ mod tests {
 
     #[test]
     fn the_head_of_a_long_body_tells_what_stands_in_it() {
-        assert_eq!(read_prefix(br#"{"model":"gpt-4o","messages":[{"con"#), ask(Some("gpt-4o"), false));
-        assert_eq!(read_prefix(br#"{"messages":[{"con"#), ask(None, false));
+        assert_eq!(read_prefix(br#"{"model":"gpt-4o","messages":[{"con"#), Ok(ask(Some("gpt-4o"), false)));
+        assert_eq!(read_prefix(br#"{"messages":[{"con"#), Ok(ask(None, false)));
+        assert_eq!(read_prefix(br#"{"model":"a","model":"b","messages":[{"con"#), Err(Unreadable::Repeated("model")));
     }
 
     proptest! {

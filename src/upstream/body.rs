@@ -61,8 +61,11 @@ enum Content {
     Empty,
     Held { data: Bytes, trailers: Option<HeaderMap> },
     Trailers(HeaderMap),
-    Streamed { held: VecDeque<Bytes>, rest: Incoming, max: Option<u64> },
+    Streamed { held: VecDeque<Bytes>, rest: Incoming, max: Option<u64>, adapt: AdaptTrailers },
 }
+
+/// What of a body's trailers goes up; `None` if nothing does.
+pub type AdaptTrailers = fn(HeaderMap) -> Option<HeaderMap>;
 
 /// The body of a request. The type of its content says whether it can be sent a second time.
 pub struct Upload {
@@ -87,8 +90,8 @@ impl Upload {
 
     /// A body whose first parts may have been read already. It can be sent once, and breaks off beyond `max` bytes.
     #[must_use]
-    pub fn streamed(held: VecDeque<Bytes>, rest: Incoming, max: Option<u64>) -> Self {
-        Self { content: Content::Streamed { held, rest, max }, progress: Progress::new(Awaiting::Provider) }
+    pub fn streamed(held: VecDeque<Bytes>, rest: Incoming, max: Option<u64>, adapt: AdaptTrailers) -> Self {
+        Self { content: Content::Streamed { held, rest, max, adapt }, progress: Progress::new(Awaiting::Provider) }
     }
 
     /// How far it has come.
@@ -134,9 +137,9 @@ impl Body for Upload {
                 this.hand_over(data)
             }
             Content::Trailers(trailers) => Poll::Ready(Some(Ok(Frame::trailers(trailers)))),
-            Content::Streamed { mut held, mut rest, max } => {
+            Content::Streamed { mut held, mut rest, max, adapt } => {
                 if let Some(data) = held.pop_front() {
-                    this.content = Content::Streamed { held, rest, max };
+                    this.content = Content::Streamed { held, rest, max, adapt };
                     this.progress.set(Awaiting::Provider);
                     return this.hand_over(data);
                 }
@@ -147,7 +150,7 @@ impl Body for Upload {
                     Poll::Ready(_) => Awaiting::Nobody,
                 });
                 if !matches!(polled, Poll::Ready(None | Some(Err(_)))) {
-                    this.content = Content::Streamed { held, rest, max };
+                    this.content = Content::Streamed { held, rest, max, adapt };
                 }
                 match ready!(polled) {
                     Some(Ok(frame)) => match frame.into_data() {
@@ -156,7 +159,7 @@ impl Body for Upload {
                             Poll::Ready(Some(Err(UploadBroken::TooLarge)))
                         }
                         Ok(data) => this.hand_over(data),
-                        Err(trailers) => Poll::Ready(Some(Ok(trailers))),
+                        Err(frame) => Poll::Ready(frame.into_trailers().ok().and_then(adapt).map(|trailers| Ok(Frame::trailers(trailers)))),
                     },
                     Some(Err(_)) => Poll::Ready(Some(Err(UploadBroken::Broken))),
                     None => Poll::Ready(None),
