@@ -2,7 +2,10 @@
 
 use std::net::SocketAddr;
 
-use tokio::net::{TcpSocket, TcpStream};
+use tokio::{
+    io::{AsyncRead, AsyncWrite},
+    net::{TcpSocket, TcpStream},
+};
 
 use super::{
     show,
@@ -11,8 +14,8 @@ use super::{
 };
 
 /// One HTTP/1 connection.
-pub(crate) struct Client {
-    pub(crate) wire: Wire,
+pub(crate) struct Client<S = TcpStream> {
+    pub(crate) wire: Wire<S>,
 }
 
 /// A whole reply, interim ones before it aside.
@@ -33,6 +36,10 @@ impl Reply {
     pub(crate) fn is_complete(&self) -> bool {
         self.body.end == End::Complete
     }
+
+    pub(crate) fn json(&self) -> serde_json::Value {
+        serde_json::from_slice(&self.body.bytes).unwrap_or_else(|error| panic!("{error}: {}", self.text()))
+    }
 }
 
 impl Client {
@@ -46,6 +53,13 @@ impl Client {
         socket.set_recv_buffer_size(4096).expect("a fresh socket takes options");
         Self { wire: Wire::new(within("a connection", socket.connect(to)).await.expect("somebody listens")) }
     }
+}
+
+impl<S: AsyncRead + AsyncWrite + Unpin> Client<S> {
+    /// Over TLS, or over a Unix socket.
+    pub(crate) fn over(stream: S) -> Self {
+        Self { wire: Wire::over(stream) }
+    }
 
     /// Writes; a peer who has closed already is no error here, its reply tells more.
     pub(crate) async fn send(&mut self, bytes: impl AsRef<[u8]>) {
@@ -54,15 +68,23 @@ impl Client {
 
     /// Sends a request without a body, with the Host that it needs.
     pub(crate) async fn get(&mut self, target: &str) {
-        self.send(format!("GET {target} HTTP/1.1\r\nHost: sidegate.test\r\n\r\n")).await;
+        self.get_with(target, "").await;
+    }
+
+    /// The same with more fields, each with its line end.
+    pub(crate) async fn get_with(&mut self, target: &str, fields: &str) {
+        self.send(format!("GET {target} HTTP/1.1\r\nHost: sidegate.test\r\n{fields}\r\n")).await;
     }
 
     /// Sends a request with a body of declared length.
     pub(crate) async fn post(&mut self, target: &str, body: &str) {
+        self.post_with(target, "Content-Type: application/json\r\n", body).await;
+    }
+
+    /// The same with these fields, each with its line end.
+    pub(crate) async fn post_with(&mut self, target: &str, fields: &str, body: &str) {
         let length = body.len();
-        let head =
-            format!("POST {target} HTTP/1.1\r\nHost: sidegate.test\r\nContent-Type: application/json\r\nContent-Length: {length}\r\n\r\n");
-        self.send(head + body).await;
+        self.send(format!("POST {target} HTTP/1.1\r\nHost: sidegate.test\r\n{fields}Content-Length: {length}\r\n\r\n{body}")).await;
     }
 
     /// The head that comes next, interim or not.

@@ -8,7 +8,11 @@ use h2::{
     client::{self, ResponseFuture, SendRequest},
 };
 use http::{HeaderMap, Request, Response, StatusCode};
-use tokio::{net::TcpStream, task::JoinHandle};
+use tokio::{
+    io::{AsyncRead, AsyncWrite},
+    net::TcpStream,
+    task::JoinHandle,
+};
 
 use super::within;
 
@@ -42,6 +46,11 @@ impl H2Client {
     pub(crate) async fn connect_with(to: SocketAddr, settings: &client::Builder) -> Self {
         let stream = within("a connection", TcpStream::connect(to)).await.expect("somebody listens");
         stream.set_nodelay(true).expect("a fresh socket takes options");
+        Self::over(stream, settings).await
+    }
+
+    /// Over a stream that is there already.
+    pub(crate) async fn over(stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static, settings: &client::Builder) -> Self {
         let (requests, connection) = within("a handshake", settings.handshake(stream)).await.expect("the peer speaks HTTP/2");
         Self { requests, connection: tokio::spawn(connection) }
     }

@@ -11,6 +11,7 @@ pub(crate) mod h2_script;
 pub(crate) mod provider;
 pub(crate) mod proxy;
 pub(crate) mod script;
+pub(crate) mod tls;
 pub(crate) mod wire;
 
 use std::{fmt::Debug, future::Future, time::Duration};

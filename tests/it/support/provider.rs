@@ -34,6 +34,19 @@ pub(crate) struct Request {
     pub(crate) connection: usize,
 }
 
+impl Request {
+    /// Everything of it, for finding what must be nowhere.
+    pub(crate) fn bytes(&self) -> Vec<u8> {
+        let mut bytes = [self.head.line.as_slice(), b"\n"].concat();
+        for (name, value) in &self.head.fields {
+            bytes.extend([name.as_slice(), b": ", value, b"\n"].concat());
+        }
+        // With the chunks and trailers as they came.
+        bytes.extend_from_slice(&self.body.raw);
+        bytes
+    }
+}
+
 /// Plays the scripts that it is given, first come first served over all connections. Dropping it fails the
 /// test if a script was left over, a request came without one, or something went wrong on the way.
 pub(crate) struct Provider {

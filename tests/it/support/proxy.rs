@@ -4,13 +4,17 @@ use std::{
     io::{self, Write},
     net::SocketAddr,
     sync::{Arc, Mutex},
+    time::Duration,
 };
 
+use serde_json::Value;
 use sidegate::{
-    config::{self, Environment},
+    config::{self, Environment, Loaded},
     server::{self, Running},
     types::Address,
 };
+
+use super::{Client, client::Reply, eventually, within};
 
 /// The pool's key: what the provider must see in place of the caller's credentials.
 pub(crate) const POOL_KEY: &str = "sk-of-the-pool-0123456789";
@@ -30,10 +34,11 @@ routes:
 
 /// A running proxy; dropping it stops it.
 pub(crate) struct Sidegate {
+    /// Where it listens, if that is TCP.
     pub(crate) address: SocketAddr,
     pub(crate) admin: SocketAddr,
     log: Log,
-    _running: Running,
+    running: Running,
 }
 
 impl Sidegate {
@@ -47,26 +52,78 @@ impl Sidegate {
         Self::start(&BEFORE.replace("$VERSION", "2"), provider).await
     }
 
+    /// The same as [`Self::before`] with more sections.
+    pub(crate) async fn with(sections: &str, provider: SocketAddr) -> Self {
+        Self::start(&(BEFORE.replace("$VERSION", "1.1") + sections), provider).await
+    }
+
     /// With a config of its own, in which `$UPSTREAM` is the provider and `$KEY` the pool's key.
     pub(crate) async fn start(config: &str, provider: SocketAddr) -> Self {
+        Self::start_changed(config, provider, |_| {})
+    }
+
+    /// The same, with what only a running proxy can come to: no text may say it.
+    pub(crate) fn start_changed(config: &str, provider: SocketAddr, change: impl FnOnce(&mut Loaded)) -> Self {
         let text = config.replace("$UPSTREAM", &provider.to_string()).replace("$KEY", POOL_KEY);
-        let loaded = config::from_text("proxy.yaml", &text, &Environment::default()).unwrap_or_else(|problems| panic!("{problems}"));
+        let mut loaded = config::from_text("proxy.yaml", &text, &Environment::default()).unwrap_or_else(|problems| panic!("{problems}"));
+        change(&mut loaded);
         let log = Log::default();
         let options = server::Options { access_log: Box::new(log.clone()) };
         let running = server::start(loaded, options).expect("it starts");
-        let Address::Tcp(address) = running.address() else { panic!("a story's proxy listens on TCP") };
-        Self { address: *address, admin: running.admin_address(), log, _running: running }
+        let address = match running.address() {
+            Address::Tcp(address) => *address,
+            Address::Unix(_) => SocketAddr::from(([0, 0, 0, 0], 0)),
+        };
+        Self { address, admin: running.admin_address(), log, running }
     }
 
-    /// The lines of the access log so far.
-    pub(crate) fn log_lines(&self) -> Vec<String> {
-        String::from_utf8_lossy(&self.log.0.lock().unwrap()).lines().map(str::to_owned).collect()
+    /// The first `count` lines of the access log, once they are there, and no more than those.
+    pub(crate) async fn log(&self, count: usize) -> Vec<Value> {
+        let lines = eventually("the access log", || self.log.lines(), |lines| lines.len() >= count).await;
+        assert_eq!(lines.len(), count, "more lines than requests: {lines:#?}");
+        lines.iter().map(|line| serde_json::from_str(line).unwrap_or_else(|error| panic!("{error}: {line}"))).collect()
+    }
+
+    /// Stops it; every line of its access log.
+    pub(crate) fn stop(self) -> Vec<String> {
+        self.running.stop();
+        self.log.lines()
+    }
+
+    /// Asks the admin listener.
+    pub(crate) async fn ask_admin(&self, path: &str) -> Reply {
+        let mut client = Client::connect(self.admin).await;
+        client.get_with(path, "Connection: close\r\n").await;
+        client.reply("GET").await
+    }
+
+    /// The value of one series, as it is written: `name{label="value"}`. A series that is not there is 0.
+    pub(crate) async fn metric(&self, series: &str) -> f64 {
+        let page = self.ask_admin("/metrics").await.text();
+        let value = page.lines().find_map(|line| line.strip_prefix(series)?.strip_prefix(' '));
+        value.map_or(0.0, |value| value.parse().unwrap_or_else(|_| panic!("{series} is {value}")))
+    }
+
+    /// Waits until a series has this value.
+    pub(crate) async fn metric_becomes(&self, series: &str, wanted: f64) {
+        let reached = async {
+            while self.metric(series).await != wanted {
+                tokio::time::sleep(Duration::from_millis(2)).await;
+            }
+        };
+        within(&format!("{series} becomes {wanted}"), reached).await;
     }
 }
 
 /// An access log in memory. Clones are the same log.
 #[derive(Clone, Default)]
 struct Log(Arc<Mutex<Vec<u8>>>);
+
+impl Log {
+    fn lines(&self) -> Vec<String> {
+        String::from_utf8_lossy(&self.0.lock().unwrap()).lines().map(str::to_owned).collect()
+    }
+}
 
 impl Write for Log {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {

@@ -5,7 +5,7 @@ use std::io;
 
 use bytes::{Buf, BytesMut};
 use tokio::{
-    io::{AsyncReadExt, AsyncWriteExt},
+    io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt},
     net::TcpStream,
 };
 
@@ -112,8 +112,8 @@ pub(crate) struct Body {
 }
 
 /// A socket with what was read from it and not yet asked for.
-pub(crate) struct Wire {
-    pub(crate) stream: TcpStream,
+pub(crate) struct Wire<S = TcpStream> {
+    pub(crate) stream: S,
     pub(crate) buffer: BytesMut,
 }
 
@@ -121,6 +121,13 @@ impl Wire {
     pub(crate) fn new(stream: TcpStream) -> Self {
         // Small writes must not wait for each other, or a script's steps would arrive as one.
         stream.set_nodelay(true).expect("a fresh socket takes options");
+        Self::over(stream)
+    }
+}
+
+impl<S: AsyncRead + AsyncWrite + Unpin> Wire<S> {
+    /// Over TLS, or over a Unix socket.
+    pub(crate) fn over(stream: S) -> Self {
         Self { stream, buffer: BytesMut::new() }
     }
 
