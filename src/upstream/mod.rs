@@ -13,6 +13,7 @@ pub mod connect;
 pub mod dns;
 pub mod endpoint;
 pub mod error;
+mod gather;
 mod http2;
 mod pool;
 pub mod tls;

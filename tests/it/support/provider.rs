@@ -148,26 +148,19 @@ impl Shared {
     }
 }
 
-/// Turns a panic of the task that holds it into trouble that fails the test.
-struct PanicWatch(Arc<Shared>);
-
-impl Drop for PanicWatch {
-    fn drop(&mut self) {
-        if std::thread::panicking() {
-            self.0.complain("a panic, shown above".to_owned());
-        }
-    }
-}
-
 async fn accept(listener: TcpListener, shared: Arc<Shared>) {
     while let Ok((stream, _)) = listener.accept().await {
         let connection = shared.connections.fetch_add(1, Relaxed) + 1;
-        tokio::spawn(converse(stream, connection, Arc::clone(&shared)));
+        let (conversation, shared) = (tokio::spawn(converse(stream, connection, Arc::clone(&shared))), Arc::clone(&shared));
+        tokio::spawn(async move {
+            if conversation.await.is_err_and(|error| error.is_panic()) {
+                shared.complain("a panic, shown above".to_owned());
+            }
+        });
     }
 }
 
 async fn converse(stream: TcpStream, connection: usize, shared: Arc<Shared>) {
-    let _watch = PanicWatch(Arc::clone(&shared));
     let mut wire = Wire::new(stream);
     while wire.has_more().await {
         shared.asked.fetch_add(1, Relaxed);
