@@ -19,8 +19,9 @@ use super::{Upload, connect::Io, line::Line};
 /// Stands for "the provider has not said yet how many streams it allows": a number no peer would choose.
 const UNKNOWN: usize = 0x00ab_cdef;
 
-/// What one stalled reader may hold in memory on this connection.
-const STREAM_WINDOW: u32 = 256 << 10;
+/// What one stalled reader may hold in memory on this connection. Events of 150 bytes take almost three times their size
+/// there, so this is about 180 KiB; four times the window would take 730.
+const STREAM_WINDOW: u32 = 64 << 10;
 
 /// The largest window (RFC 9113 §6.9.1). The `h2` crate charges small unread frames against half of it and ends the
 /// connection when that is spent; with hyper's default, two stalled readers of 150-byte events do.
