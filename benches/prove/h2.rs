@@ -31,7 +31,7 @@ pub(crate) async fn prove(table: &mut Table) {
 /// Readers who stop reading streams of small frames share a connection with callers who do not.
 async fn stalled(table: &mut Table) {
     let provider = Provider::h2(100).await;
-    let sidegate = Sidegate::before(provider.address, "2").await;
+    let sidegate = Sidegate::with_one_worker_before(provider.address, "2").await;
     let mut readers = Vec::new();
     for _ in 0..STALLED {
         let mut client = H1::connect_with_small_buffer(sidegate.address).await;
@@ -53,7 +53,7 @@ async fn stalled(table: &mut Table) {
 /// Streams that are given up by the dozen, again and again.
 async fn storm(table: &mut Table) {
     let provider = Provider::h2(100).await;
-    let sidegate = Sidegate::before(provider.address, "2").await;
+    let sidegate = Sidegate::with_one_worker_before(provider.address, "2").await;
     let client = H2::connect(sidegate.address).await;
     let mut cancelled = 0;
     while cancelled < CANCELS {
@@ -73,7 +73,7 @@ async fn storm(table: &mut Table) {
 /// A provider that allows fewer streams than there are callers.
 async fn few_streams(table: &mut Table) {
     let provider = Provider::h2(FEW).await;
-    let sidegate = Sidegate::before(provider.address, "2").await;
+    let sidegate = Sidegate::with_one_worker_before(provider.address, "2").await;
     let begun = Instant::now();
     let mut calls = JoinSet::new();
     for _ in 0..MANY {

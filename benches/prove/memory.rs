@@ -38,7 +38,8 @@ pub(crate) async fn prove(table: &mut Table) {
     drop(client);
 
     h2_bodies(table).await;
-    stalled_h1(table).await;
+    stalled_h1(table, "HTTP/1.1", &Provider::h1().await, "1.1").await;
+    stalled_h1(table, "HTTP/1.1 to HTTP/2", &Provider::h2(100).await, "2").await;
     stalled_h2(table).await;
 }
 
@@ -71,9 +72,8 @@ fn hold_body(table: &mut Table, what: &str, growth: u64) {
     table.hold(format!("{what}: growth"), mib(growth), "< 16 MiB", growth < BODY_BAR);
 }
 
-async fn stalled_h1(table: &mut Table) {
-    let provider = Provider::h1().await;
-    let sidegate = Sidegate::before(provider.address, "1.1").await;
+async fn stalled_h1(table: &mut Table, protocols: &str, provider: &Provider, version: &str) {
+    let sidegate = Sidegate::before(provider.address, version).await;
     warm_up(&sidegate).await;
     sidegate.forget_peak();
     let before = sidegate.resident();
@@ -84,8 +84,8 @@ async fn stalled_h1(table: &mut Table) {
         client.head().await.expect("a head");
         readers.push(client);
     }
-    at_rest(&provider).await;
-    hold_reader(table, "HTTP/1.1", &sidegate, before, &provider);
+    at_rest(provider).await;
+    hold_reader(table, protocols, &sidegate, before, provider);
 }
 
 async fn stalled_h2(table: &mut Table) {

@@ -18,21 +18,37 @@ pub(crate) struct Sidegate {
 }
 
 impl Sidegate {
-    /// Starts it before a provider that speaks HTTP `version`.
+    /// Starts it before a provider that speaks HTTP `version`, with a worker for each processor.
     pub(crate) async fn before(provider: SocketAddr, version: &str) -> Self {
+        Self::start(provider, version, "").await
+    }
+
+    /// With one worker: all requests share its connections.
+    pub(crate) async fn with_one_worker_before(provider: SocketAddr, version: &str) -> Self {
+        Self::start(provider, version, ", workers: 1").await
+    }
+
+    async fn start(provider: SocketAddr, version: &str, workers: &str) -> Self {
         let (address, admin) = (free_port(), free_port());
         let config = tempfile::tempdir().expect("a temporary directory");
         let file = config.path().join("proxy.yaml");
         let text = format!(
-            "listen: {{ address: \"{address}\" }}\n\
+            "listen: {{ address: \"{address}\"{workers} }}\n\
              admin: {{ address: \"{admin}\" }}\n\
              providers:\n  scripted:\n    base_url: http://{provider}/v1\n    http_version: {version}\n    keys: [{{ value: sk-of-the-pool, name: only }}]\n\
              routes:\n  - {{ path: /v1, targets: [scripted] }}\n"
         );
         fs::write(&file, text).expect("a config file");
-        // The access log goes where it costs nothing to keep.
+        // The logs go where they cost nothing to keep.
         let mut command = Command::new(env!("CARGO_BIN_EXE_sidegate"));
-        let process = command.arg("--config").arg(&file).stdin(Stdio::null()).stdout(Stdio::null()).spawn().expect("the binary starts");
+        let process = command
+            .arg("--config")
+            .arg(&file)
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .expect("the binary starts");
         let mut sidegate = Self { address, process, _config: config };
         sidegate.wait_until_it_listens().await;
         sidegate

@@ -15,7 +15,7 @@ use http_body::{Body, Frame, SizeHint};
 use hyper::body::Incoming;
 use tokio::time::Sleep;
 
-use super::{Failure, Phase, Reason, error::UploadBroken, pool::Hold};
+use super::{Failure, Phase, Reason, coalesce::Coalesced, error::UploadBroken, pool::Hold};
 
 /// Whom an upload waits for, so that a timeout blames the right side.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -61,7 +61,7 @@ enum Content {
     Empty,
     Held { data: Bytes, trailers: Option<HeaderMap> },
     Trailers(HeaderMap),
-    Streamed { held: VecDeque<Bytes>, rest: Incoming, max: Option<u64>, adapt: AdaptTrailers },
+    Streamed { held: VecDeque<Bytes>, rest: Coalesced<Incoming>, max: Option<u64>, adapt: AdaptTrailers },
 }
 
 /// What of a body's trailers goes up; `None` if nothing does.
@@ -91,7 +91,7 @@ impl Upload {
     /// A body whose first parts may have been read already. It can be sent once, and breaks off beyond `max` bytes.
     #[must_use]
     pub fn streamed(held: VecDeque<Bytes>, rest: Incoming, max: Option<u64>, adapt: AdaptTrailers) -> Self {
-        Self { content: Content::Streamed { held, rest, max, adapt }, progress: Progress::new(Awaiting::Provider) }
+        Self { content: Content::Streamed { held, rest: Coalesced::new(rest), max, adapt }, progress: Progress::new(Awaiting::Provider) }
     }
 
     /// How far it has come.
@@ -190,7 +190,7 @@ impl Body for Upload {
 }
 
 /// The next frame that carries something. An empty DATA frame says nothing, and some peers count them as an attack.
-fn poll_data(body: &mut Incoming, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
+fn poll_data<B: Body<Data = Bytes> + Unpin>(body: &mut B, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, B::Error>>> {
     loop {
         match ready!(Pin::new(&mut *body).poll_frame(cx)) {
             Some(Ok(frame)) if frame.data_ref().is_some_and(|data| !data.has_remaining()) => {}

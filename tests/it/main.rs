@@ -13,6 +13,7 @@ mod expect;
 mod fidelity;
 mod keys;
 mod project;
+mod settle;
 mod simulator;
 mod streams;
 mod support;

@@ -38,8 +38,10 @@ impl H2Reply {
 }
 
 impl H2Client {
+    /// A connection with the window of a usual client. With the least there is, the `h2` crate gives up a connection on
+    /// which a hundred small frames have not been read yet.
     pub(crate) async fn connect(to: SocketAddr) -> Self {
-        Self::connect_with(to, &client::Builder::new()).await
+        Self::connect_with(to, client::Builder::new().initial_connection_window_size(4 << 20)).await
     }
 
     /// A connection with settings of its own.

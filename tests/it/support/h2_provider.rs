@@ -178,7 +178,12 @@ async fn converse(stream: TcpStream, builder: server::Builder, connection: usize
                     break;
                 };
                 let stream = Stream::new(request, respond, connection, Arc::clone(&shared));
-                tokio::spawn(stream.play(script));
+                let (playing, shared) = (tokio::spawn(stream.play(script)), Arc::clone(&shared));
+                tokio::spawn(async move {
+                    if playing.await.is_err_and(|error| error.is_panic()) {
+                        shared.complain("a panic, shown above".to_owned());
+                    }
+                });
             }
         }
     }

@@ -77,9 +77,14 @@ impl Sidegate {
         Self { address, admin: running.admin_address(), log, running }
     }
 
+    /// The lines of the access log so far.
+    pub(crate) fn log_lines(&self) -> Vec<String> {
+        self.log.lines()
+    }
+
     /// The first `count` lines of the access log, once they are there, and no more than those.
     pub(crate) async fn log(&self, count: usize) -> Vec<Value> {
-        let lines = eventually("the access log", || self.log.lines(), |lines| lines.len() >= count).await;
+        let lines = eventually("the access log", || self.log_lines(), |lines| lines.len() >= count).await;
         assert_eq!(lines.len(), count, "more lines than requests: {lines:#?}");
         lines.iter().map(|line| serde_json::from_str(line).unwrap_or_else(|error| panic!("{error}: {line}"))).collect()
     }
