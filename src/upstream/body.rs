@@ -46,6 +46,11 @@ impl Progress {
         self.since.set(Instant::now());
     }
 
+    /// The clocks start now: until here the request waited for a connection.
+    pub(super) fn begin(&self) {
+        self.since.set(Instant::now());
+    }
+
     /// Body bytes handed to the connection so far.
     #[must_use]
     pub fn sent(&self) -> u64 {
@@ -115,6 +120,11 @@ impl Upload {
         self.size_hint().exact()
     }
 
+    /// Whom it waits for once the part at hand is out. Behind the last byte of a declared length nobody asks for more.
+    fn next_awaited(&self) -> Awaiting {
+        if self.is_end_stream() { Awaiting::Nobody } else { Awaiting::Provider }
+    }
+
     fn hand_over(&self, data: Bytes) -> Poll<Option<Result<Frame<Bytes>, UploadBroken>>> {
         self.progress.sent.set(self.progress.sent.get() + data.len() as u64);
         Poll::Ready(Some(Ok(Frame::data(data))))
@@ -140,18 +150,14 @@ impl Body for Upload {
             Content::Streamed { mut held, mut rest, max, adapt } => {
                 if let Some(data) = held.pop_front() {
                     this.content = Content::Streamed { held, rest, max, adapt };
-                    this.progress.set(Awaiting::Provider);
+                    this.progress.set(this.next_awaited());
                     return this.hand_over(data);
                 }
                 let polled = poll_data(&mut rest, cx);
-                this.progress.set(match &polled {
-                    Poll::Pending => Awaiting::Client,
-                    Poll::Ready(Some(Ok(_))) => Awaiting::Provider,
-                    Poll::Ready(_) => Awaiting::Nobody,
-                });
                 if !matches!(polled, Poll::Ready(None | Some(Err(_)))) {
                     this.content = Content::Streamed { held, rest, max, adapt };
                 }
+                this.progress.set(if polled.is_pending() { Awaiting::Client } else { this.next_awaited() });
                 match ready!(polled) {
                     Some(Ok(frame)) => match frame.into_data() {
                         Ok(data) if max.is_some_and(|max| this.progress.sent() + data.len() as u64 > max) => {

@@ -97,7 +97,9 @@ impl Upstream {
         let mut resends = 0;
         loop {
             let progress = outgoing.body.progress();
-            let (copy, result) = match pool.checkout().await? {
+            let hold = pool.checkout().await?;
+            progress.begin();
+            let (copy, result) = match hold {
                 Hold::Http1(mut connection) => {
                     let reply = connection.sender.try_send_request(outgoing.into_http1());
                     (None, wait(reply, &progress, endpoint).await.map(|reply| (reply, Hold::Http1(connection))))
@@ -175,19 +177,21 @@ async fn wait(
         let (awaiting, since) = progress.awaiting();
         since + if awaiting == Awaiting::Nobody { timeouts.first_byte.0 } else { timeouts.idle.0 }
     };
+    // Whom the upload waits for changes without a word, and the deadline with it: nobody looks away for longer than this.
+    let shorter = timeouts.first_byte.0.min(timeouts.idle.0);
     let mut reply = pin!(reply);
-    let mut timer = pin!(tokio::time::sleep_until(deadline().into()));
+    let mut timer = pin!(tokio::time::sleep(shorter));
     loop {
         tokio::select! {
             biased;
             result = &mut reply => return result.map_err(Missed::Hyper),
             () = &mut timer => {
-                let deadline = deadline();
-                if Instant::now() >= deadline {
+                let (now, deadline) = (Instant::now(), deadline());
+                if now >= deadline {
                     let reason = if progress.awaiting().0 == Awaiting::Client { Reason::Upload } else { Reason::Timeout };
                     return Err(Missed::Timeout(Failure::new(Phase::Head, reason)));
                 }
-                timer.as_mut().reset(deadline.into());
+                timer.as_mut().reset(deadline.min(now + shorter).into());
             }
         }
     }
