@@ -33,7 +33,7 @@ pub fn candidates<'s>(snapshot: &'s Snapshot, method: &Method, path: &str) -> Re
     let known = endpoints.find(|endpoint| *endpoint != Endpoint::Opaque);
     let (reads_body, model_in_path) = match known {
         Some(Endpoint::ModelInBody) => (true, None),
-        Some(Endpoint::ModelInPath(model)) => (false, Some(model.into())),
+        Some(Endpoint::ModelInPath(model)) => (false, Some(model)),
         _ => (false, None),
     };
     Ok(Candidates { routes, reads_body, model_in_path })

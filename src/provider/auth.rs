@@ -106,8 +106,8 @@ fn is_query_key(parameter: &str) -> bool {
     QUERY_KEYS.iter().any(|key| name.eq_ignore_ascii_case(key))
 }
 
-/// A query parameter's name with its percent-escapes resolved, as far as they stand for ASCII.
-fn unescape(name: &str) -> Cow<'_, str> {
+/// A query parameter's name, or a path, with its percent-escapes resolved, as far as they stand for ASCII.
+pub(super) fn unescape(name: &str) -> Cow<'_, str> {
     if !name.contains('%') {
         return name.into();
     }

@@ -1,16 +1,19 @@
 //! Which operation of a provider's API a path names, and whether its body says the model.
 
+use std::borrow::Cow;
+
 use http::Method;
 
+use super::auth::unescape;
 use crate::types::RequestFormat;
 
 /// What is known of an operation before its body is read.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Endpoint<'a> {
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Endpoint {
     /// The body is JSON and names the model: it may be held in memory and read.
     ModelInBody,
     /// The path names the model, as Gemini's does.
-    ModelInPath(&'a str),
+    ModelInPath(Box<str>),
     /// Everything else, known or not: the body streams through untouched.
     Opaque,
 }
@@ -29,22 +32,35 @@ const OPENAI: &[&str] = &[
 ];
 const ANTHROPIC: &[&str] = &["/messages", "/messages/count_tokens", "/complete"];
 
-impl<'a> Endpoint<'a> {
+impl Endpoint {
     /// The operation that `rest`, the path behind the route's prefix, names in `format`.
     #[must_use]
-    pub fn of(format: RequestFormat, method: &Method, rest: &'a str) -> Self {
+    pub fn of(format: RequestFormat, method: &Method, rest: &str) -> Self {
+        let rest = plain(rest);
         let known = match format {
             RequestFormat::Openai => OPENAI,
             RequestFormat::Anthropic => ANTHROPIC,
-            RequestFormat::Gemini => return gemini_model(rest).map_or(Self::Opaque, Self::ModelInPath),
+            RequestFormat::Gemini => return gemini_model(&rest).map_or(Self::Opaque, |model| Self::ModelInPath(model.into())),
         };
-        if *method == Method::POST && known.contains(&rest) { Self::ModelInBody } else { Self::Opaque }
+        let is_known = || known.iter().any(|operation| operation.eq_ignore_ascii_case(&rest));
+        if *method == Method::POST && is_known() { Self::ModelInBody } else { Self::Opaque }
     }
+}
+
+/// The path as a lenient server reads it: escapes resolved, one slash between segments, none at the end. It is only
+/// compared; what goes up stays as it came. Or else another spelling would pass the route's `models` by.
+fn plain(rest: &str) -> Cow<'_, str> {
+    if !rest.contains('%') && !rest.contains("//") && !rest.ends_with('/') {
+        return rest.into();
+    }
+    let segments = unescape(rest);
+    segments.split('/').filter(|segment| !segment.is_empty()).fold(String::new(), |path, segment| path + "/" + segment).into()
 }
 
 /// `/models/gemini-pro:generateContent` → `gemini-pro`.
 fn gemini_model(rest: &str) -> Option<&str> {
-    let name = rest.strip_prefix("/models/")?;
+    const MODELS: &str = "/models/";
+    let name = rest.get(MODELS.len()..).filter(|_| rest[..MODELS.len()].eq_ignore_ascii_case(MODELS))?;
     let (model, _) = name.split_once(':').unwrap_or((name, ""));
     Some(model).filter(|model| !model.is_empty() && !model.contains('/'))
 }
@@ -58,13 +74,26 @@ mod tests {
         let of = |format, method: &Method, rest| Endpoint::of(format, method, rest);
         assert_eq!(of(RequestFormat::Openai, &Method::POST, "/chat/completions"), Endpoint::ModelInBody);
         assert_eq!(of(RequestFormat::Openai, &Method::GET, "/chat/completions"), Endpoint::Opaque);
-        assert_eq!(of(RequestFormat::Openai, &Method::POST, "/chat/completions/"), Endpoint::Opaque);
+        assert_eq!(of(RequestFormat::Openai, &Method::POST, "/chat/completions/x"), Endpoint::Opaque);
         assert_eq!(of(RequestFormat::Openai, &Method::POST, "/files"), Endpoint::Opaque);
         assert_eq!(of(RequestFormat::Anthropic, &Method::POST, "/messages"), Endpoint::ModelInBody);
         assert_eq!(
             of(RequestFormat::Gemini, &Method::POST, "/models/gemini-pro:streamGenerateContent"),
-            Endpoint::ModelInPath("gemini-pro")
+            Endpoint::ModelInPath("gemini-pro".into())
         );
         assert_eq!(of(RequestFormat::Gemini, &Method::GET, "/models"), Endpoint::Opaque);
+    }
+
+    #[test]
+    fn another_spelling_of_an_operation_is_the_same_operation() {
+        for rest in ["/chat/completions/", "//chat//completions", "/ch%61t/completions", "/chat%2Fcompletions", "/Chat/Completions"] {
+            assert_eq!(Endpoint::of(RequestFormat::Openai, &Method::POST, rest), Endpoint::ModelInBody, "{rest}");
+        }
+        for rest in ["//models/a:x", "/%6dodels/%61:x", "/models/a%3Ax", "/models/a"] {
+            assert_eq!(Endpoint::of(RequestFormat::Gemini, &Method::POST, rest), Endpoint::ModelInPath("a".into()), "{rest}");
+        }
+        for rest in ["", "/", "/mödels/x", "/models/", "/models/a/b"] {
+            assert_eq!(Endpoint::of(RequestFormat::Gemini, &Method::POST, rest), Endpoint::Opaque, "{rest}");
+        }
     }
 }
