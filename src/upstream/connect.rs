@@ -1,6 +1,6 @@
 //! One connection from nothing: look up the name, connect, agree on TLS, learn which protocol to speak.
 
-use std::{io, time::Duration};
+use std::{io, net::SocketAddr, time::Duration};
 
 use socket2::{SockRef, TcpKeepalive};
 use tokio::{
@@ -67,18 +67,26 @@ async fn establish(endpoint: &Endpoint, resolver: &Resolver) -> Result<(Stream, 
     Ok((Stream::Tls(Box::new(stream)), protocol))
 }
 
-/// Tries the provider's addresses in order until one takes the connection.
+/// Looks the provider's name up and connects.
 async fn reach(endpoint: &Endpoint, resolver: &Resolver) -> Result<TcpStream, Failure> {
     let resolved = resolver.resolve(endpoint.url.host(), endpoint.url.port()).await;
     let addresses = resolved.map_err(|error| Failure::because(Phase::Connect, Reason::Resolve, error))?;
-    let mut refused = Failure::new(Phase::Connect, Reason::Resolve);
+    first_of(&addresses, endpoint.connect_timeout()).await
+}
+
+/// Tries addresses in order until one takes the connection. Each has its share of the time, or else one that swallows
+/// everything would keep the next from being tried.
+async fn first_of(addresses: &[SocketAddr], patience: Duration) -> Result<TcpStream, Failure> {
+    let share = patience / u32::try_from(addresses.len().max(1)).unwrap_or(u32::MAX);
+    let mut missed = Failure::new(Phase::Connect, Reason::Resolve);
     for address in addresses {
-        match TcpStream::connect(address).await.and_then(tune) {
-            Ok(socket) => return Ok(socket),
-            Err(error) => refused = Failure::because(Phase::Connect, Reason::Refused, error),
-        }
+        missed = match tokio::time::timeout(share, TcpStream::connect(address)).await.map(|connected| connected.and_then(tune)) {
+            Ok(Ok(socket)) => return Ok(socket),
+            Ok(Err(error)) => Failure::because(Phase::Connect, Reason::Refused, error),
+            Err(_) => Failure::new(Phase::Connect, Reason::Timeout),
+        };
     }
-    Err(refused)
+    Err(missed)
 }
 
 /// Small writes go out at once; a peer that vanished is noticed.
@@ -89,4 +97,30 @@ fn tune(socket: TcpStream) -> io::Result<TcpStream> {
     #[cfg(target_os = "linux")]
     handle.set_tcp_user_timeout(Some(USER_TIMEOUT))?;
     Ok(socket)
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::net::{TcpListener, TcpSocket};
+
+    use super::*;
+
+    #[tokio::test]
+    async fn an_address_that_swallows_everything_does_not_hide_the_next() {
+        // A listener whose queue is full: the kernel answers no further connection.
+        let socket = TcpSocket::new_v4().unwrap();
+        socket.bind("127.0.0.1:0".parse().unwrap()).unwrap();
+        let hole = socket.listen(1).unwrap();
+        let swallowing = hole.local_addr().unwrap();
+        let mut filling = Vec::new();
+        while let Ok(connected) = tokio::time::timeout(Duration::from_millis(200), TcpStream::connect(swallowing)).await {
+            filling.push(connected.unwrap());
+        }
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let answering = listener.local_addr().unwrap();
+        let patience = Duration::from_secs(1);
+        assert_eq!(first_of(&[swallowing, answering], patience).await.unwrap().peer_addr().unwrap(), answering);
+        assert_eq!(first_of(&[swallowing], patience / 5).await.unwrap_err().reason, Reason::Timeout);
+        assert_eq!(first_of(&[], patience).await.unwrap_err().reason, Reason::Resolve);
+    }
 }
