@@ -103,8 +103,11 @@ pub struct Busy(Rc<Activity>);
 
 impl Drop for Busy {
     fn drop(&mut self) {
+        let now = Instant::now();
         self.0.in_flight.set(self.0.in_flight.get() - 1);
-        self.0.idle_since.set(Instant::now());
+        self.0.idle_since.set(now);
+        // The rest of a head that came early is read from here on: nobody waited for it before.
+        self.0.head_since.set(self.0.head_since.get().map(|_| now));
     }
 }
 
@@ -189,5 +192,9 @@ mod tests {
         assert_eq!(judge(10_000), None, "a request is in flight");
         drop(busy);
         assert_eq!((judge(80), judge(101)), (None, Some(Close::Gracefully)), "between requests");
+        let busy = activity.begin();
+        activity.head_since.set(start.checked_sub(HEADER));
+        drop(busy);
+        assert_eq!((judge(9), judge(11)), (None, Some(Close::Now)), "half a head came while a request was in flight");
     }
 }
