@@ -11,6 +11,7 @@ mod config;
 mod expect;
 mod fidelity;
 mod project;
+mod settle;
 mod simulator;
 mod streams;
 mod support;

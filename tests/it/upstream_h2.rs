@@ -138,3 +138,23 @@ async fn a_storm_of_cancels_kills_no_connection() {
     assert_eq!(client.get("/v1/models").await.text(), "healthy");
     assert_eq!(provider.open_connections(), provider.connections(), "a connection died");
 }
+
+/// The provider would take a frame for each chunk for an attack, and end what everybody shares.
+#[tokio::test]
+async fn an_upload_in_chunks_of_a_byte_kills_no_connection() {
+    let (begun, go) = (Gate::new(), Gate::new());
+    let mut provider = H2Provider::start(Builder::new()).await;
+    let sidegate = Sidegate::before_h2(provider.address).await;
+    provider.script(H2Script::on_head().tell(&begun).wait(&go).read_body().head(200).last("thanks"));
+    let mut client = Client::connect(sidegate.address).await;
+    client.send("POST /v1/files HTTP/1.1\r\nHost: sidegate.test\r\nTransfer-Encoding: chunked\r\n\r\n").await;
+    client.send("1\r\nx\r\n".repeat(1000) + "0\r\n\r\n").await;
+    begun.reached("the upload at the provider").await;
+
+    provider.script(H2Script::ok("healthy"));
+    assert_eq!(H2Client::connect(sidegate.address).await.get("/v1/models").await.text(), "healthy");
+    provider.request().await;
+    go.open();
+    assert_eq!(client.reply("POST").await.text(), "thanks");
+    assert_eq!(provider.request().await.body, [b'x'; 1000]);
+}

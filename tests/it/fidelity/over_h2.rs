@@ -54,7 +54,7 @@ fn arrived_at_h1(pair: &Pair, request: &crate::support::provider::Request) -> [O
     [line, fields, body_difference(&pair.request.body, &request.body.bytes)]
 }
 
-fn arrived_at_h2(pair: &Pair, request: &H2Request, authority: &str) -> [Option<String>; 5] {
+fn arrived_at_h2(pair: &Pair, request: &H2Request, authority: &str) -> [Option<String>; 6] {
     let target = request.head.uri.path_and_query().map_or("", |target| target.as_str());
     let line = (target.as_bytes() != pair.target() || request.head.method != pair.method().as_str()).then(|| format!("became {target}"));
     let fields = listed(&request.head.headers);
@@ -62,7 +62,9 @@ fn arrived_at_h2(pair: &Pair, request: &H2Request, authority: &str) -> [Option<S
         .then(|| format!("went to {}", request.head.uri));
     let key = request.head.headers.get_all("authorization").iter().map(HeaderValue::as_bytes).collect::<Vec<_>>();
     let key = (key != [format!("Bearer {POOL_KEY}").as_bytes()]).then(|| "the key is another".to_owned());
-    [line, request_difference(&pair.request.head.fields, &fields, true), body_difference(&pair.request.body, &request.body), host, key]
+    let fields = request_difference(&pair.request.head.fields, &fields, true);
+    let trailers = permitted::difference(&[], &request.trailers.as_ref().map(listed).unwrap_or_default());
+    [line, fields, body_difference(&pair.request.body, &request.body), trailers, host, key]
 }
 
 fn came_back_by_h2(pair: &Pair, reply: &H2Reply) -> [Option<String>; 5] {

@@ -47,9 +47,9 @@ impl H2Script {
         Self::on_head().reset(Reason::REFUSED_STREAM)
     }
 
-    /// Never answers.
-    pub(crate) fn hang() -> Self {
-        Self::on_request().until_left()
+    /// Reads the body that an earlier step left unread.
+    pub(crate) fn read_body(self) -> Self {
+        self.then(H2Step::ReadBody)
     }
 
     /// A reply's head with this status and no field.

@@ -30,8 +30,6 @@ use super::{
 pub(crate) struct Request {
     pub(crate) head: Head,
     pub(crate) body: Body,
-    /// Which connection it came on, counted from 1.
-    pub(crate) connection: usize,
 }
 
 /// Plays the scripts that it is given, first come first served over all connections. Dropping it fails the
@@ -150,8 +148,8 @@ impl Shared {
 
 async fn accept(listener: TcpListener, shared: Arc<Shared>) {
     while let Ok((stream, _)) = listener.accept().await {
-        let connection = shared.connections.fetch_add(1, Relaxed) + 1;
-        let (conversation, shared) = (tokio::spawn(converse(stream, connection, Arc::clone(&shared))), Arc::clone(&shared));
+        shared.connections.fetch_add(1, Relaxed);
+        let (conversation, shared) = (tokio::spawn(converse(stream, Arc::clone(&shared))), Arc::clone(&shared));
         tokio::spawn(async move {
             if conversation.await.is_err_and(|error| error.is_panic()) {
                 shared.complain("a panic, shown above".to_owned());
@@ -160,14 +158,14 @@ async fn accept(listener: TcpListener, shared: Arc<Shared>) {
     }
 }
 
-async fn converse(stream: TcpStream, connection: usize, shared: Arc<Shared>) {
+async fn converse(stream: TcpStream, shared: Arc<Shared>) {
     let mut wire = Wire::new(stream);
     while wire.has_more().await {
         shared.asked.fetch_add(1, Relaxed);
         let Some(script) = shared.next_script() else {
             return shared.complain(format!("a request without a script: {}", show(&wire.buffer)));
         };
-        let exchange = Exchange { wire: &mut wire, shared: &shared, request: Request { connection, ..Request::default() }, told: false };
+        let exchange = Exchange { wire: &mut wire, shared: &shared, request: Request::default(), told: false };
         match exchange.play(script).await {
             Ok(After::Keep) => {}
             Ok(After::Close) => return,

@@ -51,11 +51,6 @@ impl Script {
         Self::reply(format!("HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nContent-Length: {}\r\n\r\n{body}", body.len()))
     }
 
-    /// Never answers.
-    pub(crate) fn hang() -> Self {
-        Self::on_request().until_left()
-    }
-
     /// Writes all of it at once.
     pub(crate) fn write(self, bytes: impl Into<Bytes>) -> Self {
         self.then(Step::Write(bytes.into()))
