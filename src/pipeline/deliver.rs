@@ -6,8 +6,8 @@ use http::{HeaderMap, HeaderValue, Response, header::CONTENT_LENGTH};
 
 use super::{
     admit::Admitted,
+    client::Client,
     fields::{self, Nominated, X_SIDEGATE_ATTEMPTS, X_SIDEGATE_KEY},
-    identify::Client,
     outgoing::{self, Credentials},
     reject::Reject,
     settle::{Holds, InFlight},

@@ -5,29 +5,16 @@
 
 use std::{net::IpAddr, str::FromStr};
 
-use super::{admit::Admitted, reject::Reject};
+use super::{admit::Admitted, client::Client, reject::Reject};
 use crate::{
     config::{Trust, clients::KeyHash},
     provider::auth,
     runtime::snapshot::{Clients, Stranger},
-    types::{ClientName, Tier},
+    types::Tier,
 };
 
 /// Our own keys start with this, so one that is not known is an error and not a stranger's habit.
 const OUR_PREFIX: &[u8] = b"sg-";
-
-/// The caller of one request.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Client {
-    /// Its name, if it has a key of ours.
-    pub name: Option<ClientName>,
-    /// Its tier.
-    pub tier: Option<Tier>,
-    /// Its address; `None` on a Unix socket without a trusted word on it.
-    pub ip: Option<IpAddr>,
-    /// Whether the credential it presented is ours, and so of no use to any provider.
-    pub key_is_ours: bool,
-}
 
 /// Finds out who calls.
 ///

@@ -18,6 +18,7 @@
 pub mod admit;
 pub mod ask;
 pub mod body;
+pub mod client;
 pub mod deliver;
 pub mod fields;
 pub mod identify;
@@ -45,8 +46,8 @@ use self::{
     fields::{SERVER_TIMING, X_REQUEST_ID, X_SIDEGATE_ATTEMPTS, X_SIDEGATE_KEY},
     reject::Reject,
     relay::Relay,
-    settle::{End, Settlement},
-    trail::Trail,
+    settle::Settlement,
+    trail::{End, Trail},
 };
 use crate::{
     config::Annotate,

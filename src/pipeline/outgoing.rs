@@ -6,8 +6,8 @@ use std::borrow::Cow;
 
 use bytes::Bytes;
 use http::{
-    HeaderMap, HeaderName, HeaderValue, Method,
-    header::{CONTENT_LENGTH, HOST, MAX_FORWARDS, SEC_WEBSOCKET_PROTOCOL, TE},
+    HeaderMap, HeaderName, HeaderValue, Method, Version,
+    header::{CONTENT_LENGTH, COOKIE, HOST, MAX_FORWARDS, SEC_WEBSOCKET_PROTOCOL, TE},
     request::Parts,
     uri::PathAndQuery,
 };
@@ -50,7 +50,7 @@ impl<'a> Credentials<'a> {
 pub fn compose(request: Admitted, route: &Route, provider: &Provider, credentials: Credentials<'_>, upload: Upload) -> Option<Outgoing> {
     let Admitted { head, nominated, .. } = request;
     let path = target(&head, route, provider, credentials.hides_clients())?;
-    let Parts { method, headers: incoming, mut extensions, .. } = head;
+    let Parts { method, headers: incoming, mut extensions, version, .. } = head;
     // Meant for this hop; the record of the fields' original case goes on.
     extensions.remove::<OnUpgrade>();
 
@@ -69,6 +69,8 @@ pub fn compose(request: Admitted, route: &Route, provider: &Provider, credential
         } else if let Some(ours) = credentials.value_of(name) {
             // The key stands where the client's stood.
             headers.insert(name.clone(), ours.clone());
+        } else if *name == COOKIE && version == Version::HTTP_2 && headers.contains_key(COOKIE) && goes_up(name, credentials) {
+            join_crumb(&mut headers, &value);
         } else if goes_up(name, credentials)
             && !nominated.contains(name)
             && let Some(value) = adapt(name, value, &method, credentials)
@@ -90,6 +92,15 @@ pub fn compose(request: Admitted, route: &Route, provider: &Provider, credential
         credential.apply(&mut headers);
     }
     Some(Outgoing { method, path, headers, extensions, body: upload })
+}
+
+/// RFC 9113 §8.2.3: HTTP/2 may carry a cookie in crumbs, which are one field again elsewhere.
+fn join_crumb(headers: &mut HeaderMap, crumb: &HeaderValue) {
+    if let Some(cookie) = headers.get_mut(COOKIE)
+        && let Ok(joined) = HeaderValue::from_bytes(&[cookie.as_bytes(), crumb.as_bytes()].join(&b"; "[..]))
+    {
+        *cookie = joined;
+    }
 }
 
 /// Whether a field goes up at all.

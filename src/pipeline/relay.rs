@@ -15,7 +15,7 @@ use std::{
 use bytes::Bytes;
 use http_body::{Body as _, Frame, SizeHint};
 
-use super::settle::{End, Settlement};
+use super::{settle::Settlement, trail::End};
 use crate::upstream::{Failure, ReplyBody};
 
 /// A reply on its way down.

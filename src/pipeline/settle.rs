@@ -7,43 +7,8 @@ use std::{sync::Arc, time::Duration};
 use http::StatusCode;
 use metrics::Gauge;
 
-use super::trail::Trail;
+use super::trail::{End, Trail};
 use crate::{policy::key_pool::Lease, runtime::Snapshot, telemetry::TargetMetrics};
-
-/// How a request ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum End {
-    /// The whole reply was handed to the client's connection.
-    Complete,
-    /// The client left before.
-    Left,
-    /// The provider's reply broke off, for this reason.
-    Truncated(&'static str),
-    /// Sidegate answered itself, with this code.
-    Rejected(&'static str),
-}
-
-impl End {
-    /// The word for it in logs and metrics.
-    #[must_use]
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Complete => "complete",
-            Self::Left => "left",
-            Self::Truncated(_) => "truncated",
-            Self::Rejected(_) => "rejected",
-        }
-    }
-
-    /// What went wrong, if something did.
-    #[must_use]
-    pub fn error(&self) -> Option<&'static str> {
-        match self {
-            Self::Complete | Self::Left => None,
-            Self::Truncated(reason) | Self::Rejected(reason) => Some(reason),
-        }
-    }
-}
 
 /// One more request in flight, for as long as this lives.
 #[derive(Debug)]

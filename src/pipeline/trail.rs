@@ -12,7 +12,7 @@ use std::{
 
 use http::{HeaderMap, HeaderValue, Method, StatusCode, Uri, header::EXPECT};
 
-use super::{fields::X_REQUEST_ID, identify::Client, settle::End};
+use super::{client::Client, fields::X_REQUEST_ID};
 use crate::{
     runtime::{Provider, Runtime},
     telemetry::access_log::{Entry, Timestamp},
@@ -22,6 +22,41 @@ use crate::{
 
 /// The status that is logged for a client that left before it got one, as nginx does.
 const LEFT: u16 = 499;
+
+/// How a request ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum End {
+    /// The whole reply was handed to the client's connection.
+    Complete,
+    /// The client left before.
+    Left,
+    /// The provider's reply broke off, for this reason.
+    Truncated(&'static str),
+    /// Sidegate answered itself, with this code.
+    Rejected(&'static str),
+}
+
+impl End {
+    /// The word for it in logs and metrics.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Complete => "complete",
+            Self::Left => "left",
+            Self::Truncated(_) => "truncated",
+            Self::Rejected(_) => "rejected",
+        }
+    }
+
+    /// What went wrong, if something did.
+    #[must_use]
+    pub fn error(&self) -> Option<&'static str> {
+        match self {
+            Self::Complete | Self::Left => None,
+            Self::Truncated(reason) | Self::Rejected(reason) => Some(reason),
+        }
+    }
+}
 
 /// One send to a provider.
 #[derive(Debug)]

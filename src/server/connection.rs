@@ -3,7 +3,14 @@
 //! Telling the protocol is ours, because hyper-util's way of doing it has no deadline: a client that sends nothing, or half
 //! a preface, would hold its connection for good.
 
-use std::{convert::Infallible, fmt, io, net::IpAddr, pin::pin, rc::Rc, time::Instant};
+use std::{
+    convert::Infallible,
+    fmt, io,
+    net::IpAddr,
+    pin::{Pin, pin},
+    rc::Rc,
+    time::Instant,
+};
 
 use bytes::BytesMut;
 use http::{Request, Response};
@@ -26,7 +33,7 @@ use super::{
 use crate::{
     config::Listen,
     pipeline::{Inbound, Pipeline, body::Body},
-    upstream::LocalExecutor,
+    upstream::{LocalExecutor, coalesce::Coalesced},
 };
 
 /// How every HTTP/2 connection begins (RFC 9113 §3.4).
@@ -121,39 +128,40 @@ async fn told_protocol(socket: &mut (impl AsyncRead + Unpin)) -> io::Result<(Byt
 async fn speak(socket: impl Socket, early: BytesMut, multiplexed: bool, (peer, shared): (Option<IpAddr>, Rc<Shared>)) {
     let activity = shared.connections.add();
     let io = TokioIo::new(Stream::new(socket, early, !multiplexed, Rc::clone(&activity)));
-    let service = service_fn(|request: Request<Incoming>| {
-        let inbound = Inbound { request, peer, received: Instant::now() };
-        answer(shared.pipeline.clone(), inbound, Rc::clone(&activity))
-    });
-    // An error here means that the connection broke; each request on it has been told and settled.
+    let inbound = |request| Inbound { request, peer, received: Instant::now() };
+    // An error of a connection means that it broke; each request on it has been told and settled.
     if multiplexed {
-        let mut connection = pin!(http2(&shared.listen).serve_connection(io, service));
-        loop {
-            tokio::select! {
-                _ = connection.as_mut() => return,
-                close = activity.told_to_close() => match close {
-                    Close::Gracefully => connection.as_mut().graceful_shutdown(),
-                    Close::Now => return,
-                },
-            }
-        }
+        let service = service_fn(|request: Request<Incoming>| {
+            let answered = answer(shared.pipeline.clone(), inbound(request), Rc::clone(&activity));
+            async { Ok::<_, Infallible>(answered.await.map(Coalesced::new)) }
+        });
+        run(http2(&shared.listen).serve_connection(io, service), http2::Connection::graceful_shutdown, &activity).await;
     } else {
-        let mut connection = pin!(http1(&shared.listen).serve_connection(io, service));
-        loop {
-            tokio::select! {
-                _ = connection.as_mut() => return,
-                close = activity.told_to_close() => match close {
-                    Close::Gracefully => connection.as_mut().graceful_shutdown(),
-                    Close::Now => return,
-                },
-            }
+        let service = service_fn(|request: Request<Incoming>| {
+            let answered = answer(shared.pipeline.clone(), inbound(request), Rc::clone(&activity));
+            async { Ok::<_, Infallible>(answered.await) }
+        });
+        run(http1(&shared.listen).serve_connection(io, service), http1::Connection::graceful_shutdown, &activity).await;
+    }
+}
+
+/// Runs a connection to its end, which may come because it was told to.
+async fn run<C: Future>(connection: C, gracefully: impl Fn(Pin<&mut C>), activity: &Activity) {
+    let mut connection = pin!(connection);
+    loop {
+        tokio::select! {
+            _ = connection.as_mut() => return,
+            close = activity.told_to_close() => match close {
+                Close::Gracefully => gracefully(connection.as_mut()),
+                Close::Now => return,
+            },
         }
     }
 }
 
-async fn answer(pipeline: Pipeline, inbound: Inbound, activity: Rc<Activity>) -> Result<Response<Attended<Body>>, Infallible> {
+async fn answer(pipeline: Pipeline, inbound: Inbound, activity: Rc<Activity>) -> Response<Attended<Body>> {
     let busy = activity.begin();
-    Ok(pipeline.handle(inbound).await.map(|body| Attended::new(body, busy)))
+    pipeline.handle(inbound).await.map(|body| Attended::new(body, busy))
 }
 
 fn http1(listen: &Listen) -> http1::Builder {

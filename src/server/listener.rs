@@ -15,10 +15,10 @@ use std::{
 use socket2::{Domain, Protocol, Socket, Type};
 use tokio::{
     net::{TcpListener, UnixListener},
-    sync::{OwnedSemaphorePermit, Semaphore},
+    sync::Semaphore,
 };
 
-use super::worker::Worker;
+use super::worker::{Accepted, AcceptedSocket, Worker};
 use crate::{telemetry::ServerMetrics, types::Address};
 
 /// Connections that the kernel holds for us while we are busy. With the customary 128, 2,000 clients that come at once
@@ -41,26 +41,6 @@ pub enum Listener {
 enum Registered {
     Tcp(TcpListener),
     Unix(UnixListener, #[expect(dead_code, reason = "its Drop removes the file")] SocketFile),
-}
-
-/// A connection that was accepted, on its way to a worker.
-#[derive(Debug)]
-pub struct Accepted {
-    /// The socket, not yet registered with any runtime.
-    pub socket: AcceptedSocket,
-    /// The peer; `None` on a Unix socket.
-    pub peer: Option<IpAddr>,
-    /// Its place among the connections that may be open.
-    pub place: OwnedSemaphorePermit,
-}
-
-/// Either kind of socket.
-#[derive(Debug)]
-pub enum AcceptedSocket {
-    /// Over TCP.
-    Tcp(std::net::TcpStream),
-    /// Over a socket file.
-    Unix(StdUnixStream),
 }
 
 /// Removes the socket's file when the listener ends.

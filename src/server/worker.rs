@@ -3,6 +3,7 @@
 
 use std::{
     fmt, io,
+    net::IpAddr,
     rc::Rc,
     sync::{
         Arc,
@@ -13,14 +14,13 @@ use std::{
 
 use tokio::{
     net::{TcpStream, UnixStream},
-    sync::mpsc,
+    sync::{OwnedSemaphorePermit, mpsc},
 };
 use tokio_rustls::TlsAcceptor;
 
 use super::{
     activity::Connections,
     connection::{self, Fruitless, Shared},
-    listener::{Accepted, AcceptedSocket},
     local,
 };
 use crate::{
@@ -28,6 +28,26 @@ use crate::{
     runtime::Runtime,
     upstream::{Resolver, Upstream},
 };
+
+/// A connection that was accepted, on its way to a worker.
+#[derive(Debug)]
+pub struct Accepted {
+    /// The socket, not yet registered with any runtime.
+    pub socket: AcceptedSocket,
+    /// The peer; `None` on a Unix socket.
+    pub peer: Option<IpAddr>,
+    /// Its place among the connections that may be open.
+    pub place: OwnedSemaphorePermit,
+}
+
+/// Either kind of socket.
+#[derive(Debug)]
+pub enum AcceptedSocket {
+    /// Over TCP.
+    Tcp(std::net::TcpStream),
+    /// Over a socket file.
+    Unix(std::os::unix::net::UnixStream),
+}
 
 /// The end of a worker that the accepting side holds. When the last is dropped, the worker ends.
 #[derive(Clone, Debug)]

@@ -15,7 +15,7 @@ use http_body::{Body, Frame, SizeHint};
 use hyper::body::Incoming;
 use tokio::time::Sleep;
 
-use super::{Failure, Phase, Reason, error::UploadBroken, gather::Gather, pool::Hold};
+use super::{Failure, Phase, Reason, coalesce::Coalesced, error::UploadBroken, pool::Hold};
 
 /// Whom an upload waits for, so that a timeout blames the right side.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -61,15 +61,13 @@ enum Content {
     Empty,
     Held { data: Bytes, trailers: Option<HeaderMap> },
     Trailers(HeaderMap),
-    Streamed { held: VecDeque<Bytes>, rest: Incoming, max: Option<u64> },
+    Streamed { held: VecDeque<Bytes>, rest: Coalesced<Incoming>, max: Option<u64> },
 }
 
 /// The body of a request. The type of its content says whether it can be sent a second time.
 pub struct Upload {
     content: Content,
     progress: Rc<Progress>,
-    /// Small parts are put together where it goes up over HTTP/2.
-    gather: Option<Gather<UploadBroken>>,
 }
 
 impl std::fmt::Debug for Upload {
@@ -84,21 +82,13 @@ impl Upload {
     pub fn held(data: Bytes, trailers: Option<HeaderMap>) -> Self {
         let empty = data.is_empty() && trailers.is_none();
         let progress = Progress::new(if empty { Awaiting::Nobody } else { Awaiting::Provider });
-        Self { content: if empty { Content::Empty } else { Content::Held { data, trailers } }, progress, gather: None }
+        Self { content: if empty { Content::Empty } else { Content::Held { data, trailers } }, progress }
     }
 
     /// A body whose first parts may have been read already. It can be sent once, and breaks off beyond `max` bytes.
     #[must_use]
     pub fn streamed(held: VecDeque<Bytes>, rest: Incoming, max: Option<u64>) -> Self {
-        Self { content: Content::Streamed { held, rest, max }, progress: Progress::new(Awaiting::Provider), gather: None }
-    }
-
-    /// As HTTP/2 sends it: not in frames so small that the provider may take them for an attack.
-    pub(super) fn gathered(mut self) -> Self {
-        if matches!(self.content, Content::Streamed { .. }) {
-            self.gather.get_or_insert_default();
-        }
-        self
+        Self { content: Content::Streamed { held, rest: Coalesced::new(rest), max }, progress: Progress::new(Awaiting::Provider) }
     }
 
     /// How far it has come.
@@ -126,10 +116,14 @@ impl Upload {
         self.progress.sent.set(self.progress.sent.get() + data.len() as u64);
         Poll::Ready(Some(Ok(Frame::data(data))))
     }
+}
 
-    /// The next part as the client sent it.
-    fn poll_part(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, UploadBroken>>> {
-        let this = self;
+impl Body for Upload {
+    type Data = Bytes;
+    type Error = UploadBroken;
+
+    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, UploadBroken>>> {
+        let this = &mut *self;
         match std::mem::replace(&mut this.content, Content::Empty) {
             Content::Empty => Poll::Ready(None),
             Content::Held { data, trailers } => {
@@ -170,36 +164,22 @@ impl Upload {
             }
         }
     }
-}
-
-impl Body for Upload {
-    type Data = Bytes;
-    type Error = UploadBroken;
-
-    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, UploadBroken>>> {
-        let Some(mut gather) = self.gather.take() else { return self.poll_part(cx) };
-        let polled = gather.poll(cx, |cx| self.poll_part(cx));
-        self.gather = Some(gather);
-        polled
-    }
 
     fn is_end_stream(&self) -> bool {
-        let at_end = match &self.content {
+        match &self.content {
             Content::Empty => true,
             Content::Held { .. } | Content::Trailers(_) => false,
             Content::Streamed { held, rest, .. } => held.is_empty() && rest.is_end_stream(),
-        };
-        at_end && !self.gather.as_ref().is_some_and(Gather::holds)
+        }
     }
 
     fn size_hint(&self) -> SizeHint {
-        let gathered = self.gather.as_ref().map_or(0, Gather::len) as u64;
         match &self.content {
-            Content::Empty => SizeHint::with_exact(gathered),
+            Content::Empty => SizeHint::with_exact(0),
             Content::Held { data, trailers: None } => SizeHint::with_exact(data.len() as u64),
             Content::Held { .. } | Content::Trailers(_) => SizeHint::new(),
             Content::Streamed { held, rest, .. } => match rest.size_hint().exact() {
-                Some(left) => SizeHint::with_exact(gathered + left + held.iter().map(|data| data.len() as u64).sum::<u64>()),
+                Some(left) => SizeHint::with_exact(left + held.iter().map(|data| data.len() as u64).sum::<u64>()),
                 None => SizeHint::new(),
             },
         }
@@ -207,7 +187,7 @@ impl Body for Upload {
 }
 
 /// The next frame that carries something. An empty DATA frame says nothing, and some peers count them as an attack.
-fn poll_data(body: &mut Incoming, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
+fn poll_data<B: Body<Data = Bytes> + Unpin>(body: &mut B, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, B::Error>>> {
     loop {
         match ready!(Pin::new(&mut *body).poll_frame(cx)) {
             Some(Ok(frame)) if frame.data_ref().is_some_and(|data| !data.has_remaining()) => {}

@@ -210,7 +210,7 @@ impl Outgoing {
         parts.scheme = Some(endpoint.scheme());
         parts.authority = Some(endpoint.url.authority().clone());
         parts.path_and_query = Some(self.path);
-        let mut request = Request::new(self.body.gathered());
+        let mut request = Request::new(self.body);
         *request.method_mut() = self.method;
         *request.version_mut() = Version::HTTP_2;
         // invariant: scheme, authority and path are all there, which is all that this conversion asks for.

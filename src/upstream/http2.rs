@@ -6,7 +6,7 @@
 use std::{
     cell::{Cell, RefCell},
     future::poll_fn,
-    rc::{Rc, Weak},
+    rc::Rc,
     task::Waker,
     time::{Duration, Instant},
 };
@@ -14,7 +14,7 @@ use std::{
 use hyper::client::conn::http2::{Builder, SendRequest};
 use hyper_util::rt::{TokioIo, TokioTimer};
 
-use super::{Upload, connect::Io, pool::Pool};
+use super::{Upload, connect::Io, line::Line};
 
 /// Stands for "the provider has not said yet how many streams it allows": a number no peer would choose.
 const UNKNOWN: usize = 0x00ab_cdef;
@@ -93,13 +93,13 @@ impl Connection {
 /// One stream's place on a connection, given back by `Drop`.
 pub(super) struct Slot {
     pub(super) connection: Rc<Connection>,
-    pool: Weak<Pool>,
+    line: Rc<Line>,
 }
 
 impl Slot {
-    pub(super) fn take(connection: &Rc<Connection>, pool: &Rc<Pool>) -> Self {
+    pub(super) fn take(connection: &Rc<Connection>, line: &Rc<Line>) -> Self {
         connection.in_flight.set(connection.in_flight.get() + 1);
-        Self { connection: Rc::clone(connection), pool: Rc::downgrade(pool) }
+        Self { connection: Rc::clone(connection), line: Rc::clone(line) }
     }
 }
 
@@ -107,9 +107,7 @@ impl Drop for Slot {
     fn drop(&mut self) {
         self.connection.in_flight.set(self.connection.in_flight.get() - 1);
         self.connection.unused_since.set(Instant::now());
-        if let Some(pool) = self.pool.upgrade() {
-            pool.stream_ended();
-        }
+        self.line.tell_one(Ok(()));
     }
 }
 
@@ -145,9 +143,11 @@ impl<F: Future + 'static> hyper::rt::Executor<F> for Attentive {
     }
 }
 
-/// Speaks HTTP/2 over `io`. The connection runs as a task of its own; `pool` hears when it may take more streams and
-/// when it has ended.
-pub(super) async fn handshake(io: impl Io + 'static, pool: &Rc<Pool>) -> hyper::Result<Rc<Connection>> {
+/// Speaks HTTP/2 over `io`. Returns the connection and what runs it; those in `line` hear when it may take more streams.
+pub(super) async fn handshake<I: Io + 'static>(
+    io: I,
+    line: &Rc<Line>,
+) -> hyper::Result<(Rc<Connection>, impl Future<Output = ()> + use<I>)> {
     let executor = Attentive::default();
     let (sender, driver) = Builder::new(executor.clone())
         .timer(TokioTimer::new())
@@ -171,8 +171,8 @@ pub(super) async fn handshake(io: impl Io + 'static, pool: &Rc<Pool>) -> hyper::
         unused_since: Cell::new(now),
         retiring: Cell::new(false),
     });
-    let (watched, pool) = (Rc::downgrade(&connection), Rc::downgrade(pool));
-    tokio::task::spawn_local(async move {
+    let (watched, line) = (Rc::downgrade(&connection), Rc::clone(line));
+    let running = async move {
         let mut driver = std::pin::pin!(driver);
         poll_fn(|cx| {
             let polled = driver.as_mut().poll(cx);
@@ -180,18 +180,12 @@ pub(super) async fn handshake(io: impl Io + 'static, pool: &Rc<Pool>) -> hyper::
             if allowed == UNKNOWN {
                 *executor.0.borrow_mut() = Some(cx.waker().clone());
             }
-            if let Some(connection) = watched.upgrade()
-                && connection.allowed.replace(allowed) != allowed
-                && let Some(pool) = pool.upgrade()
-            {
-                pool.wake_all();
+            if watched.upgrade().is_some_and(|connection| connection.allowed.replace(allowed) != allowed) {
+                line.tell_all(&Ok(()));
             }
             polled.map(drop)
         })
         .await;
-        if let Some(pool) = pool.upgrade() {
-            pool.connection_ended();
-        }
-    });
-    Ok(connection)
+    };
+    Ok((connection, running))
 }

@@ -9,12 +9,13 @@
 
 pub mod body;
 pub mod client;
+pub mod coalesce;
 pub mod connect;
 pub mod dns;
 pub mod endpoint;
 pub mod error;
-mod gather;
 mod http2;
+mod line;
 mod pool;
 pub mod tls;
 

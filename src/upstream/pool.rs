@@ -7,7 +7,6 @@
 
 use std::{
     cell::{Cell, RefCell},
-    collections::VecDeque,
     rc::{Rc, Weak},
     sync::Arc,
     time::{Duration, Instant},
@@ -15,12 +14,12 @@ use std::{
 
 use hyper::client::conn::http1::SendRequest;
 use hyper_util::rt::TokioIo;
-use tokio::sync::oneshot;
 
 use super::{
     Endpoint, Failure, Phase, Reason, Resolver, Upload,
     connect::{Io, Protocol, Stream, connect},
     http2,
+    line::{Line, Open, Turn},
 };
 
 /// The most that is read from a provider ahead of the client, for each HTTP/1 connection.
@@ -68,9 +67,8 @@ pub(super) struct Pool {
     protocol: Cell<Option<Protocol>>,
     idle: RefCell<Vec<IdleHttp1>>,
     multiplexed: RefCell<Vec<Rc<http2::Connection>>>,
-    waiting: RefCell<VecDeque<oneshot::Sender<Result<(), Failure>>>>,
     dialing: Cell<usize>,
-    open: Cell<usize>,
+    line: Rc<Line>,
 }
 
 impl Pool {
@@ -83,9 +81,8 @@ impl Pool {
             protocol: Cell::default(),
             idle: RefCell::default(),
             multiplexed: RefCell::default(),
-            waiting: RefCell::default(),
             dialing: Cell::default(),
-            open: Cell::default(),
+            line: Rc::default(),
         })
     }
 
@@ -95,19 +92,17 @@ impl Pool {
             return Ok(hold);
         }
         let deadline = tokio::time::Instant::now() + self.endpoint.connect_timeout();
-        // Who was woken and then left hands the turn on, or the next in line would sleep beside a free connection.
-        let turn = Turn(self);
+        let turn = Turn::of(&self.line);
         loop {
-            let (wake, woken) = oneshot::channel();
-            self.waiting.borrow_mut().push_back(wake);
+            let told = self.line.join();
             self.dial_if_wanted();
-            match tokio::time::timeout_at(deadline, woken).await {
+            match tokio::time::timeout_at(deadline, told).await {
                 Ok(Ok(Ok(()))) => {}
                 Ok(Ok(Err(failure))) => return Err(failure),
                 Ok(Err(_)) | Err(_) => return Err(Failure::new(Phase::Connect, Reason::Timeout)),
             }
             if let Some(hold) = self.take() {
-                std::mem::forget(turn);
+                turn.used();
                 return Ok(hold);
             }
         }
@@ -135,9 +130,10 @@ impl Pool {
 
     fn take_stream(self: &Rc<Self>) -> Option<http2::Slot> {
         let cap = self.endpoint.bounds.streams.get();
-        let multiplexed = self.multiplexed.borrow();
+        let mut multiplexed = self.multiplexed.borrow_mut();
+        multiplexed.retain(|connection| !connection.is_done());
         let free = multiplexed.iter().filter(|connection| connection.room(cap) > 0);
-        free.min_by_key(|connection| connection.in_flight()).map(|connection| http2::Slot::take(connection, self))
+        free.min_by_key(|connection| connection.in_flight()).map(|connection| http2::Slot::take(connection, &self.line))
     }
 
     fn is_stale(&self, idle: &IdleHttp1, now: Instant) -> bool {
@@ -150,7 +146,7 @@ impl Pool {
         if connection.sender.is_closed() {
             return;
         }
-        if connection.sender.is_ready() || self.waiting.borrow().is_empty() {
+        if connection.sender.is_ready() || self.line.len() == 0 {
             self.keep(connection);
             return;
         }
@@ -166,17 +162,17 @@ impl Pool {
 
     fn keep(&self, connection: Http1) {
         self.idle.borrow_mut().push(IdleHttp1 { connection, since: Instant::now() });
-        self.wake_one();
+        self.line.tell_one(Ok(()));
     }
 
     /// One dial for each who waits on HTTP/1. On HTTP/2, or while the protocol is unknown, one at a time: its streams may serve them all.
     fn dial_if_wanted(self: &Rc<Self>) {
         let dialing = self.dialing.get();
         let wanted = match self.protocol.get() {
-            Some(Protocol::Http1) => dialing < self.waiting.borrow().len(),
+            Some(Protocol::Http1) => dialing < self.line.len(),
             _ => dialing == 0 && !self.multiplexed.borrow().iter().any(|connection| connection.is_fresh()),
         };
-        if !wanted || self.open.get() + dialing >= self.max {
+        if !wanted || self.line.open() + dialing >= self.max {
             return;
         }
         self.dialing.set(dialing + 1);
@@ -185,12 +181,14 @@ impl Pool {
             let result = pool.dial().await;
             pool.dialing.set(pool.dialing.get() - 1);
             match result {
-                Ok(Protocol::Http1) if pool.protocol.get() == Some(Protocol::Http1) => pool.wake_one(),
+                Ok(Protocol::Http1) if pool.protocol.get() == Some(Protocol::Http1) => pool.line.tell_one(Ok(())),
                 Ok(protocol) => {
                     pool.protocol.set(Some(protocol));
-                    pool.wake_all();
+                    pool.line.tell_all(&Ok(()));
                 }
-                Err(failure) => pool.fail(failure),
+                // On HTTP/1 the dial was meant for one, else for all who wait.
+                Err(failure) if pool.protocol.get() == Some(Protocol::Http1) => pool.line.tell_one(Err(failure)),
+                Err(failure) => pool.line.tell_all(&Err(failure)),
             }
         });
     }
@@ -213,8 +211,8 @@ impl Pool {
         match protocol {
             Protocol::Http1 => self.speak_http1(io).await.map_err(failed)?,
             Protocol::Http2 => {
-                let connection = http2::handshake(io, self).await.map_err(failed)?;
-                self.opened();
+                let (connection, driver) = http2::handshake(io, &self.line).await.map_err(failed)?;
+                self.drive(driver);
                 self.multiplexed.borrow_mut().push(connection);
             }
         }
@@ -225,14 +223,9 @@ impl Pool {
         let mut builder = hyper::client::conn::http1::Builder::new();
         builder.preserve_header_case(true).max_headers(MAX_HEADERS).max_buf_size(READ_BUFFER);
         let (mut sender, driver) = builder.handshake(TokioIo::new(io)).await?;
-        self.opened();
-        let pool = Rc::downgrade(self);
-        tokio::task::spawn_local(async move {
+        self.drive(async move {
             // Errors reach the exchange that they hit; between exchanges they only mean that the connection is gone.
             drop(driver.await);
-            if let Some(pool) = pool.upgrade() {
-                pool.connection_ended();
-            }
         });
         sender.ready().await?;
         let now = Instant::now();
@@ -240,52 +233,13 @@ impl Pool {
         Ok(())
     }
 
-    fn opened(&self) {
-        self.open.set(self.open.get() + 1);
-        self.endpoint.observer.connected();
-    }
-
-    pub(super) fn connection_ended(self: &Rc<Self>) {
-        self.open.set(self.open.get() - 1);
-        self.endpoint.observer.disconnected();
-        self.multiplexed.borrow_mut().retain(|connection| !connection.is_done());
-        // There is room for a dial again.
-        self.wake_one();
-    }
-
-    pub(super) fn stream_ended(&self) {
-        self.multiplexed.borrow_mut().retain(|connection| !connection.is_done());
-        self.wake_one();
-    }
-
-    /// Wakes the first who still waits.
-    pub(super) fn wake_one(&self) {
-        let mut waiting = self.waiting.borrow_mut();
-        while let Some(next) = waiting.pop_front() {
-            if next.send(Ok(())).is_ok() {
-                return;
-            }
-        }
-    }
-
-    pub(super) fn wake_all(&self) {
-        for waiting in std::mem::take(&mut *self.waiting.borrow_mut()) {
-            drop(waiting.send(Ok(())));
-        }
-    }
-
-    /// A dial failed: on HTTP/1 it was meant for one, else for all who wait.
-    fn fail(&self, failure: Failure) {
-        let mut waiting = self.waiting.borrow_mut();
-        if self.protocol.get() == Some(Protocol::Http1) {
-            while let Some(next) = waiting.pop_front() {
-                if next.send(Err(failure.clone())).is_ok() {
-                    return;
-                }
-            }
-        } else {
-            waiting.drain(..).for_each(|waiting| drop(waiting.send(Err(failure.clone()))));
-        }
+    /// Runs a connection to its end as a task of its own.
+    fn drive(&self, driver: impl Future<Output = ()> + 'static) {
+        let open = Open::count(&self.line, &self.endpoint.observer);
+        tokio::task::spawn_local(async move {
+            driver.await;
+            drop(open);
+        });
     }
 
     /// Closes what has been unused or has lived for too long.
@@ -304,19 +258,10 @@ impl Pool {
 
     /// Whether it holds nothing and nobody needs it.
     pub(super) fn is_unused(&self) -> bool {
-        self.open.get() == 0 && self.dialing.get() == 0 && self.waiting.borrow().is_empty()
+        self.line.open() == 0 && self.dialing.get() == 0 && self.line.len() == 0
     }
 
     pub(super) fn idle_timeout(&self) -> Duration {
         self.endpoint.timeouts.idle.0
-    }
-}
-
-/// Passes a wake-up on if who got it could not use it.
-struct Turn<'p>(&'p Rc<Pool>);
-
-impl Drop for Turn<'_> {
-    fn drop(&mut self) {
-        self.0.wake_one();
     }
 }
