@@ -1,15 +1,26 @@
 //! The answers that Sidegate gives itself: every refusal and failure of the steps before becomes a response here and
 //! nowhere else. `docs/errors.md` has a row for each.
 
+use std::time::Duration;
+
 use bytes::Bytes;
 use http::{
     HeaderValue, Response, StatusCode,
     header::{ALLOW, CONNECTION, CONTENT_TYPE, DATE},
 };
+use http_body_util::BodyExt;
+use hyper::body::Incoming;
 use serde::Serialize;
 
-use super::{body::Body, fields::X_REQUEST_ID};
+use super::{
+    body::Body,
+    fields::X_REQUEST_ID,
+    trail::{End, Trail},
+};
 use crate::upstream::{Failure, Phase, Reason};
+
+/// How much of a refused body is read, and for how long (RFC 9112 §9.6).
+const LINGER: (usize, Duration) = (1 << 20, Duration::from_secs(2));
 
 /// The methods that a request may use.
 pub const METHODS: &str = "DELETE, GET, HEAD, OPTIONS, PATCH, POST, PUT";
@@ -177,6 +188,35 @@ impl Reject {
         }
         response
     }
+}
+
+/// The end of every request that gets no reply from a provider.
+#[must_use]
+pub fn answer(reject: &Reject, unread: Option<Incoming>, mut trail: Trail) -> Response<Body> {
+    if let Some(body) = unread.filter(|_| !trail.expects_continue()) {
+        tokio::task::spawn_local(drain(body));
+    }
+    let shape = reject.shape();
+    trail.runtime().metrics.rejected(shape.code);
+    let response = reject.respond(&trail.request_id());
+    let overhead = trail.overhead();
+    trail.end(shape.status, End::Rejected(shape.code), 0, overhead);
+    response
+}
+
+/// Reads a little of what the client is still sending, so that it gets to read the answer and may use its connection
+/// again. What is longer ends with the connection.
+async fn drain(mut body: Incoming) {
+    let small = async {
+        let mut left: usize = LINGER.0;
+        while let Some(Ok(frame)) = body.frame().await {
+            match left.checked_sub(frame.data_ref().map_or(0, Bytes::len)) {
+                Some(still) => left = still,
+                None => return,
+            }
+        }
+    };
+    drop(tokio::time::timeout(LINGER.1, small).await);
 }
 
 /// A model's name as a message may repeat it.

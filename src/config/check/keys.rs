@@ -4,7 +4,7 @@ use std::{collections::HashMap, path::Path};
 
 use http::HeaderValue;
 
-use super::{Review, providers::Pool};
+use super::Review;
 use crate::{
     config::{Key, KeyHash, KeySource, expand::is_name, files, path::FieldPath, problem::Fault, suggest},
     types::Secret,
@@ -12,6 +12,13 @@ use crate::{
 
 /// A key as its source gave it: the name of the variable or file, and the text.
 type Found = Vec<(Option<String>, String)>;
+
+/// The keys of a provider, as far as they could be read.
+pub(super) struct Pool {
+    pub(super) keys: Vec<Key>,
+    /// Whether every source could be read; if not, that has been reported.
+    pub(super) complete: bool,
+}
 
 /// Reads all keys of a provider; `at` is the path of its `keys`.
 pub(super) fn read(review: &mut Review<'_>, at: &FieldPath, sources: &[KeySource]) -> Pool {

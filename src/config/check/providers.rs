@@ -2,22 +2,18 @@
 
 use std::collections::BTreeMap;
 
-use super::{Review, keys};
+use super::{
+    Review,
+    keys::{self, Pool},
+};
 use crate::{
     config::{
-        Config, Key, Provider, Roots,
+        Config, Provider, Roots,
         path::{FieldPath, field},
         problem::Fault,
     },
     types::ProviderName,
 };
-
-/// The keys of a provider, as far as they could be read.
-pub(super) struct Pool {
-    pub(super) keys: Vec<Key>,
-    /// Whether every source could be read; if not, that has been reported.
-    pub(super) complete: bool,
-}
 
 pub(super) fn check(review: &mut Review<'_>, config: &Config) -> BTreeMap<ProviderName, Pool> {
     if config.providers.is_empty() && review.intact(&field!["providers"]) && !review.tree.lost("providers") {

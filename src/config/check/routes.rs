@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::{Review, providers::Pool};
+use super::{Review, keys::Pool};
 use crate::{
     config::{
         Config, Credentials, ModelPattern, Route,
