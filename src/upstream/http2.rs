@@ -19,8 +19,9 @@ use super::{Upload, connect::Io, line::Line};
 /// Stands for "the provider has not said yet how many streams it allows": a number no peer would choose.
 const UNKNOWN: usize = 0x00ab_cdef;
 
-/// What one stalled reader may hold in memory on this connection. Events of 150 bytes take almost three times their size
-/// there, so this is about 180 KiB; four times the window would take 730.
+/// What one stalled reader may leave unread on this connection. Events of 150 bytes take almost three times their size in
+/// memory, so this is about 180 KiB; four times the window would take 730. Where streams are interleaved it can be several
+/// times as much, since each unread frame keeps the whole read buffer that it came in.
 const STREAM_WINDOW: u32 = 64 << 10;
 
 /// The largest window (RFC 9113 §6.9.1). The `h2` crate charges small unread frames against half of it and ends the

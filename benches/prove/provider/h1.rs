@@ -9,10 +9,9 @@ use bytes::BytesMut;
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::TcpStream,
-    time::{Instant, interval_at},
 };
 
-use super::{Behaviour, FLOOD, GAP, Seen, event};
+use super::{Behaviour, FLOOD, Seen, beats, event};
 
 const CHUNKED: &[u8] = b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n\r\n";
 static BLOCK: [u8; 64 << 10] = [b'b'; 64 << 10];
@@ -102,9 +101,9 @@ impl Connection {
 
     async fn events(&mut self, count: u64) -> io::Result<()> {
         self.stream.write_all(CHUNKED).await?;
-        let mut ticks = interval_at(Instant::now() + GAP, GAP);
+        let mut beats = beats();
         for _ in 0..count {
-            ticks.tick().await;
+            beats.tick().await;
             self.chunk(event().as_bytes()).await?;
         }
         self.stream.write_all(b"0\r\n\r\n").await

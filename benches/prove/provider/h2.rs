@@ -8,12 +8,9 @@ use std::{
 use bytes::Bytes;
 use h2::{RecvStream, SendStream, server};
 use http::{Request, Response};
-use tokio::{
-    net::TcpStream,
-    time::{Instant, interval_at},
-};
+use tokio::net::TcpStream;
 
-use super::{Behaviour, FLOOD, GAP, Seen, event};
+use super::{Behaviour, FLOOD, Seen, beats, event};
 
 /// Serves a connection until its end.
 pub(super) async fn converse(stream: TcpStream, streams: u32, seen: Arc<Seen>) {
@@ -62,9 +59,9 @@ async fn exchange(request: Request<RecvStream>, mut respond: server::SendRespons
             Some(())
         }
         Behaviour::Events(count) => {
-            let mut ticks = interval_at(Instant::now() + GAP, GAP);
+            let mut beats = beats();
             for _ in 0..count {
-                ticks.tick().await;
+                beats.tick().await;
                 send(&mut stream, event().into(), false).await?;
             }
             send(&mut stream, Bytes::new(), true).await

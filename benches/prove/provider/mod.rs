@@ -13,7 +13,12 @@ use std::{
     time::{Duration, Instant},
 };
 
-use tokio::{net::TcpListener, sync::Semaphore, task::AbortHandle};
+use tokio::{
+    net::TcpListener,
+    sync::Semaphore,
+    task::AbortHandle,
+    time::{Interval, MissedTickBehavior, interval_at},
+};
 
 static START: LazyLock<Instant> = LazyLock::new(Instant::now);
 
@@ -139,6 +144,13 @@ impl Provider {
         });
         Self { address, seen, accepting: accepting.abort_handle() }
     }
+}
+
+/// Beats of [`GAP`]. One that comes late moves those behind it: two events are never closer than that.
+fn beats() -> Interval {
+    let mut beats = interval_at(tokio::time::Instant::now() + GAP, GAP);
+    beats.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    beats
 }
 
 /// An event of a token's size that says when it was written.

@@ -2,6 +2,7 @@
 //! gets, but for what [`permitted`] lists.
 
 mod over_h2;
+mod own_credentials;
 mod pair;
 mod permitted;
 mod statuses;
