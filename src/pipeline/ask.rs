@@ -72,53 +72,53 @@ pub async fn read(
         });
     }
     let started = Instant::now();
-    let (parts, rest, reserved) = hold(body, limits, held).await?;
+    let (read, rest, reserved) = hold(body, limits, held).await?;
     let waited = started.elapsed();
     match rest {
         Rest::Nothing(trailers) => {
-            let whole = join(parts);
-            let ask = match reader::read(&whole) {
+            let ask = match reader::read(&read) {
                 // The provider says better what is wrong with it; a route that needs the model refuses it.
                 Err(Unreadable::NotJson) => Ask::default(),
                 read => read.map_err(|_| REPEATED)?,
             };
-            Ok(Asked { ask, upload: Upload::held(whole, trailers.and_then(outgoing::trailers)), waited, reserved })
+            Ok(Asked { ask, upload: Upload::held(read, trailers.and_then(outgoing::trailers)), waited, reserved })
         }
         Rest::More(body) => {
-            let ask = reader::read_prefix(&join(parts.clone())).map_err(|_| REPEATED)?;
-            Ok(Asked { ask, upload: Upload::streamed(parts.into(), body, max, outgoing::trailers), waited, reserved })
+            let ask = reader::read_prefix(&read).map_err(|_| REPEATED)?;
+            let held = Some(read).filter(|read| !read.is_empty()).into_iter().collect();
+            Ok(Asked { ask, upload: Upload::streamed(held, body, max, outgoing::trailers), waited, reserved })
         }
     }
 }
 
-/// What follows the parts that are held.
+/// What follows the part that is held.
 enum Rest {
     Nothing(Option<HeaderMap>),
     More(Incoming),
 }
 
-/// Holds the body part by part, until its end or until a bound is met.
-async fn hold(mut body: Incoming, limits: &config::Body, held: &Held) -> Result<(Vec<Bytes>, Rest, Option<Reserved>), Reject> {
-    let mut parts: Vec<Bytes> = Vec::new();
+/// Holds the body until its end or until a bound is met.
+async fn hold(mut body: Incoming, limits: &config::Body, held: &Held) -> Result<(Bytes, Rest, Option<Reserved>), Reject> {
+    let mut read = Joined::default();
     let mut total = 0;
     let mut reserved: Option<Reserved> = None;
     loop {
         let frame = match tokio::time::timeout(limits.read_timeout.0, body.frame()).await {
             Err(_) => return Err(Reject::BodyTimeout),
-            Ok(None) => return Ok((parts, Rest::Nothing(None), reserved)),
+            Ok(None) => return Ok((read.into_bytes(), Rest::Nothing(None), reserved)),
             Ok(Some(Err(_))) => return Err(Reject::BodyBroken),
             Ok(Some(Ok(frame))) => frame,
         };
         let data = match frame.into_data() {
             Ok(data) => data,
-            Err(frame) => return Ok((parts, Rest::Nothing(frame.into_trailers().ok()), reserved)),
+            Err(frame) => return Ok((read.into_bytes(), Rest::Nothing(frame.into_trailers().ok()), reserved)),
         };
         let size = data.len() as u64;
         total += size;
         if limits.max.is_some_and(|max| total > max.0) {
             return Err(Reject::BodyTooLarge);
         }
-        parts.push(data);
+        read.push(data);
         let fits = total <= limits.buffer.0
             && match &mut reserved {
                 Some(reserved) => reserved.grow(size, limits.buffer_total.0),
@@ -128,20 +128,51 @@ async fn hold(mut body: Incoming, limits: &config::Body, held: &Held) -> Result<
                 }
             };
         if body.is_end_stream() {
-            return Ok((parts, Rest::Nothing(None), reserved));
+            return Ok((read.into_bytes(), Rest::Nothing(None), reserved));
         }
         if !fits {
-            return Ok((parts, Rest::More(body), reserved));
+            return Ok((read.into_bytes(), Rest::More(body), reserved));
         }
     }
 }
 
-/// The parts in one piece; a single part is not copied.
-fn join(mut parts: Vec<Bytes>) -> Bytes {
-    if parts.len() == 1 {
-        return parts.swap_remove(0);
+/// The parts of a body in one piece; a single part is not copied. Kept apart, parts of a byte each would cost fifty times
+/// the memory that is counted for them.
+#[derive(Default)]
+struct Joined {
+    first: Bytes,
+    joined: BytesMut,
+}
+
+impl Joined {
+    fn push(&mut self, part: Bytes) {
+        if self.first.is_empty() && self.joined.is_empty() {
+            self.first = part;
+            return;
+        }
+        self.joined.extend_from_slice(&std::mem::take(&mut self.first));
+        self.joined.extend_from_slice(&part);
     }
-    let mut whole = BytesMut::with_capacity(parts.iter().map(Bytes::len).sum());
-    parts.iter().for_each(|part| whole.extend_from_slice(part));
-    whole.freeze()
+
+    fn into_bytes(self) -> Bytes {
+        if self.joined.is_empty() { self.first } else { self.joined.freeze() }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn parts_are_joined_and_a_single_one_is_not_copied() {
+        let joined = |parts: &[&Bytes]| {
+            let mut joined = Joined::default();
+            parts.iter().for_each(|part| joined.push(Bytes::clone(part)));
+            joined.into_bytes()
+        };
+        let [empty, one, two] = [b"".as_slice(), b"one", b"two"].map(Bytes::copy_from_slice);
+        assert_eq!(joined(&[]), "");
+        assert_eq!(joined(&[&empty, &one]).as_ptr(), one.as_ptr());
+        assert_eq!(joined(&[&one, &empty, &two, &one]), "onetwoone");
+    }
 }
