@@ -145,12 +145,12 @@ async fn a_slow_stream_that_never_pauses_too_long_is_left_alone() {
     let next = Gate::new();
     let parts = (0..8).fold(Script::reply(CHUNKED), |script, _| script.wait(&next).chunk("part"));
     let provider = Provider::always(parts.write("0\r\n\r\n")).await;
-    let sidegate = with("idle: 1s, first_byte: 1s", "", provider.address).await;
+    let sidegate = with("idle: 2s, first_byte: 2s", "", provider.address).await;
     let mut client = Client::connect(sidegate.address).await;
     client.post("/v1/chat/completions", ASK).await;
     client.head().await;
     for _ in 0..8 {
-        tokio::time::sleep(Duration::from_millis(200)).await;
+        tokio::time::sleep(Duration::from_millis(300)).await;
         next.open();
         client.until("part").await;
     }

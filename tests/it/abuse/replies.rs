@@ -103,7 +103,7 @@ async fn a_malformed_reply_looks_like_a_failure_and_hurts_nobody_else() {
     for (name, seen, bytes) in heads.chain(bodies).chain(odd) {
         // With and without the provider closing behind it: it must not take the end to see what is wrong, but for
         // what is merely unfinished.
-        failures.extend(problem(seen, Script::on_request().write(bytes).close()).await.map(|what| format!("{name}: {what}")));
+        failures.extend(problem(seen, Script::on_request().offer(bytes).close()).await.map(|what| format!("{name}: {what}")));
     }
     assert!(failures.is_empty(), "{} failures:\n{}", failures.len(), failures.join("\n"));
 }

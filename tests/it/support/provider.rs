@@ -226,6 +226,12 @@ impl Exchange<'_> {
                 }
             }
             Step::Write(bytes) => self.write(&bytes).await?,
+            Step::Offer(bytes) => {
+                if self.wire.write(&bytes).await.is_err() {
+                    self.tell();
+                    return Ok(After::Close);
+                }
+            }
             Step::Drip(bytes) => {
                 for byte in bytes.chunks(1) {
                     self.write(byte).await?;

@@ -10,6 +10,7 @@ pub(super) enum Step {
     ReadHead,
     ReadBody,
     Write(Bytes),
+    Offer(Bytes),
     Drip(Bytes),
     Flood(Bytes),
     Wait(Gate),
@@ -59,6 +60,11 @@ impl Script {
     /// Writes all of it at once.
     pub(crate) fn write(self, bytes: impl Into<Bytes>) -> Self {
         self.then(Step::Write(bytes.into()))
+    }
+
+    /// Writes as much of it as the peer takes: one that is appalled may leave in the middle.
+    pub(crate) fn offer(self, bytes: impl Into<Bytes>) -> Self {
+        self.then(Step::Offer(bytes.into()))
     }
 
     /// Writes it as one chunk of a chunked body.
