@@ -42,6 +42,9 @@ const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 /// The most that is read from a client ahead of the provider, and written ahead of the client's reading, on HTTP/1.
 const BUFFER: usize = 64 << 10;
 
+/// The most that waits on HTTP/2 for one stream's reader, beside the window that its client grants.
+const UNSENT: usize = 32 << 10;
+
 /// HTTP/2's windows: what one upload, and all uploads of a connection, may have under way.
 const WINDOWS: (u32, u32) = (256 << 10, 1 << 20);
 
@@ -188,7 +191,7 @@ fn http2(listen: &Listen) -> http2::Builder<LocalExecutor> {
         .max_concurrent_streams(STREAMS)
         .max_pending_accept_reset_streams(PENDING_RESETS)
         .max_header_list_size(u32::try_from(listen.max_header_size.0).unwrap_or(u32::MAX))
-        .max_send_buf_size(BUFFER)
+        .max_send_buf_size(UNSENT)
         .keep_alive_interval(listen.header_timeout.0 * 2)
         .keep_alive_timeout(listen.header_timeout.0);
     builder
