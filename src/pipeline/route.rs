@@ -46,12 +46,6 @@ impl<'s> Candidates<'s> {
         self.routes.iter().all(|route| !route.models.is_empty())
     }
 
-    /// Whether the model has a say in where the request goes.
-    #[must_use]
-    pub fn mind_model(&self) -> bool {
-        self.routes.iter().any(|route| !route.models.is_empty())
-    }
-
     /// The first route that serves the model. An operation that has no model goes to the first route of its path.
     ///
     /// # Errors
