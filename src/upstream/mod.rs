@@ -16,6 +16,7 @@ pub mod endpoint;
 pub mod error;
 mod http2;
 mod line;
+mod patient;
 mod pool;
 pub mod tls;
 

@@ -20,6 +20,7 @@ use super::{
     connect::{Io, Protocol, Stream, connect},
     http2,
     line::{Line, Open, Turn},
+    patient::Patient,
 };
 
 /// The most that is read from a provider ahead of the client, for each HTTP/1 connection.
@@ -222,7 +223,7 @@ impl Pool {
     async fn speak_http1(self: &Rc<Self>, io: impl Io + 'static) -> hyper::Result<()> {
         let mut builder = hyper::client::conn::http1::Builder::new();
         builder.preserve_header_case(true).max_headers(MAX_HEADERS).max_buf_size(READ_BUFFER);
-        let (mut sender, driver) = builder.handshake(TokioIo::new(io)).await?;
+        let (mut sender, driver) = builder.handshake(TokioIo::new(Patient(io))).await?;
         self.drive(async move {
             // Errors reach the exchange that they hit; between exchanges they only mean that the connection is gone.
             drop(driver.await);

@@ -70,3 +70,17 @@ async fn a_fresh_connection_that_dies_unanswered_is_not_tried_again() {
         assert_eq!(provider.asked(), 1, "what may have been processed is never sent again");
     }
 }
+
+/// It closes with the upload unread, which resets the connection under what is still being written.
+#[tokio::test]
+async fn an_answer_before_the_upload_has_ended_survives_the_close_behind_it() {
+    let refusal = "HTTP/1.1 413 Content Too Large\r\nConnection: close\r\nContent-Length: 8\r\n\r\ntoo much";
+    let provider = Provider::always(Script::on_head().write(refusal).close()).await;
+    let sidegate = Sidegate::before(provider.address).await;
+    let large = "x".repeat(4 << 20);
+    for _ in 0..20 {
+        let mut client = Client::connect(sidegate.address).await;
+        client.post_with("/v1/files", "", &large).await;
+        assert_eq!(client.reply("POST").await.text(), "too much");
+    }
+}
