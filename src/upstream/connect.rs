@@ -36,19 +36,21 @@ pub(super) enum Stream {
     Tls(Box<tokio_rustls::client::TlsStream<TcpStream>>),
 }
 
-/// Connects within the endpoint's `connect` timeout.
-pub(super) async fn connect(endpoint: &Endpoint, resolver: &Resolver) -> Result<(Stream, Protocol), Failure> {
-    match tokio::time::timeout(endpoint.connect_timeout(), establish(endpoint, resolver)).await {
-        Ok(result) => result,
-        Err(_) => Err(Failure::new(Phase::Connect, Reason::Timeout)),
+/// The protocol that the config says; `None` where ALPN decides.
+pub(super) fn known_protocol(endpoint: &Endpoint) -> Option<Protocol> {
+    match endpoint.version {
+        HttpVersion::Http2 => Some(Protocol::Http2),
+        HttpVersion::Http1 => Some(Protocol::Http1),
+        // Without TLS nobody is asked.
+        HttpVersion::Auto => endpoint.tls.is_none().then_some(Protocol::Http1),
     }
 }
 
-async fn establish(endpoint: &Endpoint, resolver: &Resolver) -> Result<(Stream, Protocol), Failure> {
+/// Connects. The caller bounds the time.
+pub(super) async fn connect(endpoint: &Endpoint, resolver: &Resolver) -> Result<(Stream, Protocol), Failure> {
     let socket = reach(endpoint, resolver).await?;
     let Some(tls) = &endpoint.tls else {
-        let protocol = if endpoint.version == HttpVersion::Http2 { Protocol::Http2 } else { Protocol::Http1 };
-        return Ok((Stream::Plain(socket), protocol));
+        return Ok((Stream::Plain(socket), known_protocol(endpoint).unwrap_or(Protocol::Http1)));
     };
     let handshake = TlsConnector::from(tls.config.clone()).connect(tls.name.clone(), socket).await;
     let stream = handshake.map_err(|error| {

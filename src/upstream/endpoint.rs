@@ -22,8 +22,24 @@ pub trait Observer: Send + Sync {
     fn disconnected(&self);
     /// A connection could not be made.
     fn failed(&self);
-    /// A request that the provider is known not to have processed was sent again.
+    /// A request that the provider did not answer was sent again: it did not process it, or that makes no difference.
     fn resent(&self);
+}
+
+/// One open connection, for as long as this lives.
+pub(super) struct Open(Arc<dyn Observer>);
+
+impl Open {
+    pub(super) fn count(observer: &Arc<dyn Observer>) -> Self {
+        observer.connected();
+        Self(Arc::clone(observer))
+    }
+}
+
+impl Drop for Open {
+    fn drop(&mut self) {
+        self.0.disconnected();
+    }
 }
 
 /// Tells endpoints apart for the life of the process.
@@ -90,7 +106,7 @@ impl Endpoint {
         self.url.scheme()
     }
 
-    /// The time that name look-up, TCP and TLS have together.
+    /// The time that name look-up, TCP, TLS and the SETTINGS of HTTP/2 have together.
     #[must_use]
     pub fn connect_timeout(&self) -> Duration {
         self.timeouts.connect.0

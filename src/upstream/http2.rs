@@ -6,15 +6,20 @@
 use std::{
     cell::{Cell, RefCell},
     future::poll_fn,
+    pin::Pin,
     rc::Rc,
-    task::Waker,
+    task::{Poll, Waker},
     time::{Duration, Instant},
 };
 
 use hyper::client::conn::http2::{Builder, SendRequest};
 use hyper_util::rt::{TokioIo, TokioTimer};
 
-use super::{Upload, connect::Io, line::Line};
+use super::{
+    Failure, Phase, Reason, Upload,
+    connect::Io,
+    line::{Line, Place},
+};
 
 /// Stands for "the provider has not said yet how many streams it allows": a number no peer would choose.
 const UNKNOWN: usize = 0x00ab_cdef;
@@ -47,8 +52,8 @@ pub(super) struct Connection {
     created: Instant,
     /// When its last stream ended.
     pub(super) unused_since: Cell<Instant>,
-    /// It takes no new stream and closes when its last one ends.
-    retiring: Cell<bool>,
+    /// Gone once it takes no new stream. Then it closes when its last one ends, and another may be made in its place.
+    place: RefCell<Option<Place>>,
 }
 
 impl Connection {
@@ -64,30 +69,30 @@ impl Connection {
         now.saturating_duration_since(self.created)
     }
 
+    /// Makes it one of the pool's.
+    pub(super) fn settle(&self, place: Place) {
+        self.place.replace(Some(place));
+    }
+
     /// Lets it finish what it carries, and no more.
     pub(super) fn retire(&self) {
-        self.retiring.set(true);
+        self.place.take();
+    }
+
+    fn is_retiring(&self) -> bool {
+        self.place.borrow().is_none()
     }
 
     pub(super) fn is_done(&self) -> bool {
-        self.sender.is_closed() || self.retiring.get() && self.in_flight.get() == 0
-    }
-
-    /// Whether the provider has not yet said how many streams it allows. Until then it gets one.
-    pub(super) fn is_fresh(&self) -> bool {
-        !self.sender.is_closed() && !self.retiring.get() && self.allowed.get() == UNKNOWN
+        self.sender.is_closed() || self.is_retiring() && self.in_flight.get() == 0
     }
 
     /// Streams that may be opened now, at most `cap` in all.
     pub(super) fn room(&self, cap: usize) -> usize {
-        if self.retiring.get() || self.sender.is_closed() {
+        if self.is_retiring() || self.sender.is_closed() {
             return 0;
         }
-        let allowed = match self.allowed.get() {
-            UNKNOWN => 1,
-            allowed => allowed.min(cap),
-        };
-        allowed.saturating_sub(self.in_flight.get())
+        self.allowed.get().min(cap).saturating_sub(self.in_flight.get())
     }
 }
 
@@ -144,11 +149,15 @@ impl<F: Future + 'static> hyper::rt::Executor<F> for Attentive {
     }
 }
 
-/// Speaks HTTP/2 over `io`. Returns the connection and what runs it; those in `line` hear when it may take more streams.
-pub(super) async fn handshake<I: Io + 'static>(
-    io: I,
-    line: &Rc<Line>,
-) -> hyper::Result<(Rc<Connection>, impl Future<Output = ()> + use<I>)> {
+/// What runs a connection to its end.
+pub(super) type Running = Pin<Box<dyn Future<Output = hyper::Result<()>>>>;
+
+/// Speaks HTTP/2 over `io` and waits for the provider's SETTINGS, with which it must begin (RFC 9113 §3.4): before them
+/// nobody knows how many streams it allows, or whether it speaks HTTP/2 at all. Those in `line` hear when that changes.
+///
+/// Cancel: dropping the future closes the connection.
+pub(super) async fn handshake<I: Io + 'static>(io: I, line: &Rc<Line>) -> Result<(Rc<Connection>, Running), Failure> {
+    let failed = |error| Failure::because(Phase::Connect, Reason::Closed, error);
     let executor = Attentive::default();
     let (sender, driver) = Builder::new(executor.clone())
         .timer(TokioTimer::new())
@@ -162,7 +171,8 @@ pub(super) async fn handshake<I: Io + 'static>(
         .keep_alive_interval(PING.0)
         .keep_alive_timeout(PING.1)
         .handshake(TokioIo::new(io))
-        .await?;
+        .await
+        .map_err(failed)?;
     let now = Instant::now();
     let connection = Rc::new(Connection {
         sender,
@@ -170,23 +180,31 @@ pub(super) async fn handshake<I: Io + 'static>(
         allowed: Cell::new(UNKNOWN),
         created: now,
         unused_since: Cell::new(now),
-        retiring: Cell::new(false),
+        place: RefCell::default(),
     });
     let (watched, line) = (Rc::downgrade(&connection), Rc::clone(line));
-    let running = async move {
-        let mut driver = std::pin::pin!(driver);
-        poll_fn(|cx| {
-            let polled = driver.as_mut().poll(cx);
-            let allowed = driver.current_max_send_streams();
-            if allowed == UNKNOWN {
-                *executor.0.borrow_mut() = Some(cx.waker().clone());
-            }
-            if watched.upgrade().is_some_and(|connection| connection.allowed.replace(allowed) != allowed) {
+    let mut driver = Box::pin(driver);
+    let mut running: Running = Box::pin(poll_fn(move |cx| {
+        let polled = driver.as_mut().poll(cx);
+        let allowed = driver.current_max_send_streams();
+        if allowed == UNKNOWN {
+            *executor.0.borrow_mut() = Some(cx.waker().clone());
+        }
+        if let Some(connection) = watched.upgrade() {
+            if connection.allowed.replace(allowed) != allowed {
                 line.tell_all(&Ok(()));
             }
-            polled.map(drop)
-        })
-        .await;
-    };
+            if polled.is_ready() {
+                connection.retire();
+            }
+        }
+        polled
+    }));
+    poll_fn(|cx| match running.as_mut().poll(cx) {
+        Poll::Ready(ended) => Poll::Ready(Err(ended.map_or_else(failed, |()| Failure::new(Phase::Connect, Reason::Closed)))),
+        Poll::Pending if connection.allowed.get() == UNKNOWN => Poll::Pending,
+        Poll::Pending => Poll::Ready(Ok(())),
+    })
+    .await?;
     Ok((connection, running))
 }

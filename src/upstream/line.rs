@@ -1,15 +1,14 @@
-//! The line of those who wait for a connection, and the count of connections that are open.
+//! The line of those who wait for a connection, and the places for connections that they wait for.
 
 use std::{
     cell::{Cell, RefCell},
     collections::VecDeque,
     rc::Rc,
-    sync::Arc,
 };
 
 use tokio::sync::oneshot;
 
-use super::{Failure, endpoint::Observer};
+use super::Failure;
 
 /// "Look again", or why it is of no use.
 pub(super) type Word = Result<(), Failure>;
@@ -18,7 +17,7 @@ pub(super) type Word = Result<(), Failure>;
 #[derive(Default)]
 pub(super) struct Line {
     waiting: RefCell<VecDeque<oneshot::Sender<Word>>>,
-    open: Cell<usize>,
+    taken: Cell<usize>,
 }
 
 impl Line {
@@ -49,32 +48,32 @@ impl Line {
         }
     }
 
-    /// Connections that are open now.
-    pub(super) fn open(&self) -> usize {
-        self.open.get()
+    /// Places that are taken now.
+    pub(super) fn taken(&self) -> usize {
+        self.taken.get()
     }
 }
 
-/// One open connection, for as long as this lives.
-pub(super) struct Open {
-    line: Rc<Line>,
-    observer: Arc<dyn Observer>,
-}
+/// One of the connections that may be there at once: from the start of its dial until it is gone or takes nothing new.
+pub(super) struct Place(Rc<Line>);
 
-impl Open {
-    pub(super) fn count(line: &Rc<Line>, observer: &Arc<dyn Observer>) -> Self {
-        line.open.set(line.open.get() + 1);
-        observer.connected();
-        Self { line: Rc::clone(line), observer: Arc::clone(observer) }
+impl Place {
+    /// A place among `max`, if one is free.
+    pub(super) fn take(line: &Rc<Line>, max: usize) -> Option<Self> {
+        let taken = line.taken.get();
+        if taken >= max {
+            return None;
+        }
+        line.taken.set(taken + 1);
+        Some(Self(Rc::clone(line)))
     }
 }
 
-impl Drop for Open {
+impl Drop for Place {
     fn drop(&mut self) {
-        self.line.open.set(self.line.open.get() - 1);
-        self.observer.disconnected();
+        self.0.taken.set(self.0.taken.get() - 1);
         // There is room for another.
-        self.line.tell_one(Ok(()));
+        self.0.tell_one(Ok(()));
     }
 }
 

@@ -14,12 +14,14 @@ use std::{
 
 use hyper::client::conn::http1::SendRequest;
 use hyper_util::rt::TokioIo;
+use tokio::task::AbortHandle;
 
 use super::{
     Endpoint, Failure, Phase, Reason, Resolver, Upload,
-    connect::{Io, Protocol, Stream, connect},
+    connect::{Io, Protocol, Stream, connect, known_protocol},
+    endpoint::Open,
     http2,
-    line::{Line, Open, Turn},
+    line::{Line, Place, Turn},
     patient::Patient,
 };
 
@@ -32,8 +34,27 @@ const MAX_HEADERS: usize = 128;
 /// An HTTP/1 connection in use.
 pub(super) struct Http1 {
     pub(super) sender: SendRequest<Upload>,
+    /// Whether it has carried an exchange before.
+    pub(super) used: bool,
     created: Instant,
     pool: Weak<Pool>,
+    _driver: Driver,
+    _place: Place,
+}
+
+/// The task that runs an HTTP/1 connection, ended by `Drop`: hyper would first finish an upload that may never end.
+struct Driver(AbortHandle);
+
+impl Drop for Driver {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
+}
+
+/// A connection that was just made.
+enum Dialled {
+    Http1(SendRequest<Upload>, Driver),
+    Http2(Rc<http2::Connection>),
 }
 
 struct IdleHttp1 {
@@ -64,7 +85,7 @@ pub(super) struct Pool {
     resolver: Resolver,
     /// This worker's share of the endpoint's connections.
     max: usize,
-    /// Learned from the first connection.
+    /// Learned from the first connection where the config leaves it open.
     protocol: Cell<Option<Protocol>>,
     idle: RefCell<Vec<IdleHttp1>>,
     multiplexed: RefCell<Vec<Rc<http2::Connection>>>,
@@ -75,11 +96,12 @@ pub(super) struct Pool {
 impl Pool {
     pub(super) fn new(endpoint: Arc<Endpoint>, resolver: Resolver, workers: usize) -> Rc<Self> {
         let max = (endpoint.bounds.max.get() / workers).max(1);
+        let protocol = Cell::new(known_protocol(&endpoint));
         Rc::new(Self {
             endpoint,
             resolver,
             max,
-            protocol: Cell::default(),
+            protocol,
             idle: RefCell::default(),
             multiplexed: RefCell::default(),
             dialing: Cell::default(),
@@ -116,14 +138,9 @@ impl Pool {
     fn take_idle(&self) -> Option<Http1> {
         let mut idle = self.idle.borrow_mut();
         let now = Instant::now();
-        let mut at = idle.len();
-        while at > 0 {
-            at -= 1;
-            let candidate = &idle[at];
-            if candidate.connection.sender.is_closed() || self.is_stale(candidate, now) {
-                idle.remove(at);
-            } else if candidate.connection.sender.is_ready() {
-                return Some(idle.remove(at).connection);
+        while let Some(candidate) = idle.pop() {
+            if candidate.connection.sender.is_ready() && !self.is_stale(&candidate, now) {
+                return Some(candidate.connection);
             }
         }
         None
@@ -143,19 +160,16 @@ impl Pool {
             || now.saturating_duration_since(idle.connection.created) >= bounds.max_age.0
     }
 
-    fn put_back(self: &Rc<Self>, connection: Http1) {
-        if connection.sender.is_closed() {
-            return;
+    fn put_back(self: &Rc<Self>, mut connection: Http1) {
+        connection.used = true;
+        if connection.sender.is_ready() {
+            return self.keep(connection);
         }
-        if connection.sender.is_ready() || self.line.len() == 0 {
-            self.keep(connection);
-            return;
-        }
-        // hyper has not yet seen that the exchange is over, and somebody waits who would find nothing.
+        // hyper has not yet seen that the exchange is over; or the reply came early and the upload still goes on, which
+        // takes as long as the client likes, but not for ever.
         let pool = Rc::clone(self);
         tokio::task::spawn_local(async move {
-            let mut connection = connection;
-            if connection.sender.ready().await.is_ok() {
+            if let Ok(Ok(())) = tokio::time::timeout(pool.idle_timeout(), connection.sender.ready()).await {
                 pool.keep(connection);
             }
         });
@@ -171,76 +185,96 @@ impl Pool {
         let dialing = self.dialing.get();
         let wanted = match self.protocol.get() {
             Some(Protocol::Http1) => dialing < self.line.len(),
-            _ => dialing == 0 && !self.multiplexed.borrow().iter().any(|connection| connection.is_fresh()),
+            _ => dialing == 0,
         };
-        if !wanted || self.line.open() + dialing >= self.max {
+        if !wanted {
             return;
         }
+        let Some(place) = Place::take(&self.line, self.max) else { return };
         self.dialing.set(dialing + 1);
         let pool = Rc::clone(self);
         tokio::task::spawn_local(async move {
-            let result = pool.dial().await;
+            let dialled = pool.dial().await;
             pool.dialing.set(pool.dialing.get() - 1);
-            match result {
-                Ok(Protocol::Http1) if pool.protocol.get() == Some(Protocol::Http1) => pool.line.tell_one(Ok(())),
-                Ok(protocol) => {
-                    pool.protocol.set(Some(protocol));
-                    pool.line.tell_all(&Ok(()));
+            match dialled {
+                Ok(dialled) => pool.admit(dialled, place),
+                Err(failure) => {
+                    pool.endpoint.observer.failed();
+                    // On HTTP/1 the dial was meant for one, else for all who wait.
+                    match pool.protocol.get() {
+                        Some(Protocol::Http1) => pool.line.tell_one(Err(failure)),
+                        _ => pool.line.tell_all(&Err(failure)),
+                    }
+                    // Only now: the place is for who comes next, not for a second try.
+                    drop(place);
                 }
-                // On HTTP/1 the dial was meant for one, else for all who wait.
-                Err(failure) if pool.protocol.get() == Some(Protocol::Http1) => pool.line.tell_one(Err(failure)),
-                Err(failure) => pool.line.tell_all(&Err(failure)),
             }
         });
     }
 
-    async fn dial(self: &Rc<Self>) -> Result<Protocol, Failure> {
-        let connected = connect(&self.endpoint, &self.resolver).await;
-        let dialled = match connected {
-            Ok((Stream::Plain(io), protocol)) => self.speak(io, protocol).await,
-            Ok((Stream::Tls(io), protocol)) => self.speak(io, protocol).await,
-            Err(failure) => Err(failure),
+    fn admit(self: &Rc<Self>, dialled: Dialled, place: Place) {
+        let protocol = match dialled {
+            Dialled::Http1(sender, driver) => {
+                let pool = Rc::downgrade(self);
+                self.keep(Http1 { sender, used: false, created: Instant::now(), pool, _driver: driver, _place: place });
+                Protocol::Http1
+            }
+            Dialled::Http2(connection) => {
+                connection.settle(place);
+                self.multiplexed.borrow_mut().push(connection);
+                Protocol::Http2
+            }
         };
-        if dialled.is_err() {
-            self.endpoint.observer.failed();
+        let before = self.protocol.replace(Some(protocol));
+        // One who waits has heard of an HTTP/1 connection; anything else is news for all.
+        if (before, protocol) != (Some(Protocol::Http1), Protocol::Http1) {
+            self.line.tell_all(&Ok(()));
         }
-        dialled
     }
 
-    async fn speak(self: &Rc<Self>, io: impl Io + 'static, protocol: Protocol) -> Result<Protocol, Failure> {
-        let failed = |error| Failure::because(Phase::Connect, Reason::Closed, error);
+    async fn dial(&self) -> Result<Dialled, Failure> {
+        let dialling = async {
+            match connect(&self.endpoint, &self.resolver).await? {
+                (Stream::Plain(io), protocol) => self.speak(io, protocol).await,
+                (Stream::Tls(io), protocol) => self.speak(io, protocol).await,
+            }
+        };
+        let dialled = tokio::time::timeout(self.endpoint.connect_timeout(), dialling).await;
+        dialled.unwrap_or_else(|_| Err(Failure::new(Phase::Connect, Reason::Timeout)))
+    }
+
+    async fn speak(&self, io: impl Io + 'static, protocol: Protocol) -> Result<Dialled, Failure> {
         match protocol {
-            Protocol::Http1 => self.speak_http1(io).await.map_err(failed)?,
+            Protocol::Http1 => {
+                let spoken = self.speak_http1(io).await;
+                spoken.map_err(|error| Failure::because(Phase::Connect, Reason::Closed, error))
+            }
             Protocol::Http2 => {
-                let (connection, driver) = http2::handshake(io, &self.line).await.map_err(failed)?;
-                self.drive(driver);
-                self.multiplexed.borrow_mut().push(connection);
+                let (connection, running) = http2::handshake(io, &self.line).await?;
+                self.drive(running);
+                Ok(Dialled::Http2(connection))
             }
         }
-        Ok(protocol)
     }
 
-    async fn speak_http1(self: &Rc<Self>, io: impl Io + 'static) -> hyper::Result<()> {
+    async fn speak_http1(&self, io: impl Io + 'static) -> hyper::Result<Dialled> {
         let mut builder = hyper::client::conn::http1::Builder::new();
         builder.preserve_header_case(true).max_headers(MAX_HEADERS).max_buf_size(READ_BUFFER);
         let (mut sender, driver) = builder.handshake(TokioIo::new(Patient(io))).await?;
-        self.drive(async move {
-            // Errors reach the exchange that they hit; between exchanges they only mean that the connection is gone.
-            drop(driver.await);
-        });
+        let driver = Driver(self.drive(driver));
         sender.ready().await?;
-        let now = Instant::now();
-        self.idle.borrow_mut().push(IdleHttp1 { connection: Http1 { sender, created: now, pool: Rc::downgrade(self) }, since: now });
-        Ok(())
+        Ok(Dialled::Http1(sender, driver))
     }
 
-    /// Runs a connection to its end as a task of its own.
-    fn drive(&self, driver: impl Future<Output = ()> + 'static) {
-        let open = Open::count(&self.line, &self.endpoint.observer);
-        tokio::task::spawn_local(async move {
-            driver.await;
+    /// Runs a connection to its end as a task of its own. Errors reach the exchange that they hit; between exchanges they
+    /// only mean that the connection is gone.
+    fn drive(&self, driver: impl Future<Output = hyper::Result<()>> + 'static) -> AbortHandle {
+        let open = Open::count(&self.endpoint.observer);
+        let driving = async move {
+            drop(driver.await);
             drop(open);
-        });
+        };
+        tokio::task::spawn_local(driving).abort_handle()
     }
 
     /// Closes what has been unused or has lived for too long.
@@ -259,7 +293,7 @@ impl Pool {
 
     /// Whether it holds nothing and nobody needs it.
     pub(super) fn is_unused(&self) -> bool {
-        self.line.open() == 0 && self.dialing.get() == 0 && self.line.len() == 0
+        self.line.taken() == 0 && self.dialing.get() == 0 && self.line.len() == 0
     }
 
     pub(super) fn idle_timeout(&self) -> Duration {
