@@ -20,7 +20,7 @@ use super::{
     Endpoint, Failure, Phase, Reason, ReplyBody, Resolver, Upload,
     body::{Awaiting, Progress},
     endpoint::EndpointId,
-    error::h2_reason,
+    error::{h2_reason, is_cut, went_away},
     pool::{Hold, Pool},
 };
 
@@ -99,10 +99,13 @@ impl Upstream {
             let progress = outgoing.body.progress();
             let hold = pool.checkout().await?;
             progress.begin();
+            let over_http1 = matches!(hold, Hold::Http1(_));
             let (copy, result) = match hold {
                 Hold::Http1(mut connection) => {
+                    // A connection may end between two requests for no fault of the second (RFC 9112 §9.3.1).
+                    let copy = if connection.used && outgoing.method.is_safe() { outgoing.again() } else { None };
                     let reply = connection.sender.try_send_request(outgoing.into_http1());
-                    (None, wait(reply, &progress, endpoint).await.map(|reply| (reply, Hold::Http1(connection))))
+                    (copy, wait(reply, &progress, endpoint).await.map(|reply| (reply, Hold::Http1(connection))))
                 }
                 Hold::Http2(slot) => {
                     let copy = outgoing.again();
@@ -116,14 +119,13 @@ impl Upstream {
             };
             match result {
                 Ok((reply, hold)) => return Ok(reply.map(|incoming| ReplyBody::new(incoming, hold, pool.idle_timeout()))),
-                Err(missed) => match missed.unprocessed(copy) {
-                    Ok(again) if resends < RESENDS => {
+                Err(missed) => match missed.again(copy, over_http1) {
+                    (Some(again), _) if resends < RESENDS => {
                         resends += 1;
                         endpoint.observer.resent();
                         outgoing = again;
                     }
-                    Ok(_) => return Err(Failure::new(Phase::Head, Reason::Unprocessed)),
-                    Err(failure) => return Err(failure),
+                    (_, failure) => return Err(failure),
                 },
             }
         }
@@ -143,24 +145,28 @@ impl Missed {
     /// Whether an HTTP/2 connection is to get no new stream: it is going away, or hangs.
     fn distrusts_connection(&self) -> bool {
         match self {
-            Self::Hyper(error) => error.message().is_some() || h2_reason(error.error()).is_none(),
+            Self::Hyper(error) => error.message().is_some() || went_away(error.error()) || h2_reason(error.error()).is_none(),
             Self::Timeout(failure) => failure.reason == Reason::Timeout,
         }
     }
 
-    /// The request, if it is known that the provider did not process it and it can be sent again.
+    /// The request, if it may be sent again, and why it failed.
     ///
-    /// hyper gives the request back when nothing of it was written. A stream that the provider refused
-    /// (RFC 9113 §8.7) does not come back; for that, `copy` was kept.
-    fn unprocessed(self, copy: Option<Outgoing>) -> Result<Outgoing, Failure> {
+    /// hyper gives the request back when nothing of it was written. A stream that the provider did nothing with
+    /// (RFC 9113 §8.7) does not come back, nor does a request on a connection that ended; for those, `copy` was kept.
+    fn again(self, copy: Option<Outgoing>, over_http1: bool) -> (Option<Outgoing>, Failure) {
         match self {
-            Self::Timeout(failure) => Err(failure),
-            Self::Hyper(mut error) => {
-                let returned = error.take_message().map(Outgoing::from_sent);
-                let failure = Failure::from_hyper(Phase::Head, error.into_error());
-                let copy = copy.filter(|_| failure.reason == Reason::Unprocessed);
-                returned.or(copy).ok_or(failure)
-            }
+            Self::Timeout(failure) => (None, failure),
+            Self::Hyper(mut error) => match error.take_message() {
+                Some(returned) => {
+                    (Some(Outgoing::from_sent(returned)), Failure::because(Phase::Head, Reason::Unprocessed, error.into_error()))
+                }
+                None => {
+                    let is_cut = over_http1 && is_cut(error.error());
+                    let failure = Failure::from_hyper(Phase::Head, error.into_error());
+                    (copy.filter(|_| is_cut || failure.reason == Reason::Unprocessed), failure)
+                }
+            },
         }
     }
 }

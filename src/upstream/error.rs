@@ -66,7 +66,7 @@ impl Failure {
             if *broken == UploadBroken::TooLarge { Reason::TooLarge } else { Reason::Upload }
         } else if error.is_parse() || error.is_parse_too_large() {
             Reason::Protocol
-        } else if h2_reason(&error) == Some(h2::Reason::REFUSED_STREAM) {
+        } else if phase == Phase::Head && is_unprocessed(&error) {
             Reason::Unprocessed
         } else {
             Reason::Closed
@@ -146,6 +146,24 @@ pub(super) fn find<'e, E: Error + 'static>(error: &'e (dyn Error + 'static)) -> 
 /// The HTTP/2 reason that the provider gave, if it gave one.
 pub(super) fn h2_reason(error: &(dyn Error + 'static)) -> Option<h2::Reason> {
     find::<h2::Error>(error).filter(|error| error.is_remote()).and_then(h2::Error::reason)
+}
+
+/// Whether the provider went away, naming a stream before this one as the last that it looked at (RFC 9113 §6.8). The
+/// `h2` crate tells only such streams; those at or below the last one end with the connection, if they do.
+pub(super) fn went_away(error: &(dyn Error + 'static)) -> bool {
+    find::<h2::Error>(error).is_some_and(|error| error.is_remote() && error.is_go_away())
+}
+
+/// Whether the provider said that it did nothing with this stream (RFC 9113 §8.7).
+fn is_unprocessed(error: &(dyn Error + 'static)) -> bool {
+    went_away(error) || h2_reason(error) == Some(h2::Reason::REFUSED_STREAM)
+}
+
+/// Whether the connection ended where a reply should have begun.
+pub(super) fn is_cut(error: &hyper::Error) -> bool {
+    use io::ErrorKind::{BrokenPipe, ConnectionAborted, ConnectionReset, UnexpectedEof};
+    let lost = |error: &io::Error| matches!(error.kind(), BrokenPipe | ConnectionAborted | ConnectionReset | UnexpectedEof);
+    error.is_incomplete_message() || find::<io::Error>(error).is_some_and(lost)
 }
 
 /// Whether an I/O error is TLS's own.
