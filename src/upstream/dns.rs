@@ -1,7 +1,7 @@
 //! Names to addresses. Look-ups run on the control thread; workers ask over a channel and share one cache.
 //!
 //! The system's resolver says no time to live, so an answer counts for [`FRESH`]. When a later look-up fails, the
-//! last good answer is served on: an outage of the resolver is no outage of the provider.
+//! last good answer is served on, and so it is while one hangs: an outage of the resolver is no outage of the provider.
 
 use std::{
     collections::{HashMap, hash_map::Entry},
@@ -16,6 +16,9 @@ use tokio::sync::{mpsc, oneshot};
 /// How long an answer counts before it is asked for again.
 const FRESH: Duration = Duration::from_secs(30);
 
+/// How long whoever asks again waits for the answer before the last good one serves.
+const OVERDUE: Duration = Duration::from_millis(500);
+
 type Answer = Result<Arc<[IpAddr]>, Arc<io::Error>>;
 
 #[derive(Default)]
@@ -25,6 +28,13 @@ struct Name {
 }
 
 type Names = Arc<Mutex<HashMap<Box<str>, Name>>>;
+
+/// An answer under way, and the last good one.
+#[derive(Debug)]
+struct Asked {
+    answer: oneshot::Receiver<Answer>,
+    last: Option<Arc<[IpAddr]>>,
+}
 
 /// Asks for addresses from any thread.
 #[derive(Clone, Debug)]
@@ -71,29 +81,35 @@ impl Resolver {
         }
         let answer = match self.known_or_ask(host, Instant::now()) {
             Ok(known) => Ok(known),
-            Err(answer) => answer.await.map_err(|_| io::Error::other("the resolver has ended"))?,
+            Err(Asked { answer, last: None }) => answer.await.map_err(|_| io::Error::other("the resolver has ended"))?,
+            Err(Asked { answer, last: Some(last) }) => match tokio::time::timeout(OVERDUE, answer).await {
+                Ok(Ok(answer)) => answer,
+                Ok(Err(_)) | Err(_) => Ok(last),
+            },
         };
         answer.map(|ips| ips.iter().map(|ip| SocketAddr::new(*ip, port)).collect()).map_err(|error| io::Error::new(error.kind(), error))
     }
 
-    fn known_or_ask(&self, host: &str, now: Instant) -> Result<Arc<[IpAddr]>, oneshot::Receiver<Answer>> {
+    /// An answer that counts, or the one that was asked for. Where one is overdue already nobody else waits for it.
+    fn known_or_ask(&self, host: &str, now: Instant) -> Result<Arc<[IpAddr]>, Asked> {
         let mut names = lock(&self.names);
         let name = match names.entry(host.into()) {
             Entry::Occupied(entry) => entry.into_mut(),
             Entry::Vacant(entry) => entry.insert(Name::default()),
         };
         if let Some((ips, since)) = &name.answer
-            && now.duration_since(*since) < FRESH
+            && (now.duration_since(*since) < FRESH || !name.waiting.is_empty())
         {
             return Ok(Arc::clone(ips));
         }
+        let last = name.answer.as_ref().map(|(ips, _)| Arc::clone(ips));
         let (tell, answer) = oneshot::channel();
         name.waiting.push(tell);
         // One look-up serves all who wait for the same name.
         if name.waiting.len() == 1 {
             drop(self.ask.send(host.into()));
         }
-        Err(answer)
+        Err(Asked { answer, last })
     }
 }
 
@@ -144,8 +160,8 @@ mod tests {
     fn one_look_up_serves_all_who_wait_and_a_failure_serves_the_last_good_answer() {
         let (resolver, mut lookups) = resolver();
         let start = Instant::now();
-        let mut first = resolver.known_or_ask(HOST, start).unwrap_err();
-        let mut second = resolver.known_or_ask(HOST, start).unwrap_err();
+        let mut first = resolver.known_or_ask(HOST, start).unwrap_err().answer;
+        let mut second = resolver.known_or_ask(HOST, start).unwrap_err().answer;
         assert_eq!(&*lookups.asked.try_recv().unwrap(), HOST);
         assert!(lookups.asked.try_recv().is_err(), "asked twice");
 
@@ -155,15 +171,30 @@ mod tests {
         assert_eq!(*second.try_recv().unwrap().unwrap(), [ip]);
         assert_eq!(*resolver.known_or_ask(HOST, start + FRESH / 2).unwrap(), [ip]);
 
-        let mut later = resolver.known_or_ask(HOST, start + FRESH).unwrap_err();
+        let mut later = resolver.known_or_ask(HOST, start + FRESH).unwrap_err().answer;
         settle(&resolver.names, HOST, Err(io::ErrorKind::TimedOut.into()), start + FRESH);
         assert_eq!(*later.try_recv().unwrap().unwrap(), [ip], "stale is better than nothing");
+    }
+
+    #[tokio::test]
+    async fn a_look_up_that_hangs_hides_no_answer() {
+        let (resolver, mut lookups) = resolver();
+        let stale = Instant::now().checked_sub(FRESH).unwrap();
+        drop(resolver.known_or_ask(HOST, stale));
+        settle(&resolver.names, HOST, Ok(vec!["192.0.2.1".parse().unwrap()]), stale);
+        lookups.asked.try_recv().unwrap();
+
+        let known: SocketAddr = "192.0.2.1:443".parse().unwrap();
+        assert_eq!(resolver.resolve(HOST, 443).await.unwrap(), [known], "after a while");
+        assert_eq!(*resolver.known_or_ask(HOST, Instant::now()).unwrap(), [known.ip()], "at once");
+        assert!(lookups.asked.try_recv().is_ok(), "not asked");
+        assert!(lookups.asked.try_recv().is_err(), "asked twice");
     }
 
     #[test]
     fn a_name_that_never_had_an_address_is_an_error_and_is_forgotten() {
         let (resolver, _lookups) = resolver();
-        let mut asked = resolver.known_or_ask(HOST, Instant::now()).unwrap_err();
+        let mut asked = resolver.known_or_ask(HOST, Instant::now()).unwrap_err().answer;
         settle(&resolver.names, HOST, Err(io::ErrorKind::NotFound.into()), Instant::now());
         assert!(asked.try_recv().unwrap().is_err());
         assert!(lock(&resolver.names).is_empty());
