@@ -6,6 +6,7 @@ use socket2::{SockRef, TcpKeepalive};
 use tokio::{
     io::{AsyncRead, AsyncWrite},
     net::TcpStream,
+    task::JoinSet,
 };
 use tokio_rustls::TlsConnector;
 
@@ -17,6 +18,9 @@ const USER_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// After how long without traffic the kernel asks whether the peer is still there, and how often.
 const KEEPALIVE: (Duration, Duration) = (Duration::from_secs(30), Duration::from_secs(10));
+
+/// By how much an address goes before the next (RFC 8305 §8).
+const HEAD_START: Duration = Duration::from_millis(250);
 
 /// A byte stream to a provider.
 pub(super) trait Io: AsyncRead + AsyncWrite + Send + Unpin {}
@@ -73,22 +77,31 @@ pub(super) async fn connect(endpoint: &Endpoint, resolver: &Resolver) -> Result<
 async fn reach(endpoint: &Endpoint, resolver: &Resolver) -> Result<TcpStream, Failure> {
     let resolved = resolver.resolve(endpoint.url.host(), endpoint.url.port()).await;
     let addresses = resolved.map_err(|error| Failure::because(Phase::Connect, Reason::Resolve, error))?;
-    first_of(&addresses, endpoint.connect_timeout()).await
+    first_of(&addresses).await
 }
 
-/// Tries addresses in order until one takes the connection. Each has its share of the time, or else one that swallows
-/// everything would keep the next from being tried.
-async fn first_of(addresses: &[SocketAddr], patience: Duration) -> Result<TcpStream, Failure> {
-    let share = patience / u32::try_from(addresses.len().max(1)).unwrap_or(u32::MAX);
+/// Connects to the address that answers first. Each has a head start over the next, or until it fails (RFC 8305 §5): one
+/// that swallows everything costs that much and no more.
+///
+/// Cancel: dropping the future gives all attempts up.
+async fn first_of(addresses: &[SocketAddr]) -> Result<TcpStream, Failure> {
+    let mut left = addresses.iter().copied();
+    let mut attempts = JoinSet::new();
     let mut missed = Failure::new(Phase::Connect, Reason::Resolve);
-    for address in addresses {
-        missed = match tokio::time::timeout(share, TcpStream::connect(address)).await.map(|connected| connected.and_then(tune)) {
-            Ok(Ok(socket)) => return Ok(socket),
-            Ok(Err(error)) => Failure::because(Phase::Connect, Reason::Refused, error),
-            Err(_) => Failure::new(Phase::Connect, Reason::Timeout),
-        };
+    loop {
+        if let Some(address) = left.next() {
+            attempts.spawn(TcpStream::connect(address));
+        }
+        let patience = if left.len() > 0 { HEAD_START } else { Duration::MAX };
+        match tokio::time::timeout(patience, attempts.join_next()).await {
+            Err(_) => {}
+            Ok(None) => return Err(missed),
+            Ok(Some(attempt)) => match attempt.map_err(io::Error::other).flatten().and_then(tune) {
+                Ok(socket) => return Ok(socket),
+                Err(error) => missed = Failure::because(Phase::Connect, Reason::Refused, error),
+            },
+        }
     }
-    Err(missed)
 }
 
 /// Small writes go out at once; a peer that vanished is noticed.
@@ -120,9 +133,13 @@ mod tests {
         }
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let answering = listener.local_addr().unwrap();
-        let patience = Duration::from_secs(1);
-        assert_eq!(first_of(&[swallowing, answering], patience).await.unwrap().peer_addr().unwrap(), answering);
-        assert_eq!(first_of(&[swallowing], patience / 5).await.unwrap_err().reason, Reason::Timeout);
-        assert_eq!(first_of(&[], patience).await.unwrap_err().reason, Reason::Resolve);
+        let refusing = { TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap() };
+        for addresses in [[swallowing, answering], [refusing, answering], [answering, swallowing]] {
+            let begun = tokio::time::Instant::now();
+            assert_eq!(first_of(&addresses).await.unwrap().peer_addr().unwrap(), answering, "{addresses:?}");
+            assert!(begun.elapsed() < 4 * HEAD_START, "{addresses:?} took {:?}", begun.elapsed());
+        }
+        assert_eq!(first_of(&[refusing]).await.unwrap_err().reason, Reason::Refused);
+        assert_eq!(first_of(&[]).await.unwrap_err().reason, Reason::Resolve);
     }
 }
