@@ -25,4 +25,5 @@ mod support;
 mod timeouts;
 mod upstream_h1;
 mod upstream_h2;
+mod upstream_pool;
 mod upstream_tls;

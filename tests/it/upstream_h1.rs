@@ -84,3 +84,30 @@ async fn an_answer_before_the_upload_has_ended_survives_the_close_behind_it() {
         assert_eq!(client.reply("POST").await.text(), "too much");
     }
 }
+
+/// RFC 9112 §9.3.1: a connection may end between two requests, and asking twice for the same does no harm.
+#[tokio::test]
+async fn a_safe_request_that_a_used_connection_lost_is_sent_again() {
+    for script in [Script::on_first_byte().reset(), Script::on_request().close()] {
+        let provider = Provider::start().await;
+        let sidegate = Sidegate::before(provider.address).await;
+        let mut client = Client::connect(sidegate.address).await;
+        for script in [Script::ok("first"), script.clone(), Script::ok("second")] {
+            provider.script(script);
+        }
+        for text in ["first", "second"] {
+            client.get("/v1/models").await;
+            assert_eq!(client.reply("GET").await.text(), text);
+        }
+        assert_eq!((provider.asked(), provider.connections()), (3, 2));
+
+        // The connection is fresh: its end says something of the provider.
+        provider.script(Script::ok("third").close());
+        provider.script(script);
+        for status in [200, 502] {
+            client.get("/v1/models").await;
+            assert_eq!(client.reply("GET").await.status(), status);
+        }
+        assert_eq!(provider.asked(), 5);
+    }
+}

@@ -2,8 +2,9 @@
 
 use bytes::Bytes;
 use h2::server::Builder;
+use tokio::net::TcpListener;
 
-use crate::support::{Client, Gate, H2Client, H2Provider, H2Script, Sidegate, eventually, h2_client};
+use crate::support::{Client, Gate, H2Client, H2Provider, H2Script, Sidegate, eventually, h2_client, wire::Wire, within};
 
 const ASK: &str = r#"{"model":"gpt-4o","stream":true}"#;
 
@@ -157,4 +158,49 @@ async fn an_upload_in_chunks_of_a_byte_kills_no_connection() {
     go.open();
     assert_eq!(client.reply("POST").await.text(), "thanks");
     assert_eq!(provider.request().await.body, [b'x'; 1000]);
+}
+
+/// RFC 9113 §6.8: what is above the last stream of a GOAWAY was not processed; what is not may have been.
+#[tokio::test]
+async fn a_stream_is_sent_again_if_a_goaway_leaves_it_out() {
+    const SETTINGS: &[u8] = &[0, 0, 0, 4, 0, 0, 0, 0, 0];
+    const OK: &[u8] = &[0, 0, 1, 1, 5, 0, 0, 0, 1, 0x88];
+    let going_away = |last, reason| [0, 0, 8, 7, 0, 0, 0, 0, 0, 0, 0, 0, last, 0, 0, 0, reason];
+    let (no_error, enhance_your_calm) = (0, 11);
+    for (last, reason, status) in
+        [(0, no_error, 200), (0, enhance_your_calm, 200), (1, no_error, 502), (1, enhance_your_calm, 502), (127, no_error, 502)]
+    {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let sidegate = Sidegate::before_h2(listener.local_addr().unwrap()).await;
+        let mut client = Client::connect(sidegate.address).await;
+        client.post("/v1/chat/completions", ASK).await;
+        let mut answers = vec![going_away(last, reason).to_vec()];
+        answers.extend((status == 200).then(|| OK.to_vec()));
+        for answer in answers {
+            let (stream, _) = within("a connection", listener.accept()).await.unwrap();
+            let mut wire = Wire::new(stream);
+            wire.write(SETTINGS).await.unwrap();
+            within("a request", request_begins(&mut wire)).await;
+            wire.write(&answer).await.unwrap();
+        }
+        assert_eq!(client.reply("POST").await.status(), status, "last stream {last}, reason {reason}");
+    }
+}
+
+/// Reads frames up to the first HEADERS.
+async fn request_begins(wire: &mut Wire) {
+    wire.until(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n").await.unwrap();
+    loop {
+        while wire.buffer.len() < 9 || wire.buffer.len() < 9 + frame_length(&wire.buffer) {
+            assert_ne!(wire.fill().await.unwrap(), 0, "the peer left");
+        }
+        let frame = wire.buffer.split_to(9 + frame_length(&wire.buffer));
+        if frame[3] == 1 {
+            return;
+        }
+    }
+}
+
+fn frame_length(head: &[u8]) -> usize {
+    usize::from(head[0]) << 16 | usize::from(head[1]) << 8 | usize::from(head[2])
 }
