@@ -224,3 +224,21 @@ async fn a_connection_that_is_not_closed_carries_the_next_request() {
         assert_eq!(client.reply("GET").await.text(), "served", "{}", case.what);
     }
 }
+
+/// Over HTTP/2 the provider is told by a reset, and the client all the same.
+#[tokio::test]
+async fn an_upload_that_fails_on_its_way_to_an_h2_provider_is_the_clients_fault() {
+    let config = CONFIG.replace("    timeouts:", "    http_version: 2\n    timeouts:");
+    for (chunks, status, code) in
+        [("zz\r\n".to_owned(), 400, "request_incomplete"), (format!("bb8\r\n{}\r\n", "x".repeat(3000)), 413, "request_too_large")]
+    {
+        let mut provider = H2Provider::always(h2::server::Builder::new(), H2Script::on_head().until_left()).await;
+        let sidegate = Sidegate::start(&config, provider.address).await;
+        let mut client = Client::connect(sidegate.address).await;
+        client.send(request("POST /open/files", "Transfer-Encoding: chunked\r\n", &format!("1\r\nx\r\n{chunks}"))).await;
+        let reply = client.reply("POST").await;
+        assert_eq!((reply.status(), reply.json()["error"]["code"].as_str()), (status, Some(code)));
+        assert!(client.is_closed().await, "{code}");
+        provider.departure().await;
+    }
+}
