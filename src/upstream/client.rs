@@ -138,7 +138,7 @@ type Sent = Request<Upload>;
 #[expect(clippy::large_enum_variant, reason = "it lives for one match; boxing would cost each failed try an allocation")]
 enum Missed {
     Hyper(TrySendError<Sent>),
-    Timeout(Failure),
+    Failed(Failure),
 }
 
 impl Missed {
@@ -146,7 +146,7 @@ impl Missed {
     fn distrusts_connection(&self) -> bool {
         match self {
             Self::Hyper(error) => error.message().is_some() || went_away(error.error()) || h2_reason(error.error()).is_none(),
-            Self::Timeout(failure) => failure.reason == Reason::Timeout,
+            Self::Failed(failure) => failure.reason == Reason::Timeout,
         }
     }
 
@@ -156,7 +156,7 @@ impl Missed {
     /// (RFC 9113 §8.7) does not come back, nor does a request on a connection that ended; for those, `copy` was kept.
     fn again(self, copy: Option<Outgoing>, over_http1: bool) -> (Option<Outgoing>, Failure) {
         match self {
-            Self::Timeout(failure) => (None, failure),
+            Self::Failed(failure) => (None, failure),
             Self::Hyper(mut error) => match error.take_message() {
                 Some(returned) => {
                     (Some(Outgoing::from_sent(returned)), Failure::because(Phase::Head, Reason::Unprocessed, error.into_error()))
@@ -190,12 +190,16 @@ async fn wait(
     loop {
         tokio::select! {
             biased;
-            result = &mut reply => return result.map_err(Missed::Hyper),
+            result = &mut reply => return result.map_err(|error| match progress.broken() {
+                // On HTTP/2 hyper only says that it gave the stream up, not why.
+                Some(broken) => Missed::Failed(Failure::because(Phase::Head, broken.reason(), broken)),
+                None => Missed::Hyper(error),
+            }),
             () = &mut timer => {
                 let (now, deadline) = (Instant::now(), deadline());
                 if now >= deadline {
                     let reason = if progress.awaiting().0 == Awaiting::Client { Reason::Upload } else { Reason::Timeout };
-                    return Err(Missed::Timeout(Failure::new(Phase::Head, reason)));
+                    return Err(Missed::Failed(Failure::new(Phase::Head, reason)));
                 }
                 timer.as_mut().reset(deadline.min(now + shorter).into());
             }
