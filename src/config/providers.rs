@@ -164,7 +164,7 @@ impl JsonSchema for HttpVersion {
 #[derive(Clone, Debug, PartialEq, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Connections {
-    /// The most connections open at once.
+    /// The most connections open at once, though each of the workers may have one.
     pub max: NonZeroUsize,
     /// The most streams on one HTTP/2 connection, if the provider does not allow fewer.
     pub streams: NonZeroUsize,

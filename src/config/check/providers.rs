@@ -1,6 +1,6 @@
 //! `providers:`: where each lives, and a pool of keys that can be read.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, num::NonZeroUsize};
 
 use super::{
     Review,
@@ -19,6 +19,9 @@ pub(super) fn check(review: &mut Review<'_>, config: &Config) -> BTreeMap<Provid
     if config.providers.is_empty() && review.intact(&field!["providers"]) && !review.tree.lost("providers") {
         let fault = Fault::new("there is no provider", "add one below `providers:`, such as `openai: { keys: [{ env: OPENAI_API_KEY }] }`");
         review.name(&field!["providers"], fault);
+    }
+    for (name, provider) in &config.providers {
+        shares(review, &field!["providers", name.as_str()], provider, config.listen.workers);
     }
     config.providers.iter().map(|(name, provider)| (name.clone(), one(review, name, provider))).collect()
 }
@@ -50,5 +53,16 @@ fn bounds(review: &mut Review<'_>, at: &FieldPath, provider: &Provider) {
         ("connections", "max_age", connections.max_age),
     ] {
         review.period(&at.then(section).then(field), period);
+    }
+}
+
+/// A worker without a connection could serve nobody.
+fn shares(review: &mut Review<'_>, at: &FieldPath, provider: &Provider, workers: Option<NonZeroUsize>) {
+    if let Some(workers) = workers.filter(|workers| provider.connections.max < *workers) {
+        let fault = Fault::new(
+            format!("{workers} workers can't share so few connections"),
+            format!("write at least {workers}, or fewer `workers` below `listen:`"),
+        );
+        review.value(&at.then("connections").then("max"), fault);
     }
 }
