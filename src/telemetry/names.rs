@@ -53,7 +53,7 @@ pub const CONNECTIONS_REFUSED: &str = "sidegate_downstream_connections_refused_t
 pub const UPSTREAM_CONNECTIONS: &str = "sidegate_upstream_connections";
 /// Connections opened to providers.
 pub const UPSTREAM_CONNECTS: &str = "sidegate_upstream_connects_total";
-/// Requests sent again because the provider is known not to have seen them.
+/// Requests sent again over another connection, within one attempt.
 pub const RESENDS: &str = "sidegate_upstream_resends_total";
 /// Lines of the access log that were dropped.
 pub const LOG_DROPPED: &str = "sidegate_access_log_dropped_total";
@@ -91,7 +91,12 @@ pub const ALL: &[Metric] = &[
     row(CONNECTIONS_REFUSED, Kind::Counter, &["reason"], "Connections closed before a request: silent, handshake, accept."),
     row(UPSTREAM_CONNECTIONS, Kind::Gauge, &["provider"], "Connections open to a provider."),
     row(UPSTREAM_CONNECTS, Kind::Counter, &["provider", "result"], "Connections tried to a provider: ok or failed."),
-    row(RESENDS, Kind::Counter, &["provider"], "Requests sent again because the provider is known not to have processed them."),
+    row(
+        RESENDS,
+        Kind::Counter,
+        &["provider"],
+        "Requests sent again over another connection: the provider did not process them, or they were safe and their connection ended.",
+    ),
     row(LOG_DROPPED, Kind::Counter, &[], "Lines of the access log dropped because its reader is too slow."),
     row(BUFFERED, Kind::Gauge, &[], "Bytes of request bodies held in memory."),
     row(GENERATION, Kind::Gauge, &[], "The generation of the running config."),

@@ -24,7 +24,7 @@ use super::{
     pool::{Hold, Pool},
 };
 
-/// How often a request is sent again that was not processed.
+/// How often a request is sent again within one attempt.
 const RESENDS: u32 = 4;
 
 /// How often unused connections are looked for.

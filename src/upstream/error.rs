@@ -168,7 +168,7 @@ fn is_unprocessed(error: &(dyn Error + 'static)) -> bool {
     went_away(error) || h2_reason(error) == Some(h2::Reason::REFUSED_STREAM)
 }
 
-/// Whether the connection ended where a reply should have begun.
+/// Whether the connection ended before the reply's head was whole.
 pub(super) fn is_cut(error: &hyper::Error) -> bool {
     use io::ErrorKind::{BrokenPipe, ConnectionAborted, ConnectionReset, UnexpectedEof};
     let lost = |error: &io::Error| matches!(error.kind(), BrokenPipe | ConnectionAborted | ConnectionReset | UnexpectedEof);

@@ -2,7 +2,7 @@
 //! request never changes threads.
 //!
 //! What belongs here and is no attempt of its own: sending a request again that the provider is known not to have
-//! processed (RFC 9110 §9.2.2, RFC 9113 §8.7). What is only *perhaps* unprocessed is left to the caller to judge.
+//! processed (RFC 9110 §9.2.2, RFC 9113 §8.7), or that is safe and was lost with a used connection (RFC 9112 §9.3.1). What is only *perhaps* unprocessed is left to the caller to judge.
 //!
 //! Cancel: dropping the future of [`Upstream::send`] or the [`ReplyBody`] closes the HTTP/1 connection or resets the
 //! HTTP/2 stream at once. Nothing waits.
