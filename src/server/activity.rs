@@ -67,6 +67,12 @@ impl Activity {
         Busy(Rc::clone(self))
     }
 
+    /// Whether a request is in flight.
+    #[must_use]
+    pub fn is_busy(&self) -> bool {
+        self.in_flight.get() > 0
+    }
+
     /// Waits until the connection is told to end.
     pub async fn told_to_close(&self) -> Close {
         loop {
@@ -84,7 +90,7 @@ impl Activity {
 
     /// What the time says about it.
     fn judge(&self, now: Instant, header_timeout: Duration, keep_alive: Duration) -> Option<Close> {
-        if self.in_flight.get() > 0 {
+        if self.is_busy() {
             return None;
         }
         match self.head_since.get() {

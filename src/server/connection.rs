@@ -29,6 +29,7 @@ use tokio_rustls::TlsAcceptor;
 use super::{
     activity::{Activity, Attended, Close, Connections},
     io::Stream,
+    socket::Socket,
 };
 use crate::{
     config::Listen,
@@ -72,11 +73,6 @@ impl fmt::Debug for Shared {
     }
 }
 
-/// A byte stream from a client.
-pub trait Socket: AsyncRead + AsyncWrite + Unpin + 'static {}
-
-impl<T: AsyncRead + AsyncWrite + Unpin + 'static> Socket for T {}
-
 /// Why a connection ended before its first request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Fruitless {
@@ -91,17 +87,18 @@ pub enum Fruitless {
 /// # Errors
 ///
 /// If it ended before a protocol was agreed on. What goes wrong later concerns single requests and is logged there.
-pub async fn serve(mut socket: impl Socket, peer: Option<IpAddr>, shared: Rc<Shared>) -> Result<(), Fruitless> {
+pub async fn serve(mut socket: Socket, peer: Option<IpAddr>, shared: Rc<Shared>) -> Result<(), Fruitless> {
     let deadline = Deadline::now() + shared.listen.header_timeout.0;
+    let watched = socket.clone();
     match shared.tls.clone() {
         None => {
             let (early, multiplexed) = in_time(deadline, told_protocol(&mut socket)).await?.map_err(|_| Fruitless::Silent)?;
-            speak(socket, early, multiplexed, (peer, shared)).await;
+            speak(socket, early, multiplexed, watched, (peer, shared)).await;
         }
         Some(tls) => {
             let stream = in_time(deadline, tls.accept(socket)).await?.map_err(|_| Fruitless::Handshake)?;
             let multiplexed = stream.get_ref().1.alpn_protocol() == Some(b"h2");
-            speak(stream, BytesMut::new(), multiplexed, (peer, shared)).await;
+            speak(stream, BytesMut::new(), multiplexed, watched, (peer, shared)).await;
         }
     }
     Ok(())
@@ -128,9 +125,15 @@ async fn told_protocol(socket: &mut (impl AsyncRead + Unpin)) -> io::Result<(Byt
     }
 }
 
-async fn speak(socket: impl Socket, early: BytesMut, multiplexed: bool, (peer, shared): (Option<IpAddr>, Rc<Shared>)) {
+async fn speak(
+    stream: impl AsyncRead + AsyncWrite + Unpin + 'static,
+    early: BytesMut,
+    multiplexed: bool,
+    socket: Socket,
+    (peer, shared): (Option<IpAddr>, Rc<Shared>),
+) {
     let activity = shared.connections.add();
-    let io = TokioIo::new(Stream::new(socket, early, !multiplexed, Rc::clone(&activity)));
+    let io = TokioIo::new(Stream::new(stream, early, !multiplexed, Rc::clone(&activity)));
     let inbound = |request| Inbound { request, peer, received: Instant::now() };
     // An error of a connection means that it broke; each request on it has been told and settled.
     if multiplexed {
@@ -138,26 +141,39 @@ async fn speak(socket: impl Socket, early: BytesMut, multiplexed: bool, (peer, s
             let answered = answer(shared.pipeline.clone(), inbound(request), Rc::clone(&activity));
             async { Ok::<_, Infallible>(answered.await.map(Coalesced::new)) }
         });
-        run(http2(&shared.listen).serve_connection(io, service), http2::Connection::graceful_shutdown, &activity).await;
+        run(http2(&shared.listen).serve_connection(io, service), http2::Connection::graceful_shutdown, (&activity, &socket)).await;
     } else {
         let service = service_fn(|request: Request<Incoming>| {
             let answered = answer(shared.pipeline.clone(), inbound(request), Rc::clone(&activity));
             async { Ok::<_, Infallible>(answered.await) }
         });
-        run(http1(&shared.listen).serve_connection(io, service), http1::Connection::graceful_shutdown, &activity).await;
+        run(http1(&shared.listen).serve_connection(io, service), http1::Connection::graceful_shutdown, (&activity, &socket)).await;
     }
 }
 
-/// Runs a connection to its end, which may come because it was told to.
-async fn run<C: Future>(connection: C, gracefully: impl Fn(Pin<&mut C>), activity: &Activity) {
-    let mut connection = pin!(connection);
+/// Runs a connection to its end, which may come because it was told to or because the client left.
+///
+/// The connection has the first turn: what it can read and answer at once is answered, also to a client that closed
+/// behind its request. A request that is still in flight then is given up.
+async fn run<C: Future>(connection: C, gracefully: impl Fn(Pin<&mut C>), (activity, socket): (&Activity, &Socket)) {
+    let (mut connection, mut left) = (pin!(connection), pin!(socket.left()));
+    let mut watching = true;
     loop {
         tokio::select! {
+            biased;
             _ = connection.as_mut() => return,
             close = activity.told_to_close() => match close {
                 Close::Gracefully => gracefully(connection.as_mut()),
                 Close::Now => return,
             },
+            () = left.as_mut(), if watching => {
+                if activity.is_busy() {
+                    return;
+                }
+                // Only the end of a reply, or of an upload that was answered early, is still under way.
+                watching = false;
+                gracefully(connection.as_mut());
+            }
         }
     }
 }

@@ -8,6 +8,7 @@ pub mod guard;
 pub mod io;
 pub mod listener;
 pub mod local;
+pub mod socket;
 pub mod tls;
 pub mod worker;
 

@@ -22,6 +22,7 @@ use super::{
     activity::Connections,
     connection::{self, Fruitless, Shared},
     local,
+    socket::{Kind, Socket},
 };
 use crate::{
     pipeline::Pipeline,
@@ -127,19 +128,17 @@ async fn attend(accepted: Accepted, _load: Load, shared: Rc<Shared>, runtime: Ar
     let Accepted { socket, peer, place: _place } = accepted;
     let metrics = &runtime.server_metrics;
     let _open = crate::pipeline::settle::InFlight::enter(&metrics.connections);
-    let served = match socket {
-        AcceptedSocket::Tcp(socket) => match TcpStream::from_std(socket) {
-            Ok(socket) => connection::serve(socket, peer, shared).await,
-            Err(_) => return metrics.accept.increment(1),
-        },
-        AcceptedSocket::Unix(socket) => match UnixStream::from_std(socket) {
-            Ok(socket) => connection::serve(socket, peer, shared).await,
-            Err(_) => return metrics.accept.increment(1),
-        },
-    };
-    match served {
+    let Ok(socket) = register(socket) else { return metrics.accept.increment(1) };
+    match connection::serve(socket, peer, shared).await {
         Ok(()) => {}
         Err(Fruitless::Silent) => metrics.silent.increment(1),
         Err(Fruitless::Handshake) => metrics.handshake.increment(1),
     }
+}
+
+fn register(socket: AcceptedSocket) -> io::Result<Socket> {
+    Ok(Socket::new(match socket {
+        AcceptedSocket::Tcp(socket) => Kind::Tcp(TcpStream::from_std(socket)?),
+        AcceptedSocket::Unix(socket) => Kind::Unix(UnixStream::from_std(socket)?),
+    }))
 }
