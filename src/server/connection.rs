@@ -132,7 +132,7 @@ async fn speak(
     socket: Socket,
     (peer, shared): (Option<IpAddr>, Rc<Shared>),
 ) {
-    let activity = shared.connections.add();
+    let activity = shared.connections.add(socket.writes());
     let io = TokioIo::new(Stream::new(stream, early, !multiplexed, Rc::clone(&activity)));
     let inbound = |request| Inbound { request, peer, received: Instant::now() };
     // An error of a connection means that it broke; each request on it has been told and settled.

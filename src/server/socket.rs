@@ -19,6 +19,8 @@ use tokio::{
     net::{TcpStream, UnixStream},
 };
 
+use super::activity::Writes;
+
 /// Either kind of socket, on the runtime that serves it.
 #[derive(Debug)]
 pub enum Kind {
@@ -30,12 +32,15 @@ pub enum Kind {
 
 /// A client's socket. Clones are the same one, which closes with the last of them.
 #[derive(Clone, Debug)]
-pub struct Socket(Rc<Kind>);
+pub struct Socket {
+    kind: Rc<Kind>,
+    writes: Rc<Writes>,
+}
 
 /// Calls what both kinds have in common.
 macro_rules! either {
     ($socket:expr, $inner:ident => $call:expr) => {
-        match &*$socket.0 {
+        match &*$socket.kind {
             Kind::Tcp($inner) => $call,
             Kind::Unix($inner) => $call,
         }
@@ -46,7 +51,13 @@ impl Socket {
     /// Makes it shareable.
     #[must_use]
     pub fn new(kind: Kind) -> Self {
-        Self(Rc::new(kind))
+        Self { kind: Rc::new(kind), writes: Rc::default() }
+    }
+
+    /// Whether what is written moves.
+    #[must_use]
+    pub fn writes(&self) -> Rc<Writes> {
+        Rc::clone(&self.writes)
     }
 
     /// Waits until the client has closed its sending side, or the connection broke. Bytes that nobody has read yet don't
@@ -67,7 +78,14 @@ impl Socket {
         drop(either!(self, socket => socket.try_io(interest, none)));
     }
 
+    /// Writes, and notes whether anything moved: below TLS, whose own buffer would hide it.
     fn poll_sent(&self, cx: &mut Context<'_>, offered: usize, send: impl Fn() -> io::Result<usize>) -> Poll<io::Result<usize>> {
+        let sent = self.poll_send(cx, offered, send);
+        self.writes.note(sent.is_ready());
+        sent
+    }
+
+    fn poll_send(&self, cx: &mut Context<'_>, offered: usize, send: impl Fn() -> io::Result<usize>) -> Poll<io::Result<usize>> {
         loop {
             ready!(either!(self, socket => socket.poll_write_ready(cx)))?;
             match send() {

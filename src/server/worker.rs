@@ -116,7 +116,7 @@ async fn run(parts: Parts, mut handed: mpsc::UnboundedReceiver<(Accepted, Load)>
     let connections = Connections::default();
     let listen = runtime.snapshot.load().listen.clone();
     tokio::task::spawn_local(upstream.clone().sweep());
-    tokio::task::spawn_local(connections.clone().sweep(listen.header_timeout.0, listen.keep_alive.0));
+    tokio::task::spawn_local(connections.clone().sweep(listen.clone()));
     let shared = Rc::new(Shared { pipeline: Pipeline::new(Arc::clone(&runtime), upstream), listen, tls, connections });
     while let Some((accepted, load)) = handed.recv().await {
         tokio::task::spawn_local(attend(accepted, load, Rc::clone(&shared), Arc::clone(&runtime)));
