@@ -56,6 +56,8 @@ pub struct Activity {
     /// Whether it has had a request.
     used: Cell<bool>,
     close: Cell<Option<Close>>,
+    /// Whether it was told to end, and had the time until the next sweep for it.
+    ending: Cell<bool>,
     told: Notify,
 }
 
@@ -68,6 +70,7 @@ impl Activity {
             head_since: Cell::new(None),
             used: Cell::new(false),
             close: Cell::new(None),
+            ending: Cell::new(false),
             told: Notify::new(),
         }
     }
@@ -105,7 +108,9 @@ impl Activity {
         }
     }
 
-    fn tell(&self, close: Close) {
+    /// Tells it to end. What is still there at a later sweep, with nothing in flight, is closed.
+    pub fn tell(&self, close: Close) {
+        self.ending.set(true);
         self.close.set(Some(close));
         self.told.notify_one();
     }
@@ -118,6 +123,10 @@ impl Activity {
         }
         if self.is_busy() {
             return None;
+        }
+        // It was answered and asks for nothing more, and yet it stays: an upload that nobody waits for does not end.
+        if self.ending.get() {
+            return Some(Close::Now);
         }
         match self.head_since.get() {
             Some(since) => over(since, listen.header_timeout).then_some(Close::Now),
@@ -225,10 +234,16 @@ mod tests {
         activity.head_since.set(start.checked_sub(listen.header_timeout.0));
         drop(busy);
         assert_eq!((judge(9), judge(11)), (None, Some(Close::Now)), "half a head came while a request was in flight");
-        let _busy = activity.begin();
+        let busy = activity.begin();
         activity.writes.note(false);
         assert_eq!((judge(59), judge(61)), (None, Some(Close::Now)), "nothing is taken, whatever is in flight");
         activity.writes.note(true);
         assert_eq!(judge(10_000), None, "something was taken");
+        activity.tell(Close::Gracefully);
+        assert_eq!(judge(1), None, "it ends after what it is doing");
+        drop(busy);
+        assert_eq!(judge(1), Some(Close::Now), "it does nothing and stays");
+        activity.writes.note(false);
+        assert_eq!(judge(1), None, "it reads the end of its reply");
     }
 }

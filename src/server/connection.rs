@@ -172,7 +172,7 @@ async fn run<C: Future>(connection: C, gracefully: impl Fn(Pin<&mut C>), (activi
                 }
                 // Only the end of a reply, or of an upload that was answered early, is still under way.
                 watching = false;
-                gracefully(connection.as_mut());
+                activity.tell(Close::Gracefully);
             }
         }
     }

@@ -130,6 +130,17 @@ async fn an_idle_connection_is_closed_and_a_busy_one_is_not() {
 }
 
 #[tokio::test]
+async fn an_upload_that_was_answered_early_and_never_ends_is_closed() {
+    let mut provider = Provider::always(Script::on_head().write("HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nearly").until_left()).await;
+    let sidegate = listening(&format!("{ANY_PORT}, keep_alive: 100ms"), provider.address).await;
+    let mut client = Client::connect(sidegate.address).await;
+    client.send("POST /v1/files HTTP/1.1\r\nHost: a\r\nContent-Type: audio/wav\r\nContent-Length: 100\r\n\r\nhalf").await;
+    assert_eq!(client.reply("POST").await.text(), "early");
+    assert!(client.is_closed().await);
+    provider.departure().await;
+}
+
+#[tokio::test]
 async fn beyond_the_most_connections_the_next_waits_until_one_leaves() {
     let provider = served().await;
     let sidegate = listening(&format!("{ANY_PORT}, connections: 2"), provider.address).await;
