@@ -12,6 +12,7 @@ use std::{
 use http_body::{Body, Frame, SizeHint};
 use tokio::sync::Notify;
 
+use super::guard::Refused;
 use crate::{config::Listen, types::Period};
 
 /// How often connections are looked at, and so how late a timeout may be.
@@ -55,6 +56,8 @@ pub struct Activity {
     head_since: Cell<Option<Instant>>,
     /// Whether it has had a request.
     used: Cell<bool>,
+    /// Why its bytes were refused, if they were.
+    refused: Cell<Option<Refused>>,
     close: Cell<Option<Close>>,
     /// Whether it was told to end, and had the time until the next sweep for it.
     ending: Cell<bool>,
@@ -69,6 +72,7 @@ impl Activity {
             idle_since: Cell::new(now),
             head_since: Cell::new(None),
             used: Cell::new(false),
+            refused: Cell::new(None),
             close: Cell::new(None),
             ending: Cell::new(false),
             told: Notify::new(),
@@ -82,6 +86,17 @@ impl Activity {
             (false, Some(_)) => self.head_since.set(None),
             _ => {}
         }
+    }
+
+    /// Its bytes were refused, or not.
+    pub fn refuse(&self, refused: Option<Refused>) {
+        self.refused.set(refused);
+    }
+
+    /// Why its bytes were refused, if they were.
+    #[must_use]
+    pub fn refused(&self) -> Option<Refused> {
+        self.refused.get()
     }
 
     /// A request has begun; it ends when the guard is dropped.

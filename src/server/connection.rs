@@ -28,6 +28,7 @@ use tokio_rustls::TlsAcceptor;
 
 use super::{
     activity::{Activity, Attended, Close, Connections},
+    guard::Refused,
     io::Stream,
     socket::Socket,
 };
@@ -73,39 +74,44 @@ impl fmt::Debug for Shared {
     }
 }
 
-/// Why a connection ended before its first request.
+/// Why we ended a connection. A head that was refused has no line in the access log: it was no request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Fruitless {
+pub enum Ended {
     /// It said nothing, or not enough, in time.
     Silent,
     /// TLS could not be agreed on.
     Handshake,
+    /// A head is beyond the bounds.
+    TooLarge,
+    /// A head is no HTTP.
+    Malformed,
+    /// The guard refused what came.
+    Refused(Refused),
 }
 
 /// Serves one connection until it ends.
 ///
 /// # Errors
 ///
-/// If it ended before a protocol was agreed on. What goes wrong later concerns single requests and is logged there.
-pub async fn serve(mut socket: Socket, peer: Option<IpAddr>, shared: Rc<Shared>) -> Result<(), Fruitless> {
+/// If it ended because of what was sent, or was not. What concerns a single request is logged with that.
+pub async fn serve(mut socket: Socket, peer: Option<IpAddr>, shared: Rc<Shared>) -> Result<(), Ended> {
     let deadline = Deadline::now() + shared.listen.header_timeout.0;
     let watched = socket.clone();
     match shared.tls.clone() {
         None => {
-            let (early, multiplexed) = in_time(deadline, told_protocol(&mut socket)).await?.map_err(|_| Fruitless::Silent)?;
-            speak(socket, early, multiplexed, watched, (peer, shared)).await;
+            let (early, multiplexed) = in_time(deadline, told_protocol(&mut socket)).await?.map_err(|_| Ended::Silent)?;
+            speak(socket, early, multiplexed, watched, (peer, shared)).await
         }
         Some(tls) => {
-            let stream = in_time(deadline, tls.accept(socket)).await?.map_err(|_| Fruitless::Handshake)?;
+            let stream = in_time(deadline, tls.accept(socket)).await?.map_err(|_| Ended::Handshake)?;
             let multiplexed = stream.get_ref().1.alpn_protocol() == Some(b"h2");
-            speak(stream, BytesMut::new(), multiplexed, watched, (peer, shared)).await;
+            speak(stream, BytesMut::new(), multiplexed, watched, (peer, shared)).await
         }
     }
-    Ok(())
 }
 
-async fn in_time<T>(deadline: Deadline, work: impl Future<Output = T>) -> Result<T, Fruitless> {
-    timeout_at(deadline, work).await.map_err(|_| Fruitless::Silent)
+async fn in_time<T>(deadline: Deadline, work: impl Future<Output = T>) -> Result<T, Ended> {
+    timeout_at(deadline, work).await.map_err(|_| Ended::Silent)
 }
 
 /// Reads until it is plain whether the client speaks HTTP/2 by prior knowledge. Returns what was read, and the answer.
@@ -131,23 +137,29 @@ async fn speak(
     multiplexed: bool,
     socket: Socket,
     (peer, shared): (Option<IpAddr>, Rc<Shared>),
-) {
+) -> Result<(), Ended> {
     let activity = shared.connections.add(socket.writes());
     let io = TokioIo::new(Stream::new(stream, early, !multiplexed, Rc::clone(&activity)));
     let inbound = |request| Inbound { request, peer, received: Instant::now() };
-    // An error of a connection means that it broke; each request on it has been told and settled.
-    if multiplexed {
+    let result = if multiplexed {
         let service = service_fn(|request: Request<Incoming>| {
             let answered = answer(shared.pipeline.clone(), inbound(request), Rc::clone(&activity));
             async { Ok::<_, Infallible>(answered.await.map(Coalesced::new)) }
         });
-        run(http2(&shared.listen).serve_connection(io, service), http2::Connection::graceful_shutdown, (&activity, &socket)).await;
+        run(http2(&shared.listen).serve_connection(io, service), http2::Connection::graceful_shutdown, (&activity, &socket)).await
     } else {
         let service = service_fn(|request: Request<Incoming>| {
             let answered = answer(shared.pipeline.clone(), inbound(request), Rc::clone(&activity));
             async { Ok::<_, Infallible>(answered.await) }
         });
-        run(http1(&shared.listen).serve_connection(io, service), http1::Connection::graceful_shutdown, (&activity, &socket)).await;
+        run(http1(&shared.listen).serve_connection(io, service), http1::Connection::graceful_shutdown, (&activity, &socket)).await
+    };
+    match (activity.refused(), result) {
+        (Some(refused), _) => Err(Ended::Refused(refused)),
+        (None, Err(error)) if error.is_parse_too_large() => Err(Ended::TooLarge),
+        (None, Err(error)) if error.is_parse() => Err(Ended::Malformed),
+        // Any other error means that it broke; each request on it has been told and settled.
+        _ => Ok(()),
     }
 }
 
@@ -155,20 +167,23 @@ async fn speak(
 ///
 /// The connection has the first turn: what it can read and answer at once is answered, also to a client that closed
 /// behind its request. A request that is still in flight then is given up.
-async fn run<C: Future>(connection: C, gracefully: impl Fn(Pin<&mut C>), (activity, socket): (&Activity, &Socket)) {
+async fn run<C>(connection: C, gracefully: impl Fn(Pin<&mut C>), (activity, socket): (&Activity, &Socket)) -> hyper::Result<()>
+where
+    C: Future<Output = hyper::Result<()>>,
+{
     let (mut connection, mut left) = (pin!(connection), pin!(socket.left()));
     let mut watching = true;
     loop {
         tokio::select! {
             biased;
-            _ = connection.as_mut() => return,
+            result = connection.as_mut() => return result,
             close = activity.told_to_close() => match close {
                 Close::Gracefully => gracefully(connection.as_mut()),
-                Close::Now => return,
+                Close::Now => return Ok(()),
             },
             () = left.as_mut(), if watching => {
                 if activity.is_busy() {
-                    return;
+                    return Ok(());
                 }
                 // Only the end of a reply, or of an upload that was answered early, is still under way.
                 watching = false;

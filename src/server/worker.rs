@@ -20,7 +20,8 @@ use tokio_rustls::TlsAcceptor;
 
 use super::{
     activity::Connections,
-    connection::{self, Fruitless, Shared},
+    connection::{self, Ended, Shared},
+    guard::Refused,
     local,
     socket::{Kind, Socket},
 };
@@ -131,8 +132,15 @@ async fn attend(accepted: Accepted, _load: Load, shared: Rc<Shared>, runtime: Ar
     let Ok(socket) = register(socket) else { return metrics.accept.increment(1) };
     match connection::serve(socket, peer, shared).await {
         Ok(()) => {}
-        Err(Fruitless::Silent) => metrics.silent.increment(1),
-        Err(Fruitless::Handshake) => metrics.handshake.increment(1),
+        Err(ended) => match ended {
+            Ended::Silent => &metrics.silent,
+            Ended::Handshake => &metrics.handshake,
+            Ended::TooLarge => &metrics.too_large,
+            Ended::Malformed => &metrics.malformed,
+            Ended::Refused(Refused::BareLineFeed) => &metrics.bare_line_feed,
+            Ended::Refused(Refused::Ambiguous) => &metrics.ambiguous,
+        }
+        .increment(1),
     }
 }
 

@@ -105,6 +105,28 @@ async fn who_does_not_say_enough_in_time_is_closed() {
 }
 
 #[tokio::test]
+async fn what_is_no_request_is_counted_by_its_reason() {
+    let provider = served().await;
+    let sidegate = listening(&format!("{ANY_PORT}, max_header_size: 8KiB"), provider.address).await;
+    let (field, fields) = (format!("X: {}\r\n", "x".repeat(9_000)), "X: x\r\n".repeat(101));
+    for (head, status, reason) in [
+        ("GET / HTTP/1.1\r\nHost : a\r\n\r\n".to_owned(), 400, "malformed"),
+        (format!("GET / HTTP/1.1\r\nHost: a\r\n{field}\r\n"), 431, "too_large"),
+        (format!("GET / HTTP/1.1\r\nHost: a\r\n{fields}\r\n"), 431, "too_large"),
+        ("GET / HTTP/1.1\nHost: a\r\n\r\n".to_owned(), 400, "bare_line_feed"),
+        ("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 1\r\nTransfer-Encoding: chunked\r\n\r\n".to_owned(), 400, "ambiguous"),
+    ] {
+        let series = format!("sidegate_downstream_connections_refused_total{{reason=\"{reason}\"}}");
+        let before = sidegate.metric(&series).await;
+        let mut client = Client::connect(sidegate.address).await;
+        client.send(&head).await;
+        assert_eq!(client.reply("POST").await.status(), status, "{head}");
+        sidegate.metric_becomes(&series, before + 1.0).await;
+    }
+    assert_eq!((sidegate.stop().len(), provider.asked()), (0, 0));
+}
+
+#[tokio::test]
 async fn an_idle_connection_is_closed_and_a_busy_one_is_not() {
     let (mut provider, go) = (Provider::start().await, Gate::new());
     let sidegate = listening(&format!("{ANY_PORT}, header_timeout: 100ms, keep_alive: 100ms"), provider.address).await;
