@@ -180,6 +180,11 @@ impl<B> Attended<B> {
     pub fn new(body: B, busy: Busy) -> Self {
         Self { body, _busy: busy }
     }
+
+    /// The body.
+    pub fn inner(&self) -> &B {
+        &self.body
+    }
 }
 
 impl<B: Body + Unpin> Body for Attended<B> {

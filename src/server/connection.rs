@@ -13,7 +13,10 @@ use std::{
 };
 
 use bytes::BytesMut;
-use http::{Request, Response};
+use http::{
+    HeaderValue, Request, Response, StatusCode,
+    header::{CONNECTION, CONTENT_LENGTH, EXPECT},
+};
 use hyper::{
     body::Incoming,
     server::conn::{http1, http2},
@@ -144,13 +147,14 @@ async fn speak(
     let result = if multiplexed {
         let service = service_fn(|request: Request<Incoming>| {
             let answered = answer(shared.pipeline.clone(), inbound(request), Rc::clone(&activity));
-            async { Ok::<_, Infallible>(answered.await.map(Coalesced::new)) }
+            async { Ok::<_, Infallible>(for_http2(answered.await).map(Coalesced::new)) }
         });
         run(http2(&shared.listen).serve_connection(io, service), http2::Connection::graceful_shutdown, (&activity, &socket)).await
     } else {
         let service = service_fn(|request: Request<Incoming>| {
+            let waits = request.headers().contains_key(EXPECT);
             let answered = answer(shared.pipeline.clone(), inbound(request), Rc::clone(&activity));
-            async { Ok::<_, Infallible>(answered.await) }
+            async move { Ok::<_, Infallible>(for_http1(answered.await, waits)) }
         });
         run(http1(&shared.listen).serve_connection(io, service), http1::Connection::graceful_shutdown, (&activity, &socket)).await
     };
@@ -196,6 +200,22 @@ where
 async fn answer(pipeline: Pipeline, inbound: Inbound, activity: Rc<Activity>) -> Response<Attended<Body>> {
     let busy = activity.begin();
     pipeline.handle(inbound).await.map(|body| Attended::new(body, busy))
+}
+
+/// hyper closes the connection when nobody has asked for an upload that waits to be invited. The client is told.
+fn for_http1(mut reply: Response<Attended<Body>>, waits_to_be_invited: bool) -> Response<Attended<Body>> {
+    if waits_to_be_invited && reply.body().inner().is_ours() {
+        reply.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+    }
+    reply
+}
+
+/// No length may go with a 204 (RFC 9110 §8.6). On HTTP/1 hyper leaves it out; on HTTP/2 some clients wait for the bytes.
+fn for_http2(mut reply: Response<Attended<Body>>) -> Response<Attended<Body>> {
+    if reply.status() == StatusCode::NO_CONTENT {
+        reply.headers_mut().remove(CONTENT_LENGTH);
+    }
+    reply
 }
 
 fn http1(listen: &Listen) -> http1::Builder {

@@ -128,7 +128,7 @@ impl Listener {
             let place = Arc::clone(&places).acquire_owned().await.map_err(io::Error::other)?;
             match registered.next().await {
                 Ok((socket, peer)) => {
-                    if let Some(worker) = workers.iter().min_by_key(|worker| worker.load()) {
+                    if let Some(worker) = Worker::least_loaded(&workers) {
                         worker.hand(Accepted { socket, peer, place });
                     }
                 }

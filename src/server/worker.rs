@@ -98,10 +98,9 @@ impl Worker {
         Ok((Self { hand, load: Arc::default() }, thread))
     }
 
-    /// Connections that it has.
-    #[must_use]
-    pub fn load(&self) -> usize {
-        self.load.load(Ordering::Relaxed)
+    /// The one with the fewest connections. A worker that has ended has none, and takes none either.
+    pub fn least_loaded(workers: &[Self]) -> Option<&Self> {
+        workers.iter().filter(|worker| !worker.hand.is_closed()).min_by_key(|worker| worker.load.load(Ordering::Relaxed))
     }
 
     /// Hands it a connection. A worker that has ended drops it, and so closes it.
@@ -149,4 +148,21 @@ fn register(socket: AcceptedSocket) -> io::Result<Socket> {
         AcceptedSocket::Tcp(socket) => Kind::Tcp(TcpStream::from_std(socket)?),
         AcceptedSocket::Unix(socket) => Kind::Unix(UnixStream::from_std(socket)?),
     }))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_worker_that_has_ended_gets_no_connection() {
+        let worker = |load| {
+            let (hand, handed) = mpsc::unbounded_channel();
+            (Worker { hand, load: Arc::new(AtomicUsize::new(load)) }, handed)
+        };
+        let (ended, (busy, _busy), (idle, _idle)) = (worker(0).0, worker(2), worker(1));
+        let chosen = |workers: &[Worker]| Worker::least_loaded(workers).map(|worker| worker.load.load(Ordering::Relaxed));
+        assert_eq!(chosen(&[ended.clone(), busy, idle]), Some(1));
+        assert_eq!(chosen(&[ended]), None);
+    }
 }

@@ -225,6 +225,21 @@ async fn a_client_of_http_1_0_gets_what_it_understands() {
     }
 }
 
+#[tokio::test]
+async fn a_reply_without_content_promises_none_over_either_protocol() {
+    let provider = Provider::always(Script::reply("HTTP/1.1 204 No Content\r\nContent-Length: 5\r\nX-Of: provider\r\n\r\n")).await;
+    let sidegate = listening(ANY_PORT, provider.address).await;
+    let mut client = Client::connect(sidegate.address).await;
+    client.get("/v1/models").await;
+    let head = client.reply("GET").await.head;
+    assert_eq!((head.status(), head.get("content-length"), head.get("x-of")), (204, None, Some("provider".to_owned())));
+    let reply = H2Client::connect(sidegate.address).await.get("/v1/models").await;
+    assert_eq!(
+        (reply.status.as_u16(), reply.headers.get("content-length"), reply.headers["x-of"].as_bytes()),
+        (204, None, &b"provider"[..])
+    );
+}
+
 async fn over_unix(path: &Path) -> Client<UnixStream> {
     Client::over(within("a connection", UnixStream::connect(path)).await.expect("somebody listens"))
 }
