@@ -100,7 +100,7 @@ pub struct Body {
     /// Refuse larger requests with 413; without it no size is refused.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub max: Option<Size>,
-    /// The time a client has to send the body of a request whose model must be known, measured from one part to the next.
+    /// The time a client has to send the next part of a body that is held; over the whole body, 8 KiB a second more.
     pub read_timeout: Period,
 }
 

@@ -13,7 +13,7 @@ use http::{
 };
 
 use super::{
-    fields::{self, Nominated, X_API_TIER, X_FORWARDED_FOR, X_PRIORITY, X_REGION},
+    fields::{self, Nominated, X_API_TIER, X_FORWARDED_FOR},
     reject::Reject,
 };
 use crate::config::{Listen, Trust};
@@ -38,21 +38,12 @@ pub struct Claims {
     pub forwarded_for: Vec<HeaderValue>,
     /// The tier.
     pub tier: Option<HeaderValue>,
-    /// The region.
-    pub region: Option<HeaderValue>,
-    /// The priority.
-    pub priority: Option<HeaderValue>,
 }
 
 impl Claims {
     fn read(headers: &HeaderMap) -> Self {
         let one = |name| headers.get(name).cloned();
-        Self {
-            forwarded_for: headers.get_all(X_FORWARDED_FOR).iter().cloned().collect(),
-            tier: one(X_API_TIER),
-            region: one(X_REGION),
-            priority: one(X_PRIORITY),
-        }
+        Self { forwarded_for: headers.get_all(X_FORWARDED_FOR).iter().cloned().collect(), tier: one(X_API_TIER) }
     }
 }
 
@@ -120,10 +111,12 @@ fn climbs(path: &str) -> bool {
         return false;
     }
     let mut plain = path.to_ascii_lowercase();
-    for (escaped, byte) in [("%2e", "."), ("%2f", "/"), ("%5c", "/"), ("\\", "/"), ("%00", "/./")] {
+    for (escaped, byte) in [("%2e", "."), ("%2f", "/"), ("%5c", "/"), ("\\", "/"), ("%3b", ";"), ("%00", "/./")] {
         plain = plain.replace(escaped, byte);
     }
-    plain.split('/').any(|segment| segment == "." || segment == "..")
+    // Some servers cut a segment at its parameters before they resolve it (RFC 3986 §3.3).
+    let bare = |segment: &str| segment.split(';').next().is_some_and(|bare| bare == "." || bare == "..");
+    plain.split('/').any(bare)
 }
 
 /// RFC 9112 §3.2, RFC 9113 §8.3.1: one valid host, and `:authority` and `Host` of one mind.

@@ -12,6 +12,7 @@ use bytes::{Bytes, BytesMut};
 use http::{HeaderMap, header::CONTENT_ENCODING};
 use http_body_util::BodyExt;
 use hyper::body::{Body, Incoming};
+use tokio::time::{Instant as Deadline, timeout_at};
 
 use super::{outgoing, reject::Reject, route::Candidates};
 use crate::{
@@ -21,6 +22,10 @@ use crate::{
     types::Ask,
     upstream::Upload,
 };
+
+/// The least that a client must send of a body that is held, in bytes a second, once `body.read_timeout` has passed: who
+/// sends a byte now and then would hold memory for hours.
+const SLOWEST: u64 = 8 << 10;
 
 /// Two readers could take two models from it.
 const REPEATED: Reject = Reject::Malformed("a member that decides where the request goes stands there twice");
@@ -46,13 +51,14 @@ pub struct Asked {
 pub async fn read(
     headers: &HeaderMap,
     unread: &mut Option<Incoming>,
-    candidates: &Candidates<'_>,
+    candidates: &Candidates<'_, '_>,
     bounds: (&config::Body, &Held),
 ) -> Result<Asked, Reject> {
     let (limits, held) = bounds;
     let max = limits.max.map(|max| max.0);
     let encoded = headers.get(CONTENT_ENCODING).is_some_and(|coding| !coding.as_bytes().eq_ignore_ascii_case(b"identity"));
-    if candidates.reads_body && encoded && candidates.need_model() {
+    let decisive = candidates.reads_body && candidates.turn_on_model();
+    if decisive && encoded {
         return Err(Reject::Encoded);
     }
     // Refused before anything is read: the body stays where it is, for the answer to deal with.
@@ -72,12 +78,14 @@ pub async fn read(
         });
     }
     let started = Instant::now();
-    let (read, rest, reserved) = hold(body, limits, held).await?;
+    let (read, rest, reserved) = hold(body, limits, held, decisive).await?;
     let waited = started.elapsed();
     match rest {
         Rest::Nothing(trailers) => {
             let ask = match reader::read(&read) {
-                // The provider says better what is wrong with it; a route that needs the model refuses it.
+                // The provider says better what is wrong with it, and may even be more lenient. Where the model decides,
+                // that would let a client name one that we can't see.
+                Err(Unreadable::NotJson) if decisive => return Err(Reject::Malformed("the body is no JSON object")),
                 Err(Unreadable::NotJson) => Ask::default(),
                 read => read.map_err(|_| REPEATED)?,
             };
@@ -98,12 +106,15 @@ enum Rest {
 }
 
 /// Holds the body until its end or until a bound is met.
-async fn hold(mut body: Incoming, limits: &config::Body, held: &Held) -> Result<(Bytes, Rest, Option<Reserved>), Reject> {
+async fn hold(mut body: Incoming, limits: &config::Body, held: &Held, decisive: bool) -> Result<(Bytes, Rest, Option<Reserved>), Reject> {
     let mut read = Joined::default();
     let mut total = 0;
+    let started = Deadline::now();
     let mut reserved: Option<Reserved> = None;
     loop {
-        let frame = match tokio::time::timeout(limits.read_timeout.0, body.frame()).await {
+        let patience = limits.read_timeout.0;
+        let deadline = (started + patience + Duration::from_secs(total / SLOWEST)).min(Deadline::now() + patience);
+        let frame = match timeout_at(deadline, body.frame()).await {
             Err(_) => return Err(Reject::BodyTimeout),
             Ok(None) => return Ok((read.into_bytes(), Rest::Nothing(None), reserved)),
             Ok(Some(Err(_))) => return Err(Reject::BodyBroken),
@@ -119,18 +130,21 @@ async fn hold(mut body: Incoming, limits: &config::Body, held: &Held) -> Result<
             return Err(Reject::BodyTooLarge);
         }
         read.push(data);
-        let fits = total <= limits.buffer.0
-            && match &mut reserved {
-                Some(reserved) => reserved.grow(size, limits.buffer_total.0),
-                None => {
-                    reserved = held.reserve(size, limits.buffer_total.0);
-                    reserved.is_some()
-                }
-            };
+        let grown = match &mut reserved {
+            Some(reserved) => reserved.grow(size, limits.buffer_total.0),
+            None => {
+                reserved = held.reserve(size, limits.buffer_total.0);
+                reserved.is_some()
+            }
+        };
         if body.is_end_stream() {
             return Ok((read.into_bytes(), Rest::Nothing(None), reserved));
         }
-        if !fits {
+        // Who fills the memory must not get others' requests past the rules that turn on the model.
+        if !grown && decisive && total <= limits.buffer.0 {
+            return Err(Reject::Overloaded);
+        }
+        if !grown || total > limits.buffer.0 {
             return Ok((read.into_bytes(), Rest::More(body), reserved));
         }
     }

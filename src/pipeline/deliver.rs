@@ -2,21 +2,25 @@
 //!
 //! One attempt. Between taking the key and sending nothing waits, so a key is never held for nothing.
 
-use http::{HeaderMap, HeaderValue, Response, header::CONTENT_LENGTH};
+use std::sync::Arc;
+
+use http::{HeaderValue, Response, header::CONTENT_LENGTH};
 
 use super::{
     admit::Admitted,
     client::Client,
-    fields::{self, Nominated, X_SIDEGATE_ATTEMPTS, X_SIDEGATE_KEY},
+    fields::{self, Nominated},
     outgoing::{self, Credentials},
     reject::Reject,
-    settle::{Holds, InFlight},
+    settle::Holds,
     trail::Trail,
 };
 use crate::{
     config,
     policy::key_pool::Lease,
-    runtime::{Route, Target, snapshot::PoolKey},
+    runtime::{Provider, Route, Target, snapshot::PoolKey},
+    telemetry::metrics::Raised,
+    types::fields::retain,
     upstream::{Failure, Phase, Reason, ReplyBody, Upload, Upstream},
 };
 
@@ -27,8 +31,8 @@ pub struct Delivery<'s> {
     pub target: &'s Target,
     /// The reply, its head made ready to go down.
     pub reply: Response<ReplyBody>,
-    /// The fingerprint of the key that was used.
-    pub key: Option<&'s HeaderValue>,
+    /// The key that was used.
+    pub key: Option<&'s Arc<PoolKey>>,
     /// What is given back at the end.
     pub holds: Holds,
 }
@@ -51,19 +55,27 @@ pub async fn deliver<'s>(
         Some((key, _)) => Credentials::Pool(&key.credential),
         None => Credentials::Client { ours: client.key_is_ours },
     };
-    let (key, lease) = leased.map_or((None, None), |(key, lease)| (Some(&key.fingerprint), Some(lease)));
+    let (key, lease) = leased.unzip();
     let progress = upload.progress();
     let outgoing = outgoing::compose(request, route, provider, credentials, upload).ok_or(Reject::Malformed("the target is no path"))?;
-    let holds = Holds { lease, in_flight: InFlight::enter(&target.metrics.in_flight) };
-    trail.sent(provider, key.cloned(), progress);
-    let mut reply = upstream.send(&provider.endpoint, outgoing).await.map_err(Reject::Upstream)?;
+    let holds = Holds { lease, in_flight: Raised::new(&target.metrics.in_flight) };
+    trail.sent(&provider.name, key.map(Arc::clone), progress);
+    let mut reply = upstream.send(&provider.endpoint, outgoing).await.map_err(|failure| failed(failure, provider, trail))?;
     trail.answered();
     downward(&mut reply).map_err(|problem| Reject::Upstream(Failure::because(Phase::Head, Reason::Protocol, problem)))?;
     Ok(Delivery { target, reply, key, holds })
 }
 
+/// Tells the operator what the client is not told: which provider it was, and the whole chain of causes.
+fn failed(failure: Failure, provider: &Provider, trail: &Trail) -> Reject {
+    if trail.runtime().failures.may_speak() {
+        tracing::warn!(provider = %provider.name, error = %failure, "an attempt failed");
+    }
+    Reject::Upstream(failure)
+}
+
 /// A target, and the key leased for it; none where the client's own credentials go up.
-type Choice<'s> = (&'s Target, Option<(&'s PoolKey, Lease)>);
+type Choice<'s> = (&'s Target, Option<(&'s Arc<PoolKey>, Lease)>);
 
 /// The first target that can serve.
 fn choose(route: &Route) -> Result<Choice<'_>, Reject> {
@@ -98,17 +110,10 @@ fn downward(reply: &mut Response<ReplyBody>) -> Result<(), Ambiguous> {
         return Err(Ambiguous("content-length and transfer-encoding together"));
     }
     let nominated = Nominated::read(&headers);
-    let mut kept = HeaderMap::with_capacity(headers.len() + 4);
-    let mut current = None;
-    for (name, value) in headers {
-        current = name.or(current);
-        let Some(name) = &current else { continue };
-        if *name == CONTENT_LENGTH {
-            // Written anew, and once.
-            kept.insert(CONTENT_LENGTH, length.map_or(value, HeaderValue::from));
-        } else if !fields::is_hop_by_hop(name) && !nominated.contains(name) && *name != X_SIDEGATE_KEY && *name != X_SIDEGATE_ATTEMPTS {
-            kept.append(name.clone(), value);
-        }
+    let mut kept = retain(headers, |name| fields::goes_down(name) && !nominated.contains(name));
+    // Written anew, and once; where it stands already it keeps its place.
+    if let Some(length) = length {
+        kept.insert(CONTENT_LENGTH, HeaderValue::from(length));
     }
     *reply.headers_mut() = kept;
     Ok(())

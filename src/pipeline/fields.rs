@@ -36,6 +36,12 @@ pub fn is_hop_by_hop(name: &HeaderName) -> bool {
     STANDARD.contains(name) || *name == KEEP_ALIVE || *name == PROXY_CONNECTION || *name == HTTP2_SETTINGS
 }
 
+/// Whether a reply's field, or a trailer of it, goes down: neither this hop's nor one that would be taken for ours.
+#[must_use]
+pub fn goes_down(name: &HeaderName) -> bool {
+    !is_hop_by_hop(name) && *name != X_SIDEGATE_KEY && *name != X_SIDEGATE_ATTEMPTS
+}
+
 /// Whether a field says where a request comes from.
 #[must_use]
 pub fn is_claim(name: &HeaderName) -> bool {

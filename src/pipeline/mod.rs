@@ -76,7 +76,7 @@ impl Pipeline {
         let mut trail = Trail::start(Arc::clone(&self.runtime), received, peer, (&head.method, &head.uri, &head.headers));
         match self.serve(&snapshot, (head, peer), &mut unread, &mut trail).await {
             // 9, and 10 at the end of the body.
-            Ok(delivery) => respond::respond(delivery, Arc::clone(&snapshot), trail),
+            Ok(delivery) => respond::respond(delivery, &snapshot, trail),
             // !: the only place that answers for us.
             Err(reject) => reject::answer(&reject, unread, trail),
         }
@@ -98,8 +98,9 @@ impl Pipeline {
         let candidates = route::candidates(snapshot, &request.head.method, request.head.uri.path())?;
         // 5: the first bytes of the body, and with them the route.
         let asked = ask::read(&request.head.headers, body, &candidates, (&snapshot.body, &self.runtime.held)).await?;
-        trail.asked(&asked.ask, asked.waited);
-        let route = candidates.select(&asked.ask)?;
+        let route = candidates.select(&asked.ask);
+        trail.asked(asked.ask, asked.waited);
+        let route = route?;
         trail.routed(&route.path);
         // The memory of a body that may go up again is kept until a reply has begun.
         let _held = asked.reserved;

@@ -17,6 +17,7 @@ use super::{admit::Admitted, fields};
 use crate::{
     provider::{Credential, auth},
     runtime::{Provider, Route},
+    types::fields::retain,
     upstream::{Outgoing, Upload},
 };
 
@@ -117,14 +118,7 @@ fn goes_up(name: &HeaderName, credentials: Credentials<'_>) -> bool {
 pub fn trailers(incoming: HeaderMap) -> Option<HeaderMap> {
     let stays =
         |name: &HeaderName| fields::is_hop_by_hop(name) || fields::is_framing(name) || fields::is_claim(name) || auth::is_credential(name);
-    let mut kept = HeaderMap::with_capacity(incoming.len());
-    let mut current = None;
-    for (name, value) in incoming {
-        current = name.or(current);
-        if let Some(name) = current.as_ref().filter(|name| !stays(name) && !fields::alias(name).is_some_and(|alias| stays(&alias))) {
-            kept.append(name.clone(), value);
-        }
-    }
+    let kept = retain(incoming, |name| !stays(name) && !fields::alias(name).is_some_and(|alias| stays(&alias)));
     Some(kept).filter(|kept| !kept.is_empty())
 }
 

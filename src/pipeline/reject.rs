@@ -6,7 +6,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use http::{
     HeaderValue, Response, StatusCode,
-    header::{ALLOW, CONNECTION, CONTENT_TYPE, DATE},
+    header::{ALLOW, CONNECTION, CONTENT_TYPE, DATE, RETRY_AFTER},
 };
 use http_body_util::BodyExt;
 use hyper::body::Incoming;
@@ -54,6 +54,8 @@ pub enum Reject {
     BodyTimeout,
     /// The client's body broke off or was malformed.
     BodyBroken,
+    /// The memory for bodies that must be read is used up.
+    Overloaded,
     /// Every key of every target is out of use.
     NoKey,
     /// The provider could not be reached, or its reply broke off before it began.
@@ -103,6 +105,7 @@ impl Reject {
             Self::BodyTooLarge => closing(caller(StatusCode::PAYLOAD_TOO_LARGE, "request_too_large")),
             Self::BodyTimeout => closing(caller(StatusCode::REQUEST_TIMEOUT, "request_timeout")),
             Self::BodyBroken => closing(caller(StatusCode::BAD_REQUEST, "request_incomplete")),
+            Self::Overloaded => closing(Shape { kind: "server_error", ..upstream(StatusCode::SERVICE_UNAVAILABLE, "overloaded") }),
             Self::NoKey => upstream(StatusCode::SERVICE_UNAVAILABLE, "no_key_available"),
             Self::Upstream(failure) => match (failure.phase, failure.reason) {
                 (_, Reason::Upload) => closing(caller(StatusCode::BAD_REQUEST, "request_incomplete")),
@@ -125,13 +128,16 @@ impl Reject {
             Self::WrongKey => "This client key is not known.".to_owned(),
             Self::NoRoute => "No route is configured for this path.".to_owned(),
             Self::NoModel(Some(model)) => format!("No route is configured for the model `{}`.", shorten(model)),
-            Self::NoModel(None) => "The request names no model, and every route for this path needs one.".to_owned(),
+            Self::NoModel(None) => {
+                "The request names no model, or not within the part of it that is read, and every route for this path needs one.".to_owned()
+            }
             Self::Encoded => {
                 "The request's body is encoded, and its model decides where it goes: send it without `Content-Encoding`.".to_owned()
             }
             Self::BodyTooLarge => "The request's body is larger than the configured maximum.".to_owned(),
             Self::BodyTimeout => "The request's body did not arrive in time.".to_owned(),
             Self::BodyBroken => "The request's body ended early or was malformed.".to_owned(),
+            Self::Overloaded => "Too many large requests are being read at once.".to_owned(),
             Self::NoKey => "No key of the provider is in use.".to_owned(),
             Self::Upstream(failure) => match (failure.phase, failure.reason) {
                 (_, Reason::Upload) => "The request's body broke off or stalled.".to_owned(),
@@ -179,6 +185,9 @@ impl Reject {
         headers.insert(X_REQUEST_ID, request_id.clone());
         if final_answer && status != StatusCode::NO_CONTENT {
             headers.insert("x-should-retry", HeaderValue::from_static("false"));
+        }
+        if matches!(self, Self::Overloaded) {
+            headers.insert(RETRY_AFTER, HeaderValue::from_static("1"));
         }
         if matches!(self, Self::Method | Self::FinalRecipient) {
             headers.insert(ALLOW, HeaderValue::from_static(METHODS));

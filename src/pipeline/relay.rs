@@ -15,8 +15,11 @@ use std::{
 use bytes::Bytes;
 use http_body::{Body as _, Frame, SizeHint};
 
-use super::{settle::Settlement, trail::End};
-use crate::upstream::{Failure, ReplyBody};
+use super::{fields, settle::Settlement, trail::End};
+use crate::{
+    types::fields::retain,
+    upstream::{Failure, ReplyBody},
+};
 
 /// A reply on its way down.
 #[derive(Debug)]
@@ -72,7 +75,11 @@ impl Relay {
             Poll::Ready(None) => this.settle(End::Complete),
             Poll::Pending => {}
         }
-        polled
+        polled.map_ok(|frame| match frame.into_trailers() {
+            // RFC 9110 §6.5.1: what may not stand in a head has no place behind the body.
+            Ok(trailers) => Frame::trailers(retain(trailers, |name| fields::goes_down(name) && !fields::is_framing(name))),
+            Err(frame) => frame,
+        })
     }
 
     pub(super) fn is_end_stream(&self) -> bool {

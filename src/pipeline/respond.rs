@@ -17,12 +17,11 @@ use crate::{config::Annotate, runtime::Snapshot};
 
 /// The reply's head is complete, its body follows as it comes.
 #[must_use]
-pub fn respond(delivery: Delivery<'_>, snapshot: Arc<Snapshot>, mut trail: Trail) -> Response<Body> {
+pub fn respond(delivery: Delivery<'_>, snapshot: &Snapshot, mut trail: Trail) -> Response<Body> {
     let Delivery { target, mut reply, key, holds } = delivery;
-    annotate(reply.headers_mut(), snapshot.annotate, key, &mut trail);
+    annotate(reply.headers_mut(), snapshot.annotate, key.map(|key| &key.fingerprint), &mut trail);
     let without_body = *trail.method() == Method::HEAD || matches!(reply.status(), StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED);
-    let metrics = target.metrics.clone();
-    let settlement = Settlement::new(snapshot, metrics, holds, reply.status(), trail);
+    let settlement = Settlement::new(Arc::clone(&target.metrics), holds, reply.status(), trail);
     // The version is the connection's to say.
     *reply.version_mut() = Version::HTTP_11;
     reply.map(|body| Body::relay(Relay::new(body, without_body, settlement)))

@@ -11,8 +11,9 @@ use crate::{
 
 /// The routes that have a request's path, and what is known of its operation.
 #[derive(Debug)]
-pub struct Candidates<'s> {
-    routes: Vec<&'s Route>,
+pub struct Candidates<'s, 'p> {
+    routes: &'s [Route],
+    path: &'p str,
     /// Whether the body may be read.
     pub reads_body: bool,
     /// The model, if the path says it.
@@ -24,26 +25,31 @@ pub struct Candidates<'s> {
 /// # Errors
 ///
 /// 404 if there is none.
-pub fn candidates<'s>(snapshot: &'s Snapshot, method: &Method, path: &str) -> Result<Candidates<'s>, Reject> {
-    let routes: Vec<_> = snapshot.routes.iter().filter(|route| route.rest(path).is_some()).collect();
-    if routes.is_empty() {
+pub fn candidates<'s, 'p>(snapshot: &'s Snapshot, method: &Method, path: &'p str) -> Result<Candidates<'s, 'p>, Reject> {
+    let mut found = Candidates { routes: &snapshot.routes, path, reads_body: false, model_in_path: None };
+    if found.iter().next().is_none() {
         return Err(Reject::NoRoute);
     }
-    let mut endpoints = routes.iter().filter_map(|route| Some(Endpoint::of(route.format, method, route.rest(path)?)));
-    let known = endpoints.find(|endpoint| *endpoint != Endpoint::Opaque);
-    let (reads_body, model_in_path) = match known {
-        Some(Endpoint::ModelInBody) => (true, None),
-        Some(Endpoint::ModelInPath(model)) => (false, Some(model)),
-        _ => (false, None),
-    };
-    Ok(Candidates { routes, reads_body, model_in_path })
+    let known =
+        |route: &Route| Some(Endpoint::of(route.format, method, route.rest(path)?)).filter(|endpoint| *endpoint != Endpoint::Opaque);
+    let known = found.iter().find_map(known);
+    match known {
+        Some(Endpoint::ModelInBody) => found.reads_body = true,
+        Some(Endpoint::ModelInPath(model)) => found.model_in_path = Some(model),
+        _ => {}
+    }
+    Ok(found)
 }
 
-impl<'s> Candidates<'s> {
-    /// Whether only the model can tell where the request goes.
+impl<'s> Candidates<'s, '_> {
+    fn iter(&self) -> impl Iterator<Item = &'s Route> {
+        self.routes.iter().filter(|route| route.rest(self.path).is_some())
+    }
+
+    /// Whether the model has a say in where the request goes: then it must be known for certain.
     #[must_use]
-    pub fn need_model(&self) -> bool {
-        self.routes.iter().all(|route| !route.models.is_empty())
+    pub fn turn_on_model(&self) -> bool {
+        self.iter().any(|route| !route.models.is_empty())
     }
 
     /// The first route that serves the model. An operation that has no model goes to the first route of its path.
@@ -53,11 +59,11 @@ impl<'s> Candidates<'s> {
     /// 404 if none does.
     pub fn select(&self, ask: &Ask) -> Result<&'s Route, Reject> {
         let has_model = self.reads_body || self.model_in_path.is_some();
-        let fits = |route: &&&Route| match &ask.model {
+        let fits = |route: &&Route| match &ask.model {
             Some(model) => route.serves(model),
             None => route.models.is_empty(),
         };
-        let first = self.routes.iter().find(fits).or_else(|| self.routes.first().filter(|_| !has_model));
-        first.copied().ok_or_else(|| Reject::NoModel(ask.model.clone()))
+        let first = self.iter().find(fits).or_else(|| self.iter().next().filter(|_| !has_model));
+        first.ok_or_else(|| Reject::NoModel(ask.model.clone()))
     }
 }

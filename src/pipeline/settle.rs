@@ -4,30 +4,12 @@
 
 use std::{sync::Arc, time::Duration};
 
-use http::StatusCode;
-use metrics::Gauge;
-
 use super::trail::{End, Trail};
-use crate::{policy::key_pool::Lease, runtime::Snapshot, telemetry::TargetMetrics};
-
-/// One more request in flight, for as long as this lives.
-#[derive(Debug)]
-pub struct InFlight(Gauge);
-
-impl InFlight {
-    /// Counts one more.
-    #[must_use]
-    pub fn enter(gauge: &Gauge) -> Self {
-        gauge.increment(1);
-        Self(gauge.clone())
-    }
-}
-
-impl Drop for InFlight {
-    fn drop(&mut self) {
-        self.0.decrement(1);
-    }
-}
+use crate::{
+    policy::key_pool::Lease,
+    telemetry::{TargetMetrics, metrics::Raised},
+};
+use http::StatusCode;
 
 /// What a request holds from its attempt on. Each part gives itself back by `Drop`.
 #[derive(Debug)]
@@ -35,35 +17,33 @@ pub struct Holds {
     /// The key; none where the client's own credentials go up.
     pub lease: Option<Lease>,
     /// The place among the requests in flight.
-    pub in_flight: InFlight,
+    pub in_flight: Raised,
 }
 
 /// The end of a request, to be reached.
 #[derive(Debug)]
 pub struct Settlement {
     trail: Trail,
-    metrics: TargetMetrics,
+    metrics: Arc<TargetMetrics>,
     status: StatusCode,
     overhead: Duration,
     bytes_out: u64,
     ended: bool,
     /// Given back when the settlement goes.
     _holds: Holds,
-    /// The generation under which the request runs.
-    _snapshot: Arc<Snapshot>,
 }
 
 impl Settlement {
     /// Takes over everything that the request holds, when the reply's head goes down.
     #[must_use]
-    pub fn new(snapshot: Arc<Snapshot>, metrics: TargetMetrics, holds: Holds, status: StatusCode, trail: Trail) -> Self {
+    pub fn new(metrics: Arc<TargetMetrics>, holds: Holds, status: StatusCode, trail: Trail) -> Self {
         let overhead = trail.overhead();
         metrics.answered(status);
         metrics.overhead.record(overhead);
         if let Some(first_byte) = trail.first_byte() {
             metrics.first_byte.record(first_byte);
         }
-        Self { trail, metrics, status, overhead, bytes_out: 0, ended: false, _holds: holds, _snapshot: snapshot }
+        Self { trail, metrics, status, overhead, bytes_out: 0, ended: false, _holds: holds }
     }
 
     /// So many bytes of the reply went down.

@@ -14,11 +14,14 @@ use http::{HeaderMap, HeaderValue, Method, StatusCode, Uri, header::EXPECT};
 
 use super::{client::Client, fields::X_REQUEST_ID};
 use crate::{
-    runtime::{Provider, Runtime},
+    runtime::{Runtime, snapshot::PoolKey},
     telemetry::access_log::{Entry, Timestamp},
-    types::Ask,
+    types::{Ask, ProviderName},
     upstream::body::Progress,
 };
+
+/// The most bytes of a model's name that the log repeats: a client may send megabytes.
+const LONGEST_MODEL: usize = 256;
 
 /// The status that is logged for a client that left before it got one, as nginx does.
 const LEFT: u16 = 499;
@@ -61,8 +64,8 @@ impl End {
 /// One send to a provider.
 #[derive(Debug)]
 struct Attempt {
-    provider: Arc<Provider>,
-    key: Option<HeaderValue>,
+    provider: ProviderName,
+    key: Option<Arc<PoolKey>>,
     upload: Rc<Progress>,
     sent: Instant,
     head: Option<Instant>,
@@ -80,7 +83,7 @@ pub struct Trail {
     request_id: Option<HeaderValue>,
     ip: Option<IpAddr>,
     client: Option<Client>,
-    route: Option<Box<str>>,
+    route: Option<Arc<str>>,
     ask: Ask,
     waited: Duration,
     attempts: u32,
@@ -119,20 +122,20 @@ impl Trail {
     }
 
     /// Step 5 has read what is asked, after waiting so long for the client's body.
-    pub fn asked(&mut self, ask: &Ask, waited: Duration) {
-        self.ask = ask.clone();
+    pub fn asked(&mut self, ask: Ask, waited: Duration) {
+        self.ask = ask;
         self.waited = waited;
     }
 
     /// The route is settled.
-    pub fn routed(&mut self, path: &str) {
-        self.route = Some(path.into());
+    pub fn routed(&mut self, path: &Arc<str>) {
+        self.route = Some(Arc::clone(path));
     }
 
     /// An attempt goes out.
-    pub fn sent(&mut self, provider: &Arc<Provider>, key: Option<HeaderValue>, upload: Rc<Progress>) {
+    pub fn sent(&mut self, provider: &ProviderName, key: Option<Arc<PoolKey>>, upload: Rc<Progress>) {
         self.attempts += 1;
-        self.last = Some(Attempt { provider: Arc::clone(provider), key, upload, sent: Instant::now(), head: None });
+        self.last = Some(Attempt { provider: provider.clone(), key, upload, sent: Instant::now(), head: None });
     }
 
     /// The last attempt's reply has begun.
@@ -215,10 +218,8 @@ impl Trail {
             return;
         }
         let id = self.request_id();
-        let (provider, key) = match &self.last {
-            Some(attempt) => (Some(attempt.provider.name.as_str()), attempt.key.as_ref().and_then(|key| key.to_str().ok())),
-            None => (None, None),
-        };
+        let provider = self.last.as_ref().map(|attempt| attempt.provider.as_str());
+        let key = self.last.as_ref().and_then(|attempt| attempt.key.as_deref());
         let client = self.client.as_ref();
         self.runtime.access_log.write(&Entry {
             time: Timestamp(self.wall),
@@ -231,8 +232,9 @@ impl Trail {
             ip: self.ip,
             route: self.route.as_deref(),
             provider,
-            key,
-            model: self.ask.model.as_deref(),
+            key: key.and_then(|key| key.fingerprint.to_str().ok()),
+            key_name: key.map(|key| &*key.name),
+            model: self.ask.model.as_deref().map(|model| &model[..model.floor_char_boundary(LONGEST_MODEL)]),
             stream: self.ask.stream,
             attempts: self.attempts,
             bytes_in: self.bytes_in(),

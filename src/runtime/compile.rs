@@ -75,7 +75,7 @@ fn compile_provider(name: ProviderName, provider: config::Provider, keys: Vec<Ke
             // invariant: a fingerprint is hex digits.
             let fingerprint =
                 HeaderValue::from_str(&key.secret.fingerprint().to_string()).map_err(|source| error("keys", source.to_string()))?;
-            Ok(PoolKey { name: key.name.into(), fingerprint, credential })
+            Ok(Arc::new(PoolKey { name: key.name.into(), fingerprint, credential }))
         })
         .collect::<Result<_, CompileError>>()?;
     Ok(Provider { dialect, endpoint: Arc::new(endpoint), keys, slots, turn: Turn::default(), name })
@@ -88,13 +88,13 @@ fn compile_route(
     metrics: &Metrics,
 ) -> Result<Route, CompileError> {
     let error = |problem: String| CompileError { field: format!("routes[{at}].targets"), problem };
-    let path: Box<str> = route.path.trim_end_matches('/').into();
+    let path: Arc<str> = route.path.trim_end_matches('/').into();
     let targets = route
         .targets
         .into_iter()
         .map(|target| {
             let provider = providers.get(&target.provider).ok_or_else(|| error(format!("no provider `{}`", target.provider)))?;
-            let metrics = metrics.target(&route.path, provider.name.as_str());
+            let metrics = Arc::new(metrics.target(&route.path, provider.name.as_str()));
             Ok(Target { provider: Arc::clone(provider), metrics })
         })
         .collect::<Result<Vec<_>, CompileError>>()?;

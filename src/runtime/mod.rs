@@ -14,7 +14,7 @@ use arc_swap::ArcSwap;
 pub use compile::{CompileError, compile};
 pub use snapshot::{Provider, Route, Snapshot, Target};
 
-use crate::telemetry::{AccessLog, Metrics, ServerMetrics};
+use crate::telemetry::{AccessLog, Metrics, ServerMetrics, log::Seldom};
 
 /// What all workers share.
 #[derive(Debug)]
@@ -29,6 +29,8 @@ pub struct Runtime {
     pub access_log: AccessLog,
     /// Bytes of request bodies held in memory.
     pub held: Held,
+    /// Whether a failed attempt may be told of in the log.
+    pub failures: Seldom,
 }
 
 impl Runtime {

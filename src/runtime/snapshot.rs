@@ -74,7 +74,7 @@ pub enum Stranger {
 #[derive(Debug)]
 pub struct Route {
     /// The path prefix, without a slash at its end.
-    pub path: Box<str>,
+    pub path: Arc<str>,
     /// The models it serves; empty for all.
     pub models: Vec<ModelPattern>,
     /// The format of its request bodies.
@@ -105,7 +105,7 @@ pub struct Target {
     /// The provider.
     pub provider: Arc<Provider>,
     /// The series of this route and provider.
-    pub metrics: TargetMetrics,
+    pub metrics: Arc<TargetMetrics>,
 }
 
 /// A provider, prepared.
@@ -118,7 +118,7 @@ pub struct Provider {
     /// Where it is.
     pub endpoint: Arc<Endpoint>,
     /// Its keys, in the order of `slots`.
-    pub keys: Vec<PoolKey>,
+    pub keys: Vec<Arc<PoolKey>>,
     /// The pool's view of the same keys.
     pub slots: Vec<Slot>,
     /// Whose turn it is among equals.
@@ -131,9 +131,15 @@ impl Provider {
     /// # Errors
     ///
     /// [`Exhausted`] if none is in use.
-    pub fn lease(&self) -> Result<(&PoolKey, Lease), Exhausted> {
+    pub fn lease(&self) -> Result<(&Arc<PoolKey>, Lease), Exhausted> {
         let lease = key_pool::acquire(&self.slots, &self.turn)?;
         Ok((&self.keys[lease.index], lease))
+    }
+
+    /// Whether a key could be leased now.
+    #[must_use]
+    pub fn has_key(&self) -> bool {
+        key_pool::is_usable(&self.slots)
     }
 }
 

@@ -62,7 +62,7 @@ fn is_own(headers: &HeaderMap) -> bool {
 async fn ready(State(runtime): State<Arc<Runtime>>) -> impl IntoResponse {
     let snapshot = runtime.snapshot.load();
     let can_serve = snapshot.routes.iter().any(|route| {
-        route.credentials == crate::config::Credentials::Client || route.targets.iter().any(|target| target.provider.lease().is_ok())
+        route.credentials == crate::config::Credentials::Client || route.targets.iter().any(|target| target.provider.has_key())
     });
     if can_serve { (StatusCode::OK, "ready\n") } else { (StatusCode::SERVICE_UNAVAILABLE, "no key in use\n") }
 }

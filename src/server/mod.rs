@@ -29,7 +29,7 @@ use self::{listener::Listener, worker::Worker};
 use crate::{
     config::Loaded,
     runtime::{self, Held, Runtime},
-    telemetry::{AccessLog, Metrics},
+    telemetry::{AccessLog, Metrics, log::Seldom},
     types::Address,
     upstream::{dns, dns::Lookups},
 };
@@ -118,8 +118,14 @@ pub fn start(loaded: Loaded, options: Options) -> Result<Running> {
 
     let (access_log, log_writer) = AccessLog::start(options.access_log, server_metrics.clone())?;
     let held = Held::default();
-    let runtime =
-        Arc::new(Runtime { snapshot: ArcSwap::from_pointee(snapshot), metrics, server_metrics, access_log: access_log.clone(), held });
+    let runtime = Arc::new(Runtime {
+        snapshot: ArcSwap::from_pointee(snapshot),
+        metrics,
+        server_metrics,
+        access_log: access_log.clone(),
+        held,
+        failures: Seldom::default(),
+    });
     let (resolver, lookups) = dns::resolver();
     let count = listen.workers.or_else(|| thread::available_parallelism().ok()).map_or(1, NonZeroUsize::get);
     let started = (0..count).map(|index| {

@@ -28,6 +28,7 @@ use super::{
 use crate::{
     pipeline::Pipeline,
     runtime::Runtime,
+    telemetry::metrics::Raised,
     upstream::{Resolver, Upstream},
 };
 
@@ -127,7 +128,7 @@ async fn run(parts: Parts, mut handed: mpsc::UnboundedReceiver<(Accepted, Load)>
 async fn attend(accepted: Accepted, _load: Load, shared: Rc<Shared>, runtime: Arc<Runtime>) {
     let Accepted { socket, peer, place: _place } = accepted;
     let metrics = &runtime.server_metrics;
-    let _open = crate::pipeline::settle::InFlight::enter(&metrics.connections);
+    let _open = Raised::new(&metrics.connections);
     let Ok(socket) = register(socket) else { return metrics.accept.increment(1) };
     match connection::serve(socket, peer, shared).await {
         Ok(()) => {}

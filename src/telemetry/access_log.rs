@@ -5,6 +5,7 @@
 //! memory is bounded: when the buffer is full, lines are dropped and counted.
 
 use std::{
+    cell::RefCell,
     fmt,
     io::Write,
     net::IpAddr,
@@ -19,6 +20,11 @@ use super::ServerMetrics;
 
 /// The most that waits for the writer, in bytes: a second's lines of about 16,000 requests a second.
 const CAPACITY: usize = 8 << 20;
+
+thread_local! {
+    /// Where a worker writes a line out.
+    static LINE: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
+}
 
 /// How long the writer rests after each batch.
 const REST: Duration = Duration::from_millis(50);
@@ -54,7 +60,10 @@ pub struct Entry<'a> {
     /// The fingerprint of the pool's key.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub key: Option<&'a str>,
-    /// The model that was asked for.
+    /// The name of the pool's key.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub key_name: Option<&'a str>,
+    /// The model that was asked for, at most 256 bytes of it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub model: Option<&'a str>,
     /// Whether a stream was asked for.
@@ -152,20 +161,30 @@ impl AccessLog {
 
     /// Appends one line, or drops and counts it when the writer is too far behind.
     pub fn write(&self, entry: &Entry<'_>) {
+        // Written out before the lock is taken, since all workers share it.
+        LINE.with_borrow_mut(|line| {
+            line.clear();
+            let written = serde_json::to_writer(&mut *line, entry).is_ok();
+            line.push(b'\n');
+            if !(written && self.append(line)) {
+                self.0.metrics.log_dropped.increment(1);
+            }
+        });
+    }
+
+    fn append(&self, line: &[u8]) -> bool {
         let mut waiting = self.0.lock();
         let before = waiting.lines.len();
-        if before >= CAPACITY || serde_json::to_writer(&mut waiting.lines, entry).is_err() {
-            waiting.lines.truncate(before);
-            drop(waiting);
-            self.0.metrics.log_dropped.increment(1);
-            return;
+        if before + line.len() > CAPACITY {
+            return false;
         }
-        waiting.lines.push(b'\n');
+        waiting.lines.extend_from_slice(line);
         drop(waiting);
         // The writer sleeps only over an empty buffer, so only the line that fills it need wake it.
         if before == 0 {
             self.0.filled.notify_one();
         }
+        true
     }
 
     /// Lets the writer end once everything is written.

@@ -1,7 +1,11 @@
 //! The operator's log: what the process does, apart from single requests. JSON lines on standard error, or plain
 //! text where that is a terminal.
 
-use std::io::IsTerminal;
+use std::{
+    io::IsTerminal,
+    sync::{Mutex, PoisonError},
+    time::{Duration, Instant},
+};
 
 use tracing_subscriber::{EnvFilter, fmt};
 
@@ -15,4 +19,21 @@ pub fn start() {
         builder.json().flatten_event(true).with_current_span(false).try_init()
     };
     drop(result);
+}
+
+/// Lets something be said once a second at most: a provider that is down fails thousands of requests in the same way.
+#[derive(Debug, Default)]
+pub struct Seldom(Mutex<Option<Instant>>);
+
+impl Seldom {
+    /// Whether it may be said now.
+    #[must_use]
+    pub fn may_speak(&self) -> bool {
+        let mut last = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let may = last.is_none_or(|last| last.elapsed() >= Duration::from_secs(1));
+        if may {
+            *last = Some(Instant::now());
+        }
+        may
+    }
 }

@@ -149,6 +149,25 @@ impl TargetMetrics {
     }
 }
 
+/// One more of what a gauge counts, for as long as this lives.
+#[derive(Debug)]
+pub struct Raised(Gauge);
+
+impl Raised {
+    /// Counts one more.
+    #[must_use]
+    pub fn new(gauge: &Gauge) -> Self {
+        gauge.increment(1);
+        Self(gauge.clone())
+    }
+}
+
+impl Drop for Raised {
+    fn drop(&mut self) {
+        self.0.decrement(1);
+    }
+}
+
 /// A provider's connections.
 #[derive(Clone, Debug)]
 pub struct ProviderMetrics {

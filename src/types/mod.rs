@@ -5,6 +5,7 @@
 pub mod address;
 pub mod ask;
 pub mod dialect;
+pub mod fields;
 pub mod names;
 pub mod secret;
 pub mod units;

@@ -34,11 +34,12 @@ pub struct Progress {
     awaiting: Cell<Awaiting>,
     since: Cell<Instant>,
     sent: Cell<u64>,
+    broken: Cell<Option<UploadBroken>>,
 }
 
 impl Progress {
     fn new(awaiting: Awaiting) -> Rc<Self> {
-        Rc::new(Self { awaiting: Cell::new(awaiting), since: Cell::new(Instant::now()), sent: Cell::new(0) })
+        Rc::new(Self { awaiting: Cell::new(awaiting), since: Cell::new(Instant::now()), sent: Cell::new(0), broken: Cell::default() })
     }
 
     fn set(&self, awaiting: Awaiting) {
@@ -55,6 +56,11 @@ impl Progress {
     #[must_use]
     pub fn sent(&self) -> u64 {
         self.sent.get()
+    }
+
+    /// Why the client's side of it broke, if it did.
+    pub(super) fn broken(&self) -> Option<UploadBroken> {
+        self.broken.get()
     }
 
     pub(super) fn awaiting(&self) -> (Awaiting, Instant) {
@@ -125,6 +131,11 @@ impl Upload {
         if self.is_end_stream() { Awaiting::Nobody } else { Awaiting::Provider }
     }
 
+    fn break_off(&self, why: UploadBroken) -> Poll<Option<Result<Frame<Bytes>, UploadBroken>>> {
+        self.progress.broken.set(Some(why));
+        Poll::Ready(Some(Err(why)))
+    }
+
     fn hand_over(&self, data: Bytes) -> Poll<Option<Result<Frame<Bytes>, UploadBroken>>> {
         self.progress.sent.set(self.progress.sent.get() + data.len() as u64);
         Poll::Ready(Some(Ok(Frame::data(data))))
@@ -162,12 +173,12 @@ impl Body for Upload {
                     Some(Ok(frame)) => match frame.into_data() {
                         Ok(data) if max.is_some_and(|max| this.progress.sent() + data.len() as u64 > max) => {
                             this.content = Content::Empty;
-                            Poll::Ready(Some(Err(UploadBroken::TooLarge)))
+                            this.break_off(UploadBroken::TooLarge)
                         }
                         Ok(data) => this.hand_over(data),
                         Err(frame) => Poll::Ready(frame.into_trailers().ok().and_then(adapt).map(|trailers| Ok(Frame::trailers(trailers)))),
                     },
-                    Some(Err(_)) => Poll::Ready(Some(Err(UploadBroken::Broken))),
+                    Some(Err(_)) => this.break_off(UploadBroken::Broken),
                     None => Poll::Ready(None),
                 }
             }

@@ -136,7 +136,7 @@ type Sent = Request<Upload>;
 #[expect(clippy::large_enum_variant, reason = "it lives for one match; boxing would cost each failed try an allocation")]
 enum Missed {
     Hyper(TrySendError<Sent>),
-    Timeout(Failure),
+    Failed(Failure),
 }
 
 impl Missed {
@@ -144,7 +144,7 @@ impl Missed {
     fn distrusts_connection(&self) -> bool {
         match self {
             Self::Hyper(error) => error.message().is_some() || h2_reason(error.error()).is_none(),
-            Self::Timeout(failure) => failure.reason == Reason::Timeout,
+            Self::Failed(failure) => failure.reason == Reason::Timeout,
         }
     }
 
@@ -154,7 +154,7 @@ impl Missed {
     /// (RFC 9113 §8.7) does not come back; for that, `copy` was kept.
     fn unprocessed(self, copy: Option<Outgoing>) -> Result<Outgoing, Failure> {
         match self {
-            Self::Timeout(failure) => Err(failure),
+            Self::Failed(failure) => Err(failure),
             Self::Hyper(mut error) => {
                 let returned = error.take_message().map(Outgoing::from_sent);
                 let failure = Failure::from_hyper(Phase::Head, error.into_error());
@@ -184,12 +184,16 @@ async fn wait(
     loop {
         tokio::select! {
             biased;
-            result = &mut reply => return result.map_err(Missed::Hyper),
+            result = &mut reply => return result.map_err(|error| match progress.broken() {
+                // On HTTP/2 hyper only says that it gave the stream up, not why.
+                Some(broken) => Missed::Failed(Failure::because(Phase::Head, broken.reason(), broken)),
+                None => Missed::Hyper(error),
+            }),
             () = &mut timer => {
                 let (now, deadline) = (Instant::now(), deadline());
                 if now >= deadline {
                     let reason = if progress.awaiting().0 == Awaiting::Client { Reason::Upload } else { Reason::Timeout };
-                    return Err(Missed::Timeout(Failure::new(Phase::Head, reason)));
+                    return Err(Missed::Failed(Failure::new(Phase::Head, reason)));
                 }
                 timer.as_mut().reset(deadline.min(now + shorter).into());
             }

@@ -55,6 +55,13 @@ where
     fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Polled<B::Error>> {
         let this = &mut *self;
         if let Some(next) = this.next.take() {
+            // hyper answers an error with a reset, which throws away what has not been sent: so what came before it gets a
+            // turn to go out.
+            if matches!(next, Some(Err(_))) && !std::mem::replace(&mut this.waited, true) {
+                this.next = Some(next);
+                cx.waker().wake_by_ref();
+                return Poll::Pending;
+            }
             return Poll::Ready(next);
         }
         loop {
@@ -69,6 +76,12 @@ where
                 Poll::Pending if this.joined.is_empty() => return Poll::Pending,
                 Poll::Pending if this.waited => return this.flush(),
                 Poll::Pending => {
+                    this.waited = true;
+                    cx.waker().wake_by_ref();
+                    return Poll::Pending;
+                }
+                Poll::Ready(Some(Err(error))) if this.joined.is_empty() => {
+                    this.next = Some(Some(Err(error)));
                     this.waited = true;
                     cx.waker().wake_by_ref();
                     return Poll::Pending;

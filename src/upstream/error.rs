@@ -63,7 +63,7 @@ impl Failure {
     #[must_use]
     pub fn from_hyper(phase: Phase, error: hyper::Error) -> Self {
         let reason = if let Some(broken) = find::<UploadBroken>(&error) {
-            if *broken == UploadBroken::TooLarge { Reason::TooLarge } else { Reason::Upload }
+            broken.reason()
         } else if error.is_parse() || error.is_parse_too_large() {
             Reason::Protocol
         } else if h2_reason(&error) == Some(h2::Reason::REFUSED_STREAM) {
@@ -118,6 +118,15 @@ pub enum UploadBroken {
     Broken,
     /// The client's body went beyond its bound.
     TooLarge,
+}
+
+impl UploadBroken {
+    pub(super) fn reason(self) -> Reason {
+        match self {
+            Self::Broken => Reason::Upload,
+            Self::TooLarge => Reason::TooLarge,
+        }
+    }
 }
 
 impl fmt::Display for UploadBroken {

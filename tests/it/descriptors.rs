@@ -1,9 +1,10 @@
 //! Out of file descriptors: no connection that is there suffers, no processor is burnt, and what waited is served.
 
 use std::{
-    io::{BufRead, BufReader, Read},
+    io::{BufRead, BufReader},
     net::SocketAddr,
     process::{Child, Command, Stdio},
+    sync::{Arc, Mutex},
     time::Duration,
 };
 
@@ -17,6 +18,8 @@ struct Program {
     child: Child,
     address: SocketAddr,
     admin: SocketAddr,
+    /// What the program said, shown when the test fails.
+    said: Arc<Mutex<String>>,
     _folder: tempfile::TempDir,
 }
 
@@ -43,11 +46,13 @@ routes: [{ path: /v1, targets: [nobody] }]
         let mut first = String::new();
         messages.read_line(&mut first).unwrap();
         let message: serde_json::Value = serde_json::from_str(&first).unwrap_or_else(|error| panic!("{error}: {first}"));
+        let said = Arc::<Mutex<String>>::default();
+        let heard = Arc::clone(&said);
         // Read on, or the program would wait for us.
-        std::thread::spawn(move || messages.read_to_end(&mut Vec::new()));
+        std::thread::spawn(move || messages.lines().map_while(Result::ok).for_each(|line| *heard.lock().unwrap() += &(line + "\n")));
         let address =
             |name: &str| message[name].as_str().and_then(|text| text.parse().ok()).unwrap_or_else(|| panic!("no {name}: {first}"));
-        Self { address: address("address"), admin: address("admin"), child, _folder: folder }
+        Self { address: address("address"), admin: address("admin"), child, said, _folder: folder }
     }
 
     /// Processor time so far, in ticks: `utime` and `stime`, the 14th and 15th field of proc(5).
@@ -61,7 +66,10 @@ routes: [{ path: /v1, targets: [nobody] }]
 impl Drop for Program {
     fn drop(&mut self) {
         self.child.kill().unwrap();
-        self.child.wait().unwrap();
+        let ended = self.child.wait().unwrap();
+        if std::thread::panicking() {
+            eprintln!("the program ended with {ended} and had said:\n{}", self.said.lock().unwrap());
+        }
     }
 }
 

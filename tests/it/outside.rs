@@ -47,7 +47,7 @@ async fn a_line_says_everything_that_is_known() {
     let expected = json!({
         "request_id": "of-the-provider", "method": "POST", "path": "/v1/chat/completions", "status": 201, "client": "web",
         "tier": "premium", "ip": "127.0.0.1", "route": "/v1", "provider": "scripted",
-        "key": Secret::new(POOL_KEY.to_owned()).fingerprint().to_string(), "model": "gpt-4o", "stream": true, "attempts": 1,
+        "key": Secret::new(POOL_KEY.to_owned()).fingerprint().to_string(), "key_name": "pool", "model": "gpt-4o", "stream": true, "attempts": 1,
         "bytes_in": ASK.len(), "bytes_out": 4, "end": "complete",
     });
     assert_eq!(line, expected);

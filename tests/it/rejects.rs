@@ -128,7 +128,7 @@ fn documented() -> BTreeSet<String> {
 
 #[tokio::test]
 async fn every_answer_of_our_own_has_its_shape_and_its_row() {
-    let mut provoked = BTreeSet::from(["final_recipient".to_owned(), "no_key_available".to_owned(), "upstream_unavailable".to_owned()]);
+    let mut provoked = BTreeSet::from(["final_recipient", "no_key_available", "overloaded", "upstream_unavailable"].map(str::to_owned));
     for case in cases() {
         let provider = Provider::start().await;
         if let Some(script) = &case.script {
@@ -167,6 +167,26 @@ async fn options_with_no_forward_left_is_ours_to_answer() {
     assert_eq!((reply.status(), reply.text().as_str(), reply.head.get("content-type")), (204, "", None));
     assert_eq!(reply.head.get("allow").as_deref(), Some("DELETE, GET, HEAD, OPTIONS, PATCH, POST, PUT"));
     assert_eq!(sidegate.log(1).await[0]["error"], "final_recipient");
+}
+
+/// Who fills the memory must not get another's request past the rules that turn on its model.
+#[tokio::test]
+async fn a_body_that_must_be_read_and_finds_no_memory_is_to_come_again() {
+    let provider = Provider::start().await;
+    let config = CONFIG.replace("max: 2KiB, read_timeout: 100ms", "buffer: 4KiB, buffer_total: 4KiB");
+    let sidegate = Sidegate::start(&config, provider.address).await;
+    let part = request("POST /v1/chat/completions", "Content-Length: 4000\r\n", &"x".repeat(3000));
+    let mut first = Client::connect(sidegate.address).await;
+    first.send(&part).await;
+    sidegate.metric_becomes("sidegate_body_buffered_bytes", 3000.0).await;
+    let mut second = Client::connect(sidegate.address).await;
+    second.send(&part).await;
+    let reply = second.reply("POST").await;
+    let expected = Case { kind: "server_error", closes: true, ..upstream("no memory", None, 503, "overloaded") };
+    check(&expected, &reply);
+    assert_eq!(reply.head.get("retry-after").as_deref(), Some("1"));
+    drop(first);
+    sidegate.metric_becomes("sidegate_body_buffered_bytes", 0.0).await;
 }
 
 #[tokio::test]
@@ -222,5 +242,23 @@ async fn a_connection_that_is_not_closed_carries_the_next_request() {
         assert_eq!(client.reply("POST").await.status(), case.status, "{}", case.what);
         client.get("/open/models").await;
         assert_eq!(client.reply("GET").await.text(), "served", "{}", case.what);
+    }
+}
+
+/// Over HTTP/2 the provider is told by a reset, and the client all the same.
+#[tokio::test]
+async fn an_upload_that_fails_on_its_way_to_an_h2_provider_is_the_clients_fault() {
+    let config = CONFIG.replace("    timeouts:", "    http_version: 2\n    timeouts:");
+    for (chunks, status, code) in
+        [("zz\r\n".to_owned(), 400, "request_incomplete"), (format!("bb8\r\n{}\r\n", "x".repeat(3000)), 413, "request_too_large")]
+    {
+        let mut provider = H2Provider::always(h2::server::Builder::new(), H2Script::on_head().until_left()).await;
+        let sidegate = Sidegate::start(&config, provider.address).await;
+        let mut client = Client::connect(sidegate.address).await;
+        client.send(request("POST /open/files", "Transfer-Encoding: chunked\r\n", &format!("1\r\nx\r\n{chunks}"))).await;
+        let reply = client.reply("POST").await;
+        assert_eq!((reply.status(), reply.json()["error"]["code"].as_str()), (status, Some(code)));
+        assert!(client.is_closed().await, "{code}");
+        provider.departure().await;
     }
 }

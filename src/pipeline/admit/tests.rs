@@ -96,6 +96,9 @@ fn targets() {
         ("/v1/%2e%2E/admin", 400),
         ("/v1/.%2e%2fadmin", 400),
         ("/v1/..%5cadmin", 400),
+        ("/v1/..;/admin", 400),
+        ("/v1/x/..;a=b/..%3Bc/admin", 400),
+        ("/v1/a;..;b", 200),
         ("/v1/x%00", 400),
     ] {
         assert_eq!(outcome("GET", target, Version::HTTP_11, &[HOST_A]), status, "{target}");

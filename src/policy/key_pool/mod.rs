@@ -54,6 +54,12 @@ pub struct Slot {
     pub state: Arc<State>,
 }
 
+impl Slot {
+    fn is_usable(&self) -> bool {
+        self.spec.weight > 0.0 && !self.state.is_retired()
+    }
+}
+
 /// The right to use one key for one attempt. `Drop` gives it back, also when the request is abandoned.
 #[must_use = "a lease that is dropped is given back at once"]
 #[derive(Debug)]
@@ -82,12 +88,18 @@ pub fn acquire(slots: &[Slot], turn: &Turn) -> Result<Lease, Exhausted> {
     let first = turn.0.fetch_add(1, Ordering::Relaxed) % slots.len().max(1);
     let (before, from) = slots.split_at(first);
     let in_turn = from.iter().chain(before).enumerate();
-    let usable = in_turn.filter(|(_, slot)| slot.spec.weight > 0.0 && !slot.state.is_retired());
+    let usable = in_turn.filter(|(_, slot)| slot.is_usable());
     let load = |slot: &Slot| f64::from(slot.state.in_flight() + 1) / slot.spec.weight;
     // `min_by` keeps the first of equals, and the first is whose turn it is.
     let (offset, slot) = usable.min_by(|(_, a), (_, b)| load(a).total_cmp(&load(b))).ok_or(Exhausted)?;
     slot.state.in_flight.fetch_add(1, Ordering::Relaxed);
     Ok(Lease { index: (first + offset) % slots.len(), state: Arc::clone(&slot.state) })
+}
+
+/// Whether any key is in use. Takes nothing, and nobody's turn.
+#[must_use]
+pub fn is_usable(slots: &[Slot]) -> bool {
+    slots.iter().any(Slot::is_usable)
 }
 
 #[cfg(test)]

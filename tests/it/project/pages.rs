@@ -63,6 +63,7 @@ fn every_field_of_the_access_log_has_its_row() {
         route: Some(""),
         provider: Some(""),
         key: Some(""),
+        key_name: Some(""),
         model: Some(""),
         stream: true,
         attempts: 1,
