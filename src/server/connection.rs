@@ -169,8 +169,8 @@ async fn speak(
 
 /// Runs a connection to its end, which may come because it was told to or because the client left.
 ///
-/// The connection has the first turn: what it can read and answer at once is answered, also to a client that closed
-/// behind its request. A request that is still in flight then is given up.
+/// The connection has the first turn, so that what it can still say goes out. A request that is in flight then is given
+/// up, also that of a client that closed its sending side alone: hyper does the same when it reads that far.
 async fn run<C>(connection: C, gracefully: impl Fn(Pin<&mut C>), (activity, socket): (&Activity, &Socket)) -> hyper::Result<()>
 where
     C: Future<Output = hyper::Result<()>>,

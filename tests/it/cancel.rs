@@ -8,6 +8,7 @@ use std::{
 
 use bytes::Bytes;
 use http::Request;
+use tokio::io::AsyncWriteExt;
 
 use crate::support::{Client, Gate, H2Client, H2Provider, H2Script, Provider, Script, Sidegate, at_rest, h2_client};
 
@@ -121,6 +122,20 @@ async fn a_client_that_leaves_is_seen_behind_bytes_that_nobody_reads() {
             assert!(seen < AT_ONCE, "{phase:?}, {behind:?}: after {seen:?}");
         }
     }
+}
+
+/// It may still read, but a client that left looks the same.
+#[tokio::test]
+async fn a_client_that_closes_its_sending_side_has_left() {
+    let reached = Gate::new();
+    let mut provider = Provider::always(Phase::BeforeTheHead.script(&reached)).await;
+    let sidegate = Sidegate::before(provider.address).await;
+    let mut client = Client::connect(sidegate.address).await;
+    client.get("/v1/models").await;
+    reached.reached("the request").await;
+    client.wire.stream.shutdown().await.unwrap();
+    assert!(client.is_closed().await);
+    provider.departure().await;
 }
 
 #[tokio::test]
