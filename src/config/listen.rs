@@ -26,6 +26,10 @@ pub struct Listen {
     pub header_timeout: Period,
     /// How long a connection without a request stays open. Keep it above a load balancer's own idle timeout.
     pub keep_alive: Period,
+    /// How long a client may take nothing of what is written to it before its connection is closed, and with it the
+    /// provider's stream. Over HTTP/2 this holds for the connection: a client that reads on, and gives a single stream no
+    /// window, is left alone.
+    pub write_timeout: Period,
     /// The most header fields a request may have, cookie crumbs of HTTP/2 counted one by one.
     pub max_headers: NonZeroUsize,
     /// The most bytes a request head may have.
@@ -43,6 +47,7 @@ impl Default for Listen {
             connections: const { NonZeroUsize::new(10_000).unwrap() },
             header_timeout: Period::secs(10),
             keep_alive: Period::secs(90),
+            write_timeout: Period::secs(60),
             max_headers: const { NonZeroUsize::new(100).unwrap() },
             max_header_size: Size::kib(64),
             workers: None,

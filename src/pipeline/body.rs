@@ -29,6 +29,12 @@ impl Body {
         Self(Content::Ours(bytes))
     }
 
+    /// Whether it is our own.
+    #[must_use]
+    pub fn is_ours(&self) -> bool {
+        matches!(self.0, Content::Ours(_))
+    }
+
     /// A provider's reply.
     #[must_use]
     pub fn relay(relay: Relay) -> Self {

@@ -12,6 +12,9 @@ use std::{
 use http_body::{Body, Frame, SizeHint};
 use tokio::sync::Notify;
 
+use super::guard::Refused;
+use crate::{config::Listen, types::Period};
+
 /// How often connections are looked at, and so how late a timeout may be.
 const SWEEP: Duration = Duration::from_secs(1);
 
@@ -24,9 +27,28 @@ pub enum Close {
     Now,
 }
 
+/// Whether what is written to a connection moves.
+#[derive(Debug, Default)]
+pub struct Writes {
+    /// When the write began that the other side leaves no room for.
+    stuck_since: Cell<Option<Instant>>,
+}
+
+impl Writes {
+    /// A write was tried: bytes moved, or found no room.
+    pub fn note(&self, moved: bool) {
+        match (moved, self.stuck_since.get()) {
+            (false, None) => self.stuck_since.set(Some(Instant::now())),
+            (true, Some(_)) => self.stuck_since.set(None),
+            _ => {}
+        }
+    }
+}
+
 /// What one connection is doing.
 #[derive(Debug)]
 pub struct Activity {
+    writes: Rc<Writes>,
     in_flight: Cell<u32>,
     /// When the last request ended, or the connection began.
     idle_since: Cell<Instant>,
@@ -34,18 +56,25 @@ pub struct Activity {
     head_since: Cell<Option<Instant>>,
     /// Whether it has had a request.
     used: Cell<bool>,
+    /// Why its bytes were refused, if they were.
+    refused: Cell<Option<Refused>>,
     close: Cell<Option<Close>>,
+    /// Whether it was told to end, and had the time until the next sweep for it.
+    ending: Cell<bool>,
     told: Notify,
 }
 
 impl Activity {
-    fn new(now: Instant) -> Self {
+    fn new(now: Instant, writes: Rc<Writes>) -> Self {
         Self {
+            writes,
             in_flight: Cell::new(0),
             idle_since: Cell::new(now),
             head_since: Cell::new(None),
             used: Cell::new(false),
+            refused: Cell::new(None),
             close: Cell::new(None),
+            ending: Cell::new(false),
             told: Notify::new(),
         }
     }
@@ -59,12 +88,29 @@ impl Activity {
         }
     }
 
+    /// Its bytes were refused, or not.
+    pub fn refuse(&self, refused: Option<Refused>) {
+        self.refused.set(refused);
+    }
+
+    /// Why its bytes were refused, if they were.
+    #[must_use]
+    pub fn refused(&self) -> Option<Refused> {
+        self.refused.get()
+    }
+
     /// A request has begun; it ends when the guard is dropped.
     #[must_use]
     pub fn begin(self: &Rc<Self>) -> Busy {
         self.in_flight.set(self.in_flight.get() + 1);
         self.used.set(true);
         Busy(Rc::clone(self))
+    }
+
+    /// Whether a request is in flight.
+    #[must_use]
+    pub fn is_busy(&self) -> bool {
+        self.in_flight.get() > 0
     }
 
     /// Waits until the connection is told to end.
@@ -77,21 +123,31 @@ impl Activity {
         }
     }
 
-    fn tell(&self, close: Close) {
+    /// Tells it to end. What is still there at a later sweep, with nothing in flight, is closed.
+    pub fn tell(&self, close: Close) {
+        self.ending.set(true);
         self.close.set(Some(close));
         self.told.notify_one();
     }
 
     /// What the time says about it.
-    fn judge(&self, now: Instant, header_timeout: Duration, keep_alive: Duration) -> Option<Close> {
-        if self.in_flight.get() > 0 {
+    fn judge(&self, now: Instant, listen: &Listen) -> Option<Close> {
+        let over = |since, allowed: Period| now.saturating_duration_since(since) >= allowed.0;
+        if let Some(since) = self.writes.stuck_since.get() {
+            return over(since, listen.write_timeout).then_some(Close::Now);
+        }
+        if self.is_busy() {
             return None;
         }
+        // It was answered and asks for nothing more, and yet it stays: an upload that nobody waits for does not end.
+        if self.ending.get() {
+            return Some(Close::Now);
+        }
         match self.head_since.get() {
-            Some(since) => (now.saturating_duration_since(since) >= header_timeout).then_some(Close::Now),
+            Some(since) => over(since, listen.header_timeout).then_some(Close::Now),
             None => {
-                let allowed = if self.used.get() { keep_alive } else { header_timeout };
-                (now.saturating_duration_since(self.idle_since.get()) >= allowed).then_some(Close::Gracefully)
+                let allowed = if self.used.get() { listen.keep_alive } else { listen.header_timeout };
+                over(self.idle_since.get(), allowed).then_some(Close::Gracefully)
             }
         }
     }
@@ -124,6 +180,11 @@ impl<B> Attended<B> {
     pub fn new(body: B, busy: Busy) -> Self {
         Self { body, _busy: busy }
     }
+
+    /// The body.
+    pub fn inner(&self) -> &B {
+        &self.body
+    }
 }
 
 impl<B: Body + Unpin> Body for Attended<B> {
@@ -150,20 +211,20 @@ pub struct Connections(Rc<RefCell<Vec<Weak<Activity>>>>);
 impl Connections {
     /// A new connection.
     #[must_use]
-    pub fn add(&self) -> Rc<Activity> {
-        let activity = Rc::new(Activity::new(Instant::now()));
+    pub fn add(&self, writes: Rc<Writes>) -> Rc<Activity> {
+        let activity = Rc::new(Activity::new(Instant::now(), writes));
         self.0.borrow_mut().push(Rc::downgrade(&activity));
         activity
     }
 
     /// Closes connections that have done nothing for too long, until it is dropped. Run it as a task of the worker.
-    pub async fn sweep(self, header_timeout: Duration, keep_alive: Duration) {
+    pub async fn sweep(self, listen: Listen) {
         loop {
             tokio::time::sleep(SWEEP).await;
             let now = Instant::now();
             self.0.borrow_mut().retain(|connection| {
                 let Some(activity) = connection.upgrade() else { return false };
-                if let Some(close) = activity.judge(now, header_timeout, keep_alive) {
+                if let Some(close) = activity.judge(now, &listen) {
                     activity.tell(close);
                 }
                 true
@@ -176,14 +237,11 @@ impl Connections {
 mod tests {
     use super::*;
 
-    const HEADER: Duration = Duration::from_secs(10);
-    const KEEP_ALIVE: Duration = Duration::from_secs(90);
-
     #[test]
     fn each_kind_of_silence_has_its_own_patience() {
-        let start = Instant::now();
-        let activity = Rc::new(Activity::new(start));
-        let judge = |seconds| activity.judge(start + Duration::from_secs(seconds), HEADER, KEEP_ALIVE);
+        let (start, listen) = (Instant::now(), Listen::default());
+        let activity = Rc::new(Activity::new(start, Rc::default()));
+        let judge = |seconds| activity.judge(start + Duration::from_secs(seconds), &listen);
         assert_eq!((judge(9), judge(11)), (None, Some(Close::Gracefully)), "nothing ever came");
         activity.in_head(true);
         assert_eq!((judge(9), judge(11)), (None, Some(Close::Now)), "half a head came");
@@ -193,8 +251,19 @@ mod tests {
         drop(busy);
         assert_eq!((judge(80), judge(101)), (None, Some(Close::Gracefully)), "between requests");
         let busy = activity.begin();
-        activity.head_since.set(start.checked_sub(HEADER));
+        activity.head_since.set(start.checked_sub(listen.header_timeout.0));
         drop(busy);
         assert_eq!((judge(9), judge(11)), (None, Some(Close::Now)), "half a head came while a request was in flight");
+        let busy = activity.begin();
+        activity.writes.note(false);
+        assert_eq!((judge(59), judge(61)), (None, Some(Close::Now)), "nothing is taken, whatever is in flight");
+        activity.writes.note(true);
+        assert_eq!(judge(10_000), None, "something was taken");
+        activity.tell(Close::Gracefully);
+        assert_eq!(judge(1), None, "it ends after what it is doing");
+        drop(busy);
+        assert_eq!(judge(1), Some(Close::Now), "it does nothing and stays");
+        activity.writes.note(false);
+        assert_eq!(judge(1), None, "it reads the end of its reply");
     }
 }

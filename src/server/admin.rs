@@ -1,12 +1,17 @@
 //! The admin listener: probes, metrics and the running config. It never shares a port with applications.
 
-use std::sync::Arc;
+use std::{net::IpAddr, sync::Arc};
 
 use axum::{
     Router,
-    extract::State,
-    http::{StatusCode, header::CONTENT_TYPE},
-    response::{IntoResponse, Json},
+    extract::{Request, State},
+    http::{
+        HeaderMap, StatusCode,
+        header::{CONTENT_TYPE, HOST},
+        uri::Authority,
+    },
+    middleware::{self, Next},
+    response::{IntoResponse, Json, Response},
     routing::get,
 };
 use tokio::net::TcpListener;
@@ -29,6 +34,28 @@ fn router(runtime: Arc<Runtime>) -> Router {
         .route("/metrics", get(metrics))
         .route("/config", get(config))
         .with_state(runtime)
+        .layer(middleware::from_fn(only_by_address))
+}
+
+/// Refuses what asks for a name that somebody may have registered. A page in an operator's browser can let its own name
+/// point here and read what it is answered as its own; the browser then says that name. An address can't be made to
+/// point elsewhere, and a name without a dot belongs to nobody outside.
+async fn only_by_address(request: Request, next: Next) -> Response {
+    if is_own(request.headers()) {
+        next.run(request).await
+    } else {
+        (StatusCode::FORBIDDEN, "ask by IP address, by localhost, or by a name without a dot\n").into_response()
+    }
+}
+
+/// Without a Host it was no browser.
+fn is_own(headers: &HeaderMap) -> bool {
+    headers.get_all(HOST).iter().all(|host| {
+        host.to_str().ok().and_then(|text| text.parse::<Authority>().ok()).is_some_and(|authority| {
+            let name = authority.host().trim_start_matches('[').trim_end_matches(']');
+            name.parse::<IpAddr>().is_ok() || !name.contains(['.', ':'])
+        })
+    })
 }
 
 /// Ready means that requests can be served: some provider has a key in use, or takes its clients' own.

@@ -13,7 +13,10 @@ use std::{
 };
 
 use bytes::BytesMut;
-use http::{Request, Response};
+use http::{
+    HeaderValue, Request, Response, StatusCode,
+    header::{CONNECTION, CONTENT_LENGTH, EXPECT},
+};
 use hyper::{
     body::Incoming,
     server::conn::{http1, http2},
@@ -28,7 +31,9 @@ use tokio_rustls::TlsAcceptor;
 
 use super::{
     activity::{Activity, Attended, Close, Connections},
+    guard::Refused,
     io::Stream,
+    socket::Socket,
 };
 use crate::{
     config::Listen,
@@ -72,43 +77,44 @@ impl fmt::Debug for Shared {
     }
 }
 
-/// A byte stream from a client.
-pub trait Socket: AsyncRead + AsyncWrite + Unpin + 'static {}
-
-impl<T: AsyncRead + AsyncWrite + Unpin + 'static> Socket for T {}
-
-/// Why a connection ended before its first request.
+/// Why we ended a connection. A head that was refused has no line in the access log: it was no request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Fruitless {
+pub enum Ended {
     /// It said nothing, or not enough, in time.
     Silent,
     /// TLS could not be agreed on.
     Handshake,
+    /// A head is beyond the bounds.
+    TooLarge,
+    /// A head is no HTTP.
+    Malformed,
+    /// The guard refused what came.
+    Refused(Refused),
 }
 
 /// Serves one connection until it ends.
 ///
 /// # Errors
 ///
-/// If it ended before a protocol was agreed on. What goes wrong later concerns single requests and is logged there.
-pub async fn serve(mut socket: impl Socket, peer: Option<IpAddr>, shared: Rc<Shared>) -> Result<(), Fruitless> {
+/// If it ended because of what was sent, or was not. What concerns a single request is logged with that.
+pub async fn serve(mut socket: Socket, peer: Option<IpAddr>, shared: Rc<Shared>) -> Result<(), Ended> {
     let deadline = Deadline::now() + shared.listen.header_timeout.0;
+    let watched = socket.clone();
     match shared.tls.clone() {
         None => {
-            let (early, multiplexed) = in_time(deadline, told_protocol(&mut socket)).await?.map_err(|_| Fruitless::Silent)?;
-            speak(socket, early, multiplexed, (peer, shared)).await;
+            let (early, multiplexed) = in_time(deadline, told_protocol(&mut socket)).await?.map_err(|_| Ended::Silent)?;
+            speak(socket, early, multiplexed, watched, (peer, shared)).await
         }
         Some(tls) => {
-            let stream = in_time(deadline, tls.accept(socket)).await?.map_err(|_| Fruitless::Handshake)?;
+            let stream = in_time(deadline, tls.accept(socket)).await?.map_err(|_| Ended::Handshake)?;
             let multiplexed = stream.get_ref().1.alpn_protocol() == Some(b"h2");
-            speak(stream, BytesMut::new(), multiplexed, (peer, shared)).await;
+            speak(stream, BytesMut::new(), multiplexed, watched, (peer, shared)).await
         }
     }
-    Ok(())
 }
 
-async fn in_time<T>(deadline: Deadline, work: impl Future<Output = T>) -> Result<T, Fruitless> {
-    timeout_at(deadline, work).await.map_err(|_| Fruitless::Silent)
+async fn in_time<T>(deadline: Deadline, work: impl Future<Output = T>) -> Result<T, Ended> {
+    timeout_at(deadline, work).await.map_err(|_| Ended::Silent)
 }
 
 /// Reads until it is plain whether the client speaks HTTP/2 by prior knowledge. Returns what was read, and the answer.
@@ -128,36 +134,65 @@ async fn told_protocol(socket: &mut (impl AsyncRead + Unpin)) -> io::Result<(Byt
     }
 }
 
-async fn speak(socket: impl Socket, early: BytesMut, multiplexed: bool, (peer, shared): (Option<IpAddr>, Rc<Shared>)) {
-    let activity = shared.connections.add();
-    let io = TokioIo::new(Stream::new(socket, early, !multiplexed, Rc::clone(&activity)));
+async fn speak(
+    stream: impl AsyncRead + AsyncWrite + Unpin + 'static,
+    early: BytesMut,
+    multiplexed: bool,
+    socket: Socket,
+    (peer, shared): (Option<IpAddr>, Rc<Shared>),
+) -> Result<(), Ended> {
+    let activity = shared.connections.add(socket.writes());
+    let io = TokioIo::new(Stream::new(stream, early, !multiplexed, Rc::clone(&activity)));
     let inbound = |request| Inbound { request, peer, received: Instant::now() };
-    // An error of a connection means that it broke; each request on it has been told and settled.
-    if multiplexed {
+    let result = if multiplexed {
         let service = service_fn(|request: Request<Incoming>| {
             let answered = answer(shared.pipeline.clone(), inbound(request), Rc::clone(&activity));
-            async { Ok::<_, Infallible>(answered.await.map(Coalesced::new)) }
+            async { Ok::<_, Infallible>(for_http2(answered.await).map(Coalesced::new)) }
         });
-        run(http2(&shared.listen).serve_connection(io, service), http2::Connection::graceful_shutdown, &activity).await;
+        run(http2(&shared.listen).serve_connection(io, service), http2::Connection::graceful_shutdown, (&activity, &socket)).await
     } else {
         let service = service_fn(|request: Request<Incoming>| {
+            let waits = request.headers().contains_key(EXPECT);
             let answered = answer(shared.pipeline.clone(), inbound(request), Rc::clone(&activity));
-            async { Ok::<_, Infallible>(answered.await) }
+            async move { Ok::<_, Infallible>(for_http1(answered.await, waits)) }
         });
-        run(http1(&shared.listen).serve_connection(io, service), http1::Connection::graceful_shutdown, &activity).await;
+        run(http1(&shared.listen).serve_connection(io, service), http1::Connection::graceful_shutdown, (&activity, &socket)).await
+    };
+    match (activity.refused(), result) {
+        (Some(refused), _) => Err(Ended::Refused(refused)),
+        (None, Err(error)) if error.is_parse_too_large() => Err(Ended::TooLarge),
+        (None, Err(error)) if error.is_parse() => Err(Ended::Malformed),
+        // Any other error means that it broke; each request on it has been told and settled.
+        _ => Ok(()),
     }
 }
 
-/// Runs a connection to its end, which may come because it was told to.
-async fn run<C: Future>(connection: C, gracefully: impl Fn(Pin<&mut C>), activity: &Activity) {
-    let mut connection = pin!(connection);
+/// Runs a connection to its end, which may come because it was told to or because the client left.
+///
+/// The connection has the first turn, so that what it can still say goes out. A request that is in flight then is given
+/// up, also that of a client that closed its sending side alone: hyper does the same when it reads that far.
+async fn run<C>(connection: C, gracefully: impl Fn(Pin<&mut C>), (activity, socket): (&Activity, &Socket)) -> hyper::Result<()>
+where
+    C: Future<Output = hyper::Result<()>>,
+{
+    let (mut connection, mut left) = (pin!(connection), pin!(socket.left()));
+    let mut watching = true;
     loop {
         tokio::select! {
-            _ = connection.as_mut() => return,
+            biased;
+            result = connection.as_mut() => return result,
             close = activity.told_to_close() => match close {
                 Close::Gracefully => gracefully(connection.as_mut()),
-                Close::Now => return,
+                Close::Now => return Ok(()),
             },
+            () = left.as_mut(), if watching => {
+                if activity.is_busy() {
+                    return Ok(());
+                }
+                // Only the end of a reply, or of an upload that was answered early, is still under way.
+                watching = false;
+                activity.tell(Close::Gracefully);
+            }
         }
     }
 }
@@ -165,6 +200,22 @@ async fn run<C: Future>(connection: C, gracefully: impl Fn(Pin<&mut C>), activit
 async fn answer(pipeline: Pipeline, inbound: Inbound, activity: Rc<Activity>) -> Response<Attended<Body>> {
     let busy = activity.begin();
     pipeline.handle(inbound).await.map(|body| Attended::new(body, busy))
+}
+
+/// hyper closes the connection when nobody has asked for an upload that waits to be invited. The client is told.
+fn for_http1(mut reply: Response<Attended<Body>>, waits_to_be_invited: bool) -> Response<Attended<Body>> {
+    if waits_to_be_invited && reply.body().inner().is_ours() {
+        reply.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+    }
+    reply
+}
+
+/// No length may go with a 204 (RFC 9110 §8.6). On HTTP/1 hyper leaves it out; on HTTP/2 some clients wait for the bytes.
+fn for_http2(mut reply: Response<Attended<Body>>) -> Response<Attended<Body>> {
+    if reply.status() == StatusCode::NO_CONTENT {
+        reply.headers_mut().remove(CONTENT_LENGTH);
+    }
+    reply
 }
 
 fn http1(listen: &Listen) -> http1::Builder {

@@ -47,6 +47,7 @@ impl<S: AsyncRead + Unpin> AsyncRead for Stream<S> {
         if let Some(guard) = &mut this.guard {
             guard.inspect(&mut buffer.filled_mut()[before..]);
             this.activity.in_head(guard.in_head());
+            this.activity.refuse(guard.refused());
         }
         Poll::Ready(Ok(()))
     }

@@ -12,14 +12,14 @@ use std::{
     time::Duration,
 };
 
-use socket2::{Domain, Protocol, Socket, Type};
+use socket2::{Domain, Protocol, Socket, TcpKeepalive, Type};
 use tokio::{
     net::{TcpListener, UnixListener},
     sync::Semaphore,
 };
 
 use super::worker::{Accepted, AcceptedSocket, Worker};
-use crate::{telemetry::ServerMetrics, types::Address};
+use crate::{config::Listen, telemetry::ServerMetrics, types::Address};
 
 /// Connections that the kernel holds for us while we are busy. With the customary 128, 2,000 clients that come at once
 /// lose some; with this none.
@@ -27,6 +27,9 @@ const BACKLOG: i32 = 4_096;
 
 /// How long accepting rests when the process is out of file descriptors or memory.
 const REST: Duration = Duration::from_millis(50);
+
+/// After how long without traffic the kernel asks whether a client is still there, and how often from then on.
+const KEEPALIVE: (Duration, Duration) = (Duration::from_secs(30), Duration::from_secs(10));
 
 /// The socket on which clients arrive, bound and not yet registered with any runtime.
 #[derive(Debug)]
@@ -58,12 +61,17 @@ impl Drop for SocketFile {
 /// # Errors
 ///
 /// If the address is taken or may not be bound.
-pub fn bind(address: &Address) -> io::Result<Listener> {
-    match address {
+pub fn bind(listen: &Listen) -> io::Result<Listener> {
+    match &listen.address {
         Address::Tcp(address) => {
             let socket = Socket::new(Domain::for_address(*address), Type::STREAM, Some(Protocol::TCP))?;
             socket.set_reuse_address(true)?;
             socket.set_nonblocking(true)?;
+            // A client whose host or way is gone says nothing any more. Connections inherit this from the listener.
+            socket.set_tcp_keepalive(&TcpKeepalive::new().with_time(KEEPALIVE.0).with_interval(KEEPALIVE.1))?;
+            // Linux counts a reader who leaves no room as one who acknowledges nothing, so this is as long as we would wait.
+            #[cfg(target_os = "linux")]
+            socket.set_tcp_user_timeout(Some(listen.write_timeout.0))?;
             socket.bind(&(*address).into())?;
             socket.listen(BACKLOG)?;
             Ok(Listener::Tcp(socket.into()))
@@ -120,7 +128,7 @@ impl Listener {
             let place = Arc::clone(&places).acquire_owned().await.map_err(io::Error::other)?;
             match registered.next().await {
                 Ok((socket, peer)) => {
-                    if let Some(worker) = workers.iter().min_by_key(|worker| worker.load()) {
+                    if let Some(worker) = Worker::least_loaded(&workers) {
                         worker.hand(Accepted { socket, peer, place });
                     }
                 }
@@ -149,5 +157,28 @@ impl Registered {
                 Ok((AcceptedSocket::Unix(socket.into_std()?), None))
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use socket2::SockRef;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_client_that_vanishes_is_noticed_by_the_kernel() {
+        let listen = Listen { address: "127.0.0.1:0".parse().unwrap(), ..Listen::default() };
+        let listener = bind(&listen).unwrap();
+        let Ok(Address::Tcp(address)) = listener.address() else { panic!("no TCP") };
+        let _client = std::net::TcpStream::connect(address).unwrap();
+        let (AcceptedSocket::Tcp(socket), _) = listener.register().unwrap().next().await.unwrap() else { panic!("no TCP") };
+        let socket = SockRef::from(&socket);
+        assert!(socket.keepalive().unwrap() && socket.tcp_nodelay().unwrap());
+        #[cfg(target_os = "linux")]
+        assert_eq!(
+            (socket.tcp_keepalive_time().unwrap(), socket.tcp_keepalive_interval().unwrap(), socket.tcp_user_timeout().unwrap()),
+            (KEEPALIVE.0, KEEPALIVE.1, Some(listen.write_timeout.0))
+        );
     }
 }

@@ -8,6 +8,7 @@ pub mod guard;
 pub mod io;
 pub mod listener;
 pub mod local;
+pub mod socket;
 pub mod tls;
 pub mod worker;
 
@@ -111,7 +112,7 @@ pub fn start(loaded: Loaded, options: Options) -> Result<Running> {
     let snapshot = runtime::compile(loaded, 1, &metrics).map_err(Error::other)?;
     server_metrics.generation.set(1.0);
 
-    let listener = listener::bind(&listen.address).map_err(|error| at("listen.address", &listen.address, &error))?;
+    let listener = listener::bind(&listen).map_err(|error| at("listen.address", &listen.address, &error))?;
     let admin = bind_admin(admin.address)?;
     let (address, admin_address) = (listener.address()?, admin.local_addr()?);
 

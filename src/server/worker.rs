@@ -20,8 +20,10 @@ use tokio_rustls::TlsAcceptor;
 
 use super::{
     activity::Connections,
-    connection::{self, Fruitless, Shared},
+    connection::{self, Ended, Shared},
+    guard::Refused,
     local,
+    socket::{Kind, Socket},
 };
 use crate::{
     pipeline::Pipeline,
@@ -97,10 +99,9 @@ impl Worker {
         Ok((Self { hand, load: Arc::default() }, thread))
     }
 
-    /// Connections that it has.
-    #[must_use]
-    pub fn load(&self) -> usize {
-        self.load.load(Ordering::Relaxed)
+    /// The one with the fewest connections. A worker that has ended has none, and takes none either.
+    pub fn least_loaded(workers: &[Self]) -> Option<&Self> {
+        workers.iter().filter(|worker| !worker.hand.is_closed()).min_by_key(|worker| worker.load.load(Ordering::Relaxed))
     }
 
     /// Hands it a connection. A worker that has ended drops it, and so closes it.
@@ -116,7 +117,7 @@ async fn run(parts: Parts, mut handed: mpsc::UnboundedReceiver<(Accepted, Load)>
     let connections = Connections::default();
     let listen = runtime.snapshot.load().listen.clone();
     tokio::task::spawn_local(upstream.clone().sweep());
-    tokio::task::spawn_local(connections.clone().sweep(listen.header_timeout.0, listen.keep_alive.0));
+    tokio::task::spawn_local(connections.clone().sweep(listen.clone()));
     let shared = Rc::new(Shared { pipeline: Pipeline::new(Arc::clone(&runtime), upstream), listen, tls, connections });
     while let Some((accepted, load)) = handed.recv().await {
         tokio::task::spawn_local(attend(accepted, load, Rc::clone(&shared), Arc::clone(&runtime)));
@@ -128,19 +129,41 @@ async fn attend(accepted: Accepted, _load: Load, shared: Rc<Shared>, runtime: Ar
     let Accepted { socket, peer, place: _place } = accepted;
     let metrics = &runtime.server_metrics;
     let _open = Raised::new(&metrics.connections);
-    let served = match socket {
-        AcceptedSocket::Tcp(socket) => match TcpStream::from_std(socket) {
-            Ok(socket) => connection::serve(socket, peer, shared).await,
-            Err(_) => return metrics.accept.increment(1),
-        },
-        AcceptedSocket::Unix(socket) => match UnixStream::from_std(socket) {
-            Ok(socket) => connection::serve(socket, peer, shared).await,
-            Err(_) => return metrics.accept.increment(1),
-        },
-    };
-    match served {
+    let Ok(socket) = register(socket) else { return metrics.accept.increment(1) };
+    match connection::serve(socket, peer, shared).await {
         Ok(()) => {}
-        Err(Fruitless::Silent) => metrics.silent.increment(1),
-        Err(Fruitless::Handshake) => metrics.handshake.increment(1),
+        Err(ended) => match ended {
+            Ended::Silent => &metrics.silent,
+            Ended::Handshake => &metrics.handshake,
+            Ended::TooLarge => &metrics.too_large,
+            Ended::Malformed => &metrics.malformed,
+            Ended::Refused(Refused::BareLineFeed) => &metrics.bare_line_feed,
+            Ended::Refused(Refused::Ambiguous) => &metrics.ambiguous,
+        }
+        .increment(1),
+    }
+}
+
+fn register(socket: AcceptedSocket) -> io::Result<Socket> {
+    Ok(Socket::new(match socket {
+        AcceptedSocket::Tcp(socket) => Kind::Tcp(TcpStream::from_std(socket)?),
+        AcceptedSocket::Unix(socket) => Kind::Unix(UnixStream::from_std(socket)?),
+    }))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_worker_that_has_ended_gets_no_connection() {
+        let worker = |load| {
+            let (hand, handed) = mpsc::unbounded_channel();
+            (Worker { hand, load: Arc::new(AtomicUsize::new(load)) }, handed)
+        };
+        let (ended, (busy, _busy), (idle, _idle)) = (worker(0).0, worker(2), worker(1));
+        let chosen = |workers: &[Worker]| Worker::least_loaded(workers).map(|worker| worker.load.load(Ordering::Relaxed));
+        assert_eq!(chosen(&[ended.clone(), busy, idle]), Some(1));
+        assert_eq!(chosen(&[ended]), None);
     }
 }

@@ -101,6 +101,10 @@ impl Metrics {
             silent: counter!(names::CONNECTIONS_REFUSED, "reason" => "silent"),
             handshake: counter!(names::CONNECTIONS_REFUSED, "reason" => "handshake"),
             accept: counter!(names::CONNECTIONS_REFUSED, "reason" => "accept"),
+            too_large: counter!(names::CONNECTIONS_REFUSED, "reason" => "too_large"),
+            malformed: counter!(names::CONNECTIONS_REFUSED, "reason" => "malformed"),
+            bare_line_feed: counter!(names::CONNECTIONS_REFUSED, "reason" => "bare_line_feed"),
+            ambiguous: counter!(names::CONNECTIONS_REFUSED, "reason" => "ambiguous"),
             log_dropped: counter!(names::LOG_DROPPED),
             buffered: gauge!(names::BUFFERED),
             generation: gauge!(names::GENERATION),
@@ -188,6 +192,14 @@ pub struct ServerMetrics {
     pub handshake: Counter,
     /// Connections that could not be accepted.
     pub accept: Counter,
+    /// Connections closed because a head is beyond the bounds.
+    pub too_large: Counter,
+    /// Connections closed because a head is no HTTP.
+    pub malformed: Counter,
+    /// Connections closed because a line ends without a carriage return.
+    pub bare_line_feed: Counter,
+    /// Connections closed because two servers could find two requests in one.
+    pub ambiguous: Counter,
     /// Access-log lines dropped.
     pub log_dropped: Counter,
     /// Bytes of request bodies in memory.

@@ -47,7 +47,7 @@ pub const SENT: &str = "sidegate_upstream_sent_bytes_total";
 pub const RECEIVED: &str = "sidegate_upstream_received_bytes_total";
 /// Connections with clients.
 pub const CONNECTIONS: &str = "sidegate_downstream_connections";
-/// Connections that ended before their first request.
+/// Connections that ended for want of a request.
 pub const CONNECTIONS_REFUSED: &str = "sidegate_downstream_connections_refused_total";
 /// Connections with providers.
 pub const UPSTREAM_CONNECTIONS: &str = "sidegate_upstream_connections";
@@ -88,7 +88,13 @@ pub const ALL: &[Metric] = &[
     row(SENT, Kind::Counter, &["route", "provider"], "Bytes of request bodies that were sent to providers."),
     row(RECEIVED, Kind::Counter, &["route", "provider"], "Bytes of reply bodies that were relayed to clients."),
     row(CONNECTIONS, Kind::Gauge, &[], "Connections that clients have open."),
-    row(CONNECTIONS_REFUSED, Kind::Counter, &["reason"], "Connections closed before a request: silent, handshake, accept."),
+    row(
+        CONNECTIONS_REFUSED,
+        Kind::Counter,
+        &["reason"],
+        "Connections closed without a request (accept, handshake, silent), or for what was sent in place of one (malformed, \
+         too_large, bare_line_feed, ambiguous). The access log has no line for a head that was refused.",
+    ),
     row(UPSTREAM_CONNECTIONS, Kind::Gauge, &["provider"], "Connections open to a provider."),
     row(UPSTREAM_CONNECTS, Kind::Counter, &["provider", "result"], "Connections tried to a provider: ok or failed."),
     row(

@@ -1,12 +1,16 @@
 //! The client leaves: the provider sees it at once, in whichever phase and over whichever protocol, and whoever
 //! comes next is served.
 
-use std::time::{Duration, Instant};
+use std::{
+    sync::atomic::{AtomicU64, Ordering::Relaxed},
+    time::{Duration, Instant},
+};
 
 use bytes::Bytes;
 use http::Request;
+use tokio::io::AsyncWriteExt;
 
-use crate::support::{Client, Gate, H2Client, H2Provider, H2Script, Provider, Script, Sidegate, h2_client};
+use crate::support::{Client, Gate, H2Client, H2Provider, H2Script, Provider, Script, Sidegate, at_rest, h2_client};
 
 const ASK: &str = r#"{"model":"gpt-4o","stream":true}"#;
 const EVENT_STREAM: &str = "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n\r\n";
@@ -99,6 +103,65 @@ async fn an_h1_provider_sees_an_h1_client_leave() {
         next.get("/v1/models").await;
         assert_eq!(next.reply("GET").await.text(), "served", "{phase:?}");
     }
+}
+
+#[tokio::test]
+async fn a_client_that_leaves_is_seen_behind_bytes_that_nobody_reads() {
+    for behind in ["\r\n", "GET /v1/models HTTP/1.1\r\nHost: sidegate.test\r\n\r\n"] {
+        for phase in [Phase::BeforeTheHead, Phase::MidStream] {
+            let reached = Gate::new();
+            let mut provider = Provider::always(phase.script(&reached)).await;
+            let sidegate = Sidegate::before(provider.address).await;
+            let mut client = Client::connect(sidegate.address).await;
+            client.post("/v1/chat/completions", ASK).await;
+            client.send(behind).await;
+            reached.reached("the phase").await;
+            let left = Instant::now();
+            drop(client);
+            let seen = provider.departure().await.saturating_duration_since(left);
+            assert!(seen < AT_ONCE, "{phase:?}, {behind:?}: after {seen:?}");
+        }
+    }
+}
+
+/// It may still read, but a client that left looks the same.
+#[tokio::test]
+async fn a_client_that_closes_its_sending_side_has_left() {
+    let reached = Gate::new();
+    let mut provider = Provider::always(Phase::BeforeTheHead.script(&reached)).await;
+    let sidegate = Sidegate::before(provider.address).await;
+    let mut client = Client::connect(sidegate.address).await;
+    client.get("/v1/models").await;
+    reached.reached("the request").await;
+    client.wire.stream.shutdown().await.unwrap();
+    assert!(client.is_closed().await);
+    provider.departure().await;
+}
+
+#[tokio::test]
+async fn a_client_that_breaks_off_is_seen_while_nobody_takes_its_upload() {
+    let (begun, go) = (Gate::new(), Gate::new());
+    let mut provider = Provider::always(Script::on_head().tell(&begun).wait(&go).until_left()).await;
+    let sidegate = Sidegate::before(provider.address).await;
+    let mut client = Client::connect(sidegate.address).await;
+    client.send("POST /v1/audio/transcriptions HTTP/1.1\r\nHost: a\r\nContent-Type: audio/wav\r\nContent-Length: 99999999\r\n\r\n").await;
+    begun.reached("the upload").await;
+    let sent = AtomicU64::new(0);
+    let block = [b'w'; 64 << 10];
+    at_rest("the upload", || {
+        while let Ok(more) = client.wire.stream.try_write(&block) {
+            sent.fetch_add(more as u64, Relaxed);
+        }
+        sent.load(Relaxed)
+    })
+    .await;
+    // A close in order would stand in line behind what nobody takes.
+    client.wire.stream.set_zero_linger().unwrap();
+    drop(client);
+    // The provider has not read a byte of it when the end is known.
+    assert_eq!(sidegate.log(1).await[0]["end"], "left");
+    go.open();
+    provider.departure().await;
 }
 
 #[tokio::test]

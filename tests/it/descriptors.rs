@@ -104,7 +104,7 @@ async fn running_out_of_descriptors_is_survived_at_rest() {
     is_served(&mut last).await;
     is_served(&mut first).await;
     let mut admin = Client::connect(program.admin).await;
-    admin.get("/metrics").await;
+    admin.send("GET /metrics HTTP/1.1\r\nHost: localhost\r\n\r\n").await;
     let page = within("the metrics", admin.reply("GET")).await.text();
     let refused = r#"sidegate_downstream_connections_refused_total{reason="accept"} "#;
     let refused: u64 = page.lines().find_map(|line| line.strip_prefix(refused)?.parse().ok()).unwrap();

@@ -35,7 +35,9 @@ async fn a_refused_client_is_not_invited() {
     let sidegate = Sidegate::before(provider.address).await;
     let mut client = Client::connect(sidegate.address).await;
     client.send(head("/nowhere", "100-continue")).await;
-    assert_eq!(client.head().await.status(), 404);
+    let refusal = client.reply("POST").await;
+    assert_eq!((refusal.status(), refusal.head.get("connection")), (404, Some("close".to_owned())));
+    assert!(client.is_closed().await);
     assert_eq!(provider.asked(), 0);
 }
 

@@ -105,6 +105,28 @@ async fn who_does_not_say_enough_in_time_is_closed() {
 }
 
 #[tokio::test]
+async fn what_is_no_request_is_counted_by_its_reason() {
+    let provider = served().await;
+    let sidegate = listening(&format!("{ANY_PORT}, max_header_size: 8KiB"), provider.address).await;
+    let (field, fields) = (format!("X: {}\r\n", "x".repeat(9_000)), "X: x\r\n".repeat(101));
+    for (head, status, reason) in [
+        ("GET / HTTP/1.1\r\nHost : a\r\n\r\n".to_owned(), 400, "malformed"),
+        (format!("GET / HTTP/1.1\r\nHost: a\r\n{field}\r\n"), 431, "too_large"),
+        (format!("GET / HTTP/1.1\r\nHost: a\r\n{fields}\r\n"), 431, "too_large"),
+        ("GET / HTTP/1.1\nHost: a\r\n\r\n".to_owned(), 400, "bare_line_feed"),
+        ("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 1\r\nTransfer-Encoding: chunked\r\n\r\n".to_owned(), 400, "ambiguous"),
+    ] {
+        let series = format!("sidegate_downstream_connections_refused_total{{reason=\"{reason}\"}}");
+        let before = sidegate.metric(&series).await;
+        let mut client = Client::connect(sidegate.address).await;
+        client.send(&head).await;
+        assert_eq!(client.reply("POST").await.status(), status, "{head}");
+        sidegate.metric_becomes(&series, before + 1.0).await;
+    }
+    assert_eq!((sidegate.stop().len(), provider.asked()), (0, 0));
+}
+
+#[tokio::test]
 async fn an_idle_connection_is_closed_and_a_busy_one_is_not() {
     let (mut provider, go) = (Provider::start().await, Gate::new());
     let sidegate = listening(&format!("{ANY_PORT}, header_timeout: 100ms, keep_alive: 100ms"), provider.address).await;
@@ -127,6 +149,17 @@ async fn an_idle_connection_is_closed_and_a_busy_one_is_not() {
     for _ in 0..3 {
         provider.request().await;
     }
+}
+
+#[tokio::test]
+async fn an_upload_that_was_answered_early_and_never_ends_is_closed() {
+    let mut provider = Provider::always(Script::on_head().write("HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nearly").until_left()).await;
+    let sidegate = listening(&format!("{ANY_PORT}, keep_alive: 100ms"), provider.address).await;
+    let mut client = Client::connect(sidegate.address).await;
+    client.send("POST /v1/files HTTP/1.1\r\nHost: a\r\nContent-Type: audio/wav\r\nContent-Length: 100\r\n\r\nhalf").await;
+    assert_eq!(client.reply("POST").await.text(), "early");
+    assert!(client.is_closed().await);
+    provider.departure().await;
 }
 
 #[tokio::test]
@@ -190,6 +223,21 @@ async fn a_client_of_http_1_0_gets_what_it_understands() {
         let reply = client.reply("GET").await;
         assert_eq!((reply.text().as_str(), reply.head.get("transfer-encoding")), ("cut in two", None), "{fields}");
     }
+}
+
+#[tokio::test]
+async fn a_reply_without_content_promises_none_over_either_protocol() {
+    let provider = Provider::always(Script::reply("HTTP/1.1 204 No Content\r\nContent-Length: 5\r\nX-Of: provider\r\n\r\n")).await;
+    let sidegate = listening(ANY_PORT, provider.address).await;
+    let mut client = Client::connect(sidegate.address).await;
+    client.get("/v1/models").await;
+    let head = client.reply("GET").await.head;
+    assert_eq!((head.status(), head.get("content-length"), head.get("x-of")), (204, None, Some("provider".to_owned())));
+    let reply = H2Client::connect(sidegate.address).await.get("/v1/models").await;
+    assert_eq!(
+        (reply.status.as_u16(), reply.headers.get("content-length"), reply.headers["x-of"].as_bytes()),
+        (204, None, &b"provider"[..])
+    );
 }
 
 async fn over_unix(path: &Path) -> Client<UnixStream> {

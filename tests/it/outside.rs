@@ -141,13 +141,36 @@ async fn no_secret_is_told_anywhere() {
 #[tokio::test]
 async fn the_running_config_is_shown_without_its_secrets() {
     let provider = Provider::start().await;
-    let sidegate = Sidegate::before(provider.address).await;
+    let hash = KeyHash::of(b"sg-web").to_string();
+    let clients = format!("clients: {{ anonymous: free, keys: [{{ name: web, sha256: {hash}, tier: premium }}] }}");
+    let sidegate = Sidegate::with(&clients, provider.address).await;
     let shown = sidegate.ask_admin("/config").await.json();
     assert_eq!(shown["generation"], 1);
     let scripted = &shown["config"]["providers"]["scripted"];
     assert_eq!(scripted["keys"], json!([{ "name": "pool", "value": "[secret]" }]));
     assert_eq!(scripted["base_url"], format!("http://{}/v1", provider.address));
+    assert_eq!(shown["config"]["clients"]["keys"][0]["sha256"], hash[..12]);
     assert_eq!(shown["config"]["listen"]["keep_alive"], "90s".parse::<sidegate::types::Period>().unwrap().to_string());
+}
+
+#[tokio::test]
+async fn operators_are_not_answered_under_a_name_that_anybody_may_own() {
+    let provider = Provider::start().await;
+    let sidegate = Sidegate::before(provider.address).await;
+    for (hosts, status) in [
+        ("Host: 127.0.0.1:8081\r\n", 200),
+        ("Host: [::1]\r\n", 200),
+        ("Host: localhost:8081\r\n", 200),
+        ("Host: sidegate\r\n", 200),
+        ("Host: rebound.example\r\n", 403),
+        ("Host: 127.0.0.1.rebound.example:8081\r\n", 403),
+        ("Host: 127.0.0.1\r\nHost: rebound.example\r\n", 403),
+        ("Host: \r\n", 403),
+    ] {
+        let mut client = Client::connect(sidegate.admin).await;
+        client.send(format!("GET /config HTTP/1.1\r\n{hosts}\r\n")).await;
+        assert_eq!(client.reply("GET").await.status(), status, "{hosts}");
+    }
 }
 
 #[tokio::test]

@@ -49,7 +49,7 @@ async fn only_line(sidegate: &Sidegate, name: &str) -> Value {
 /// What the admin listener says is in flight, and that it tells no key.
 async fn in_flight(sidegate: &Sidegate) -> f64 {
     let mut client = Client::connect(sidegate.admin).await;
-    client.get("/metrics").await;
+    client.send("GET /metrics HTTP/1.1\r\nHost: localhost\r\n\r\n").await;
     let metrics = client.reply("GET").await.text();
     assert!(!metrics.contains(POOL_KEY));
     let samples = metrics.lines().filter(|line| line.starts_with("sidegate_requests_in_flight"));

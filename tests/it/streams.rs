@@ -2,6 +2,7 @@
 //! broken off, and a reader who stops reading stops the provider.
 
 use bytes::Bytes;
+use tokio::{io::AsyncWriteExt, net::UnixStream};
 
 use crate::support::{Client, Gate, H2Client, H2Provider, H2Script, Provider, Script, Sidegate, at_rest, h2_client, wire::End, within};
 
@@ -177,6 +178,38 @@ async fn a_reader_who_stops_stops_the_provider_over_h2() {
     assert!(held < 2 << 20, "{held} bytes are held for a client that reads none");
     drop(body);
     provider.departure().await;
+}
+
+#[tokio::test]
+async fn a_reader_who_never_reads_on_is_closed() {
+    let block = Bytes::from(vec![b'x'; 64 << 10]);
+    let mut provider = Provider::always(Script::on_request().write("HTTP/1.1 200 OK\r\n\r\n").flood(block)).await;
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("sidegate.sock");
+    let config = format!(
+        r#"
+listen: {{ workers: 1, address: "unix:{}", write_timeout: 100ms }}
+admin: {{ address: "127.0.0.1:0" }}
+providers: {{ scripted: {{ base_url: "http://$UPSTREAM/v1", keys: [{{ value: "$KEY" }}] }} }}
+routes: [{{ path: /v1, targets: [scripted] }}]
+"#,
+        path.display()
+    );
+    // Over a socket file, whose kernel has no patience of its own.
+    let sidegate = Sidegate::start(&config, provider.address).await;
+    let connect = || async { within("a connection", UnixStream::connect(&path)).await.unwrap() };
+    let mut client = Client::over(connect().await);
+    client.get("/v1/models").await;
+    assert_eq!(client.head().await.status(), 200);
+    provider.departure().await;
+    let mut client = connect().await;
+    // HTTP/2: no limit but the connection's own.
+    client.write_all(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\x06\x04\0\0\0\0\0\0\x04\x7f\xff\xff\xff").await.unwrap();
+    client.write_all(b"\0\0\x04\x08\0\0\0\0\0\x7f\xff\0\0").await.unwrap();
+    // GET /v1/x of sidegate.test.
+    client.write_all(b"\0\0\x18\x01\x05\0\0\0\x01\x82\x86\x04\x05/v1/x\x41\x0dsidegate.test").await.unwrap();
+    provider.departure().await;
+    assert_eq!(sidegate.log(2).await[1]["end"], "left");
 }
 
 #[tokio::test]

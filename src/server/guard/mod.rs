@@ -30,8 +30,17 @@ enum At {
     },
     ChunkEnd,
     Trailer,
-    /// Something was refused, or is beyond what is followed here: hyper ends it.
+    /// Beyond what is followed here, or refused: hyper ends it.
     Over,
+}
+
+/// Why a line may not go on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Refused {
+    /// A line ends without a carriage return.
+    BareLineFeed,
+    /// Two servers could find two different requests in it.
+    Ambiguous,
 }
 
 /// Follows one connection.
@@ -42,11 +51,12 @@ pub struct Guard {
     line: Vec<u8>,
     chunked: bool,
     length: Option<u64>,
+    refused: Option<Refused>,
 }
 
 impl Default for Guard {
     fn default() -> Self {
-        Self { at: At::RequestLine, line: Vec::new(), chunked: false, length: None }
+        Self { at: At::RequestLine, line: Vec::new(), chunked: false, length: None, refused: None }
     }
 }
 
@@ -61,6 +71,12 @@ impl Guard {
     #[must_use]
     pub fn has_refused(&self) -> bool {
         self.at == At::Over
+    }
+
+    /// Why something was refused, if it was.
+    #[must_use]
+    pub fn refused(&self) -> Option<Refused> {
+        self.refused
     }
 
     /// Looks at the next bytes of the connection and overwrites one if they may not go on.
@@ -105,6 +121,7 @@ impl Guard {
             if (self.at, refused) != (At::ChunkSize, Refused::BareLineFeed) {
                 bytes[end] = 0;
             }
+            self.refused = Some(refused);
             At::Over
         });
         end + 1
@@ -157,13 +174,6 @@ impl Guard {
         }
         if self.chunked && self.length.is_some() { Err(Refused::Ambiguous) } else { Ok(()) }
     }
-}
-
-/// Why a line may not go on.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Refused {
-    BareLineFeed,
-    Ambiguous,
 }
 
 /// `1a` or `1a;name=value` (RFC 9112 §7.1): hexadecimal digits and nothing around them, no control bytes behind.

@@ -98,7 +98,7 @@ impl Sidegate {
     /// Asks the admin listener.
     pub(crate) async fn ask_admin(&self, path: &str) -> Reply {
         let mut client = Client::connect(self.admin).await;
-        client.get_with(path, "Connection: close\r\n").await;
+        client.send(format!("GET {path} HTTP/1.1\r\nHost: {}\r\nConnection: close\r\n\r\n", self.admin)).await;
         client.reply("GET").await
     }
 

@@ -1,0 +1,143 @@
+//! A client's socket, shared by the two that need it: hyper, which reads and writes, and a watch, which sees the client
+//! leave also while nobody reads.
+//!
+//! hyper reads only when it wants bytes. While a request is answered and more bytes wait behind it, or while an upload
+//! waits for its provider, hyper never comes to the end of what was sent. The kernel says that the other side has closed
+//! without being read, and the runtime hears of it anyway: the watch costs no call to the system.
+
+use std::{
+    io,
+    net::Shutdown,
+    pin::Pin,
+    rc::Rc,
+    task::{Context, Poll, ready},
+};
+
+use socket2::SockRef;
+use tokio::{
+    io::{AsyncRead, AsyncWrite, Interest, ReadBuf},
+    net::{TcpStream, UnixStream},
+};
+
+use super::activity::Writes;
+
+/// Either kind of socket, on the runtime that serves it.
+#[derive(Debug)]
+pub enum Kind {
+    /// Over TCP.
+    Tcp(TcpStream),
+    /// Over a socket file.
+    Unix(UnixStream),
+}
+
+/// A client's socket. Clones are the same one, which closes with the last of them.
+#[derive(Clone, Debug)]
+pub struct Socket {
+    kind: Rc<Kind>,
+    writes: Rc<Writes>,
+}
+
+/// Calls what both kinds have in common.
+macro_rules! either {
+    ($socket:expr, $inner:ident => $call:expr) => {
+        match &*$socket.kind {
+            Kind::Tcp($inner) => $call,
+            Kind::Unix($inner) => $call,
+        }
+    };
+}
+
+impl Socket {
+    /// Makes it shareable.
+    #[must_use]
+    pub fn new(kind: Kind) -> Self {
+        Self { kind: Rc::new(kind), writes: Rc::default() }
+    }
+
+    /// Whether what is written moves.
+    #[must_use]
+    pub fn writes(&self) -> Rc<Writes> {
+        Rc::clone(&self.writes)
+    }
+
+    /// Waits until the client has closed its sending side, or the connection broke. Bytes that nobody has read yet don't
+    /// hide it. A client that closes its sending side alone, and still reads, can't be told from one that has left.
+    pub async fn left(&self) {
+        // The runtime reports the other side's close under every interest in reading. Under this one it reports nothing
+        // else, since urgent bytes were not asked for when the socket was registered.
+        #[cfg(target_os = "linux")]
+        drop(either!(self, socket => socket.ready(Interest::PRIORITY).await));
+        // Elsewhere there is no such interest: the client is seen to leave when hyper reads.
+        #[cfg(not(target_os = "linux"))]
+        std::future::pending::<()>().await;
+    }
+
+    /// The kernel has no more for now: says so without asking it, which spares the next poll a call that would fail.
+    fn exhausted(&self, interest: Interest) {
+        let none = || Err::<(), _>(io::ErrorKind::WouldBlock.into());
+        drop(either!(self, socket => socket.try_io(interest, none)));
+    }
+
+    /// Writes, and notes whether anything moved: below TLS, whose own buffer would hide it.
+    fn poll_sent(&self, cx: &mut Context<'_>, offered: usize, send: impl Fn() -> io::Result<usize>) -> Poll<io::Result<usize>> {
+        let sent = self.poll_send(cx, offered, send);
+        self.writes.note(sent.is_ready());
+        sent
+    }
+
+    fn poll_send(&self, cx: &mut Context<'_>, offered: usize, send: impl Fn() -> io::Result<usize>) -> Poll<io::Result<usize>> {
+        loop {
+            ready!(either!(self, socket => socket.poll_write_ready(cx)))?;
+            match send() {
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+                sent => {
+                    if sent.as_ref().is_ok_and(|sent| (1..offered).contains(sent)) {
+                        self.exhausted(Interest::WRITABLE);
+                    }
+                    return Poll::Ready(sent);
+                }
+            }
+        }
+    }
+}
+
+impl AsyncRead for Socket {
+    fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        let room = buffer.remaining();
+        loop {
+            ready!(either!(self, socket => socket.poll_read_ready(cx)))?;
+            match either!(self, socket => socket.try_read_buf(buffer)) {
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+                read => {
+                    if read.as_ref().is_ok_and(|read| (1..room).contains(read)) {
+                        self.exhausted(Interest::READABLE);
+                    }
+                    return Poll::Ready(read.map(drop));
+                }
+            }
+        }
+    }
+}
+
+impl AsyncWrite for Socket {
+    fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        self.poll_sent(cx, bytes.len(), || either!(self, socket => socket.try_write(bytes)))
+    }
+
+    fn poll_write_vectored(self: Pin<&mut Self>, cx: &mut Context<'_>, buffers: &[io::IoSlice<'_>]) -> Poll<io::Result<usize>> {
+        let offered = buffers.iter().map(|buffer| buffer.len()).sum();
+        self.poll_sent(cx, offered, || either!(self, socket => socket.try_write_vectored(buffers)))
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        true
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(either!(self, socket => SockRef::from(socket).shutdown(Shutdown::Write)))
+    }
+}
