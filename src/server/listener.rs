@@ -31,6 +31,11 @@ const REST: Duration = Duration::from_millis(50);
 /// After how long without traffic the kernel asks whether a client is still there, and how often from then on.
 const KEEPALIVE: (Duration, Duration) = (Duration::from_secs(30), Duration::from_secs(10));
 
+/// What the kernel takes ahead of what the client's window allows, for each connection. It would take megabytes: a reader
+/// who stalls would cost that, and its provider would go on for so much longer before it is slowed down.
+#[cfg(target_os = "linux")]
+const UNSENT: u32 = 128 << 10;
+
 /// The socket on which clients arrive, bound and not yet registered with any runtime.
 #[derive(Debug)]
 pub enum Listener {
@@ -72,6 +77,8 @@ pub fn bind(listen: &Listen) -> io::Result<Listener> {
             // Linux counts a reader who leaves no room as one who acknowledges nothing, so this is as long as we would wait.
             #[cfg(target_os = "linux")]
             socket.set_tcp_user_timeout(Some(listen.write_timeout.0))?;
+            #[cfg(target_os = "linux")]
+            socket.set_tcp_notsent_lowat(UNSENT)?;
             socket.bind(&(*address).into())?;
             socket.listen(BACKLOG)?;
             Ok(Listener::Tcp(socket.into()))
@@ -167,7 +174,7 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn a_client_that_vanishes_is_noticed_by_the_kernel() {
+    async fn the_kernel_notices_who_vanishes_and_takes_little_for_who_stalls() {
         let listen = Listen { address: "127.0.0.1:0".parse().unwrap(), ..Listen::default() };
         let listener = bind(&listen).unwrap();
         let Ok(Address::Tcp(address)) = listener.address() else { panic!("no TCP") };
@@ -180,5 +187,7 @@ mod tests {
             (socket.tcp_keepalive_time().unwrap(), socket.tcp_keepalive_interval().unwrap(), socket.tcp_user_timeout().unwrap()),
             (KEEPALIVE.0, KEEPALIVE.1, Some(listen.write_timeout.0))
         );
+        #[cfg(target_os = "linux")]
+        assert_eq!(socket.tcp_notsent_lowat().unwrap(), UNSENT);
     }
 }
