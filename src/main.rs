@@ -11,6 +11,10 @@ use sidegate::{
     config::{Environment, Loaded},
     server, telemetry,
 };
+use tokio::{
+    runtime::{self, Runtime},
+    signal::unix::{Signal, SignalKind, signal},
+};
 
 fn main() -> ExitCode {
     let cli = Cli::parse();
@@ -39,8 +43,10 @@ fn main() -> ExitCode {
 fn serve(loaded: Loaded) -> io::Result<()> {
     telemetry::log::start();
     guard_memory()?;
+    // Before the first client can come: who takes every file descriptor must not find us without those for signals.
+    let signals = Signals::listen()?;
     let running = server::start(loaded, server::Options::default())?;
-    let signal = wait_for_signal()?;
+    let signal = signals.wait();
     tracing::info!(signal, "stopping");
     running.stop();
     Ok(())
@@ -54,14 +60,30 @@ fn guard_memory() -> io::Result<()> {
     Ok(())
 }
 
-fn wait_for_signal() -> io::Result<&'static str> {
-    use tokio::signal::unix::{SignalKind, signal};
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_io().build()?;
-    runtime.block_on(async {
-        let (mut interrupt, mut terminate) = (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?);
-        Ok(tokio::select! {
-            _ = interrupt.recv() => "SIGINT",
-            _ = terminate.recv() => "SIGTERM",
+/// The signals that ask the process to end.
+struct Signals {
+    runtime: Runtime,
+    interrupt: Signal,
+    terminate: Signal,
+}
+
+impl Signals {
+    fn listen() -> io::Result<Self> {
+        let runtime = runtime::Builder::new_current_thread().enable_io().build()?;
+        let entered = runtime.enter();
+        let (interrupt, terminate) = (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?);
+        drop(entered);
+        Ok(Self { runtime, interrupt, terminate })
+    }
+
+    /// Waits for the first of them and says which it was.
+    fn wait(self) -> &'static str {
+        let Self { runtime, mut interrupt, mut terminate } = self;
+        runtime.block_on(async {
+            tokio::select! {
+                _ = interrupt.recv() => "SIGINT",
+                _ = terminate.recv() => "SIGTERM",
+            }
         })
-    })
+    }
 }

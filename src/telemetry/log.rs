@@ -12,7 +12,9 @@ use tracing_subscriber::{EnvFilter, fmt};
 /// Starts logging for the process. `SIDEGATE_LOG` sets the level, `info` by default. A second call changes nothing.
 pub fn start() {
     let filter = EnvFilter::try_from_env("SIDEGATE_LOG").unwrap_or_else(|_| EnvFilter::new("info"));
-    let builder = fmt().with_env_filter(filter).with_writer(std::io::stderr).with_target(false);
+    // Told of an error of its own, the subscriber would print it to the same place, and end the thread in a panic where
+    // that is closed.
+    let builder = fmt().with_env_filter(filter).with_writer(std::io::stderr).with_target(false).log_internal_errors(false);
     let result = if std::io::stderr().is_terminal() {
         builder.try_init()
     } else {
