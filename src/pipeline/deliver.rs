@@ -62,7 +62,8 @@ pub async fn deliver<'s>(
     trail.sent(&provider.name, key.map(Arc::clone), progress);
     let mut reply = upstream.send(&provider.endpoint, outgoing).await.map_err(|failure| failed(failure, provider, trail))?;
     trail.answered();
-    downward(&mut reply).map_err(|problem| Reject::Upstream(Failure::because(Phase::Head, Reason::Protocol, problem)))?;
+    let ambiguous = |problem| failed(Failure::because(Phase::Head, Reason::Protocol, problem), provider, trail);
+    downward(&mut reply).map_err(ambiguous)?;
     Ok(Delivery { target, reply, key, holds })
 }
 

@@ -23,6 +23,7 @@ use super::{
     error::{h2_reason, is_cut, went_away},
     pool::{Hold, Pool},
 };
+use crate::types::fields::retain;
 
 /// How often a request is sent again within one attempt.
 const RESENDS: u32 = 4;
@@ -229,7 +230,7 @@ impl Outgoing {
         *request.version_mut() = Version::HTTP_2;
         // invariant: scheme, authority and path are all there, which is all that this conversion asks for.
         *request.uri_mut() = Uri::from_parts(parts).unwrap_or_default();
-        *request.headers_mut() = without_host(self.headers);
+        *request.headers_mut() = retain(self.headers, |name| *name != HOST);
         request
     }
 
@@ -253,19 +254,4 @@ impl Outgoing {
             extensions: self.extensions.clone(),
         })
     }
-}
-
-/// `HeaderMap::remove` moves the last field into the gap, so the map is built anew to keep the order.
-fn without_host(headers: HeaderMap) -> HeaderMap {
-    let mut kept = HeaderMap::with_capacity(headers.len());
-    let mut current = None;
-    for (name, value) in headers {
-        if name.is_some() {
-            current = name;
-        }
-        if let Some(name) = current.as_ref().filter(|name| **name != HOST) {
-            kept.append(name.clone(), value);
-        }
-    }
-    kept
 }

@@ -1,11 +1,10 @@
 //! A scripted HTTP/2 provider (plain text, prior knowledge) on the `h2` crate.
 
 use std::{
-    collections::VecDeque,
     future::poll_fn,
     net::SocketAddr,
     sync::{
-        Arc, Mutex,
+        Arc,
         atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed},
     },
     time::Instant,
@@ -20,7 +19,7 @@ use tokio::{
     task::AbortHandle,
 };
 
-use super::{H2Script, h2_script::H2Step, within};
+use super::{H2Script, h2_script::H2Step, programme::Programme, within};
 
 /// A request as the provider saw it.
 pub(crate) struct H2Request {
@@ -42,9 +41,7 @@ pub(crate) struct H2Provider {
 }
 
 struct Shared {
-    scripts: Mutex<VecDeque<H2Script>>,
-    otherwise: Mutex<Option<H2Script>>,
-    trouble: Mutex<Vec<String>>,
+    programme: Programme<H2Script>,
     requests: mpsc::UnboundedSender<H2Request>,
     departures: mpsc::UnboundedSender<Instant>,
     going_away: broadcast::Sender<()>,
@@ -60,9 +57,7 @@ impl H2Provider {
         let (requests_in, requests) = mpsc::unbounded_channel();
         let (departures_in, departures) = mpsc::unbounded_channel();
         let shared = Arc::new(Shared {
-            scripts: Mutex::default(),
-            otherwise: Mutex::default(),
-            trouble: Mutex::default(),
+            programme: Programme::default(),
             requests: requests_in,
             departures: departures_in,
             going_away: broadcast::channel(1).0,
@@ -83,17 +78,17 @@ impl H2Provider {
 
     /// Requests without a script of their own get this one.
     pub(crate) fn otherwise(&self, script: H2Script) {
-        *self.shared.otherwise.lock().unwrap() = Some(script);
+        self.shared.programme.otherwise(script);
     }
 
     /// The next request without a script of its own gets this one.
     pub(crate) fn script(&self, script: H2Script) {
-        self.shared.scripts.lock().unwrap().push_back(script);
+        self.shared.programme.add(script);
     }
 
     /// Takes back the scripts that no request has come for; whether there were any.
     pub(crate) fn forget_scripts(&self) -> bool {
-        !std::mem::take(&mut *self.shared.scripts.lock().unwrap()).is_empty()
+        self.shared.programme.forget()
     }
 
     /// Sends GOAWAY on every connection; streams that are open may end (RFC 9113 §6.8).
@@ -130,26 +125,7 @@ impl H2Provider {
 impl Drop for H2Provider {
     fn drop(&mut self) {
         self.accepting.abort();
-        if std::thread::panicking() {
-            return;
-        }
-        let trouble = self.shared.trouble.lock().unwrap();
-        assert!(trouble.is_empty(), "at the provider: {}", trouble.join("; "));
-        let left = self.shared.scripts.lock().unwrap().len();
-        assert_eq!(left, 0, "scripts that no request came for");
-    }
-}
-
-impl Shared {
-    fn next_script(&self) -> Option<H2Script> {
-        let next = self.scripts.lock().unwrap().pop_front();
-        next.or_else(|| self.otherwise.lock().unwrap().clone())
-    }
-
-    fn complain(&self, what: String) {
-        // A story that waits in vain fails first; this tells it why.
-        eprintln!("at the provider: {what}");
-        self.trouble.lock().unwrap().push(what);
+        self.shared.programme.ends_well();
     }
 }
 
@@ -164,7 +140,7 @@ async fn converse(stream: TcpStream, builder: server::Builder, connection: usize
     stream.set_nodelay(true).expect("a fresh socket takes options");
     let mut going_away = shared.going_away.subscribe();
     let Ok(mut streams) = builder.handshake::<_, Bytes>(stream).await else {
-        return shared.complain("a connection that does not speak HTTP/2".to_owned());
+        return shared.programme.complain("a connection that does not speak HTTP/2".to_owned());
     };
     shared.open_connections.fetch_add(1, Relaxed);
     loop {
@@ -173,15 +149,15 @@ async fn converse(stream: TcpStream, builder: server::Builder, connection: usize
             accepted = streams.accept() => {
                 // An error here is the peer's way to leave; streams that it hurts have seen it themselves.
                 let Some(Ok((request, respond))) = accepted else { break };
-                let Some(script) = shared.next_script() else {
-                    shared.complain(format!("a request without a script: {request:?}"));
+                let Some(script) = shared.programme.next() else {
+                    shared.programme.complain(format!("a request without a script: {request:?}"));
                     break;
                 };
                 let stream = Stream::new(request, respond, connection, Arc::clone(&shared));
                 let (playing, shared) = (tokio::spawn(stream.play(script)), Arc::clone(&shared));
                 tokio::spawn(async move {
                     if playing.await.is_err_and(|error| error.is_panic()) {
-                        shared.complain("a panic, shown above".to_owned());
+                        shared.programme.complain("a panic, shown above".to_owned());
                     }
                 });
             }
@@ -215,7 +191,7 @@ impl Stream {
                     let _ = self.shared.departures.send(Instant::now());
                     return;
                 }
-                Err(Gone::Wrong(what)) => return self.shared.complain(what),
+                Err(Gone::Wrong(what)) => return self.shared.programme.complain(what),
             }
         }
         self.tell(Vec::new(), None);

@@ -8,6 +8,7 @@ pub(crate) mod gate;
 pub(crate) mod h2_client;
 pub(crate) mod h2_provider;
 pub(crate) mod h2_script;
+pub(crate) mod programme;
 pub(crate) mod provider;
 pub(crate) mod proxy;
 pub(crate) mod script;

@@ -1,10 +1,9 @@
 //! A scripted HTTP/1 provider over raw TCP: it records what it is sent, byte for byte, and plays scripts.
 
 use std::{
-    collections::VecDeque,
     net::SocketAddr,
     sync::{
-        Arc, Mutex,
+        Arc,
         atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed},
     },
     time::{Duration, Instant},
@@ -19,6 +18,7 @@ use tokio::{
 
 use super::{
     Script,
+    programme::Programme,
     script::Step,
     show,
     wire::{Body, End, Head, Wire},
@@ -69,18 +69,18 @@ impl Provider {
     /// A provider that answers every request alike.
     pub(crate) async fn always(script: Script) -> Self {
         let provider = Self::start().await;
-        *provider.shared.otherwise.lock().unwrap() = Some(script);
+        provider.shared.programme.otherwise(script);
         provider
     }
 
     /// The next request without a script of its own gets this one.
     pub(crate) fn script(&self, script: Script) {
-        self.shared.scripts.lock().unwrap().push_back(script);
+        self.shared.programme.add(script);
     }
 
     /// Takes back the scripts that no request has come for; whether there were any.
     pub(crate) fn forget_scripts(&self) -> bool {
-        !std::mem::take(&mut *self.shared.scripts.lock().unwrap()).is_empty()
+        self.shared.programme.forget()
     }
 
     /// The next request, once it is here as far as its script reads it.
@@ -112,20 +112,12 @@ impl Provider {
 impl Drop for Provider {
     fn drop(&mut self) {
         self.accepting.abort();
-        if std::thread::panicking() {
-            return;
-        }
-        let trouble = self.shared.trouble.lock().unwrap();
-        assert!(trouble.is_empty(), "at the provider: {}", trouble.join("; "));
-        let left = self.shared.scripts.lock().unwrap().len();
-        assert_eq!(left, 0, "scripts that no request came for");
+        self.shared.programme.ends_well();
     }
 }
 
 struct Shared {
-    scripts: Mutex<VecDeque<Script>>,
-    otherwise: Mutex<Option<Script>>,
-    trouble: Mutex<Vec<String>>,
+    programme: Programme<Script>,
     requests: mpsc::UnboundedSender<Request>,
     departures: mpsc::UnboundedSender<Instant>,
     connections: AtomicUsize,
@@ -136,26 +128,13 @@ struct Shared {
 impl Shared {
     fn new() -> Self {
         Self {
-            scripts: Mutex::default(),
-            otherwise: Mutex::default(),
-            trouble: Mutex::default(),
+            programme: Programme::default(),
             requests: mpsc::unbounded_channel().0,
             departures: mpsc::unbounded_channel().0,
             connections: AtomicUsize::new(0),
             asked: AtomicUsize::new(0),
             flooded: AtomicU64::new(0),
         }
-    }
-
-    fn next_script(&self) -> Option<Script> {
-        let next = self.scripts.lock().unwrap().pop_front();
-        next.or_else(|| self.otherwise.lock().unwrap().clone())
-    }
-
-    fn complain(&self, what: String) {
-        // A story that waits in vain fails first; this tells it why.
-        eprintln!("at the provider: {what}");
-        self.trouble.lock().unwrap().push(what);
     }
 }
 
@@ -165,7 +144,7 @@ async fn accept(listener: TcpListener, shared: Arc<Shared>) {
         let (conversation, shared) = (tokio::spawn(converse(stream, Arc::clone(&shared))), Arc::clone(&shared));
         tokio::spawn(async move {
             if conversation.await.is_err_and(|error| error.is_panic()) {
-                shared.complain("a panic, shown above".to_owned());
+                shared.programme.complain("a panic, shown above".to_owned());
             }
         });
     }
@@ -175,14 +154,14 @@ async fn converse(stream: TcpStream, shared: Arc<Shared>) {
     let mut wire = Wire::new(stream);
     while wire.has_more().await {
         shared.asked.fetch_add(1, Relaxed);
-        let Some(script) = shared.next_script() else {
-            return shared.complain(format!("a request without a script: {}", show(&wire.buffer)));
+        let Some(script) = shared.programme.next() else {
+            return shared.programme.complain(format!("a request without a script: {}", show(&wire.buffer)));
         };
         let exchange = Exchange { wire: &mut wire, shared: &shared, request: Request::default(), told: false };
         match exchange.play(script).await {
             Ok(After::Keep) => {}
             Ok(After::Close) => return,
-            Err(what) => return shared.complain(what),
+            Err(what) => return shared.programme.complain(what),
         }
     }
 }
