@@ -159,6 +159,30 @@ mod tests {
         assert_eq!(play(vec![text("a"), Some(large.clone()), text("b")]), [Bytes::from("a"), large, Bytes::from("b")]);
     }
 
+    /// One frame, and then it breaks off.
+    struct Broken(Option<Bytes>);
+
+    impl Body for Broken {
+        type Data = Bytes;
+        type Error = &'static str;
+
+        fn poll_frame(mut self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Polled<&'static str>> {
+            Poll::Ready(Some(self.0.take().map(Frame::data).ok_or("broken")))
+        }
+    }
+
+    #[test]
+    fn what_came_before_an_error_has_a_turn_to_go_out() {
+        for length in [1, SMALL, FULL] {
+            let mut body = Coalesced::new(Broken(Some(Bytes::from(vec![b'x'; length]))));
+            let mut poll = || Pin::new(&mut body).poll_frame(&mut Context::from_waker(Waker::noop()));
+            let Poll::Ready(Some(Ok(frame))) = poll() else { panic!("no frame of {length}") };
+            assert_eq!(frame.data_ref().unwrap().len(), length);
+            assert!(poll().is_pending(), "the error came at once behind {length}");
+            let Poll::Ready(Some(Err("broken"))) = poll() else { panic!("no error behind {length}") };
+        }
+    }
+
     proptest! {
         #[test]
         fn no_byte_is_lost_or_moved(sizes in prop::collection::vec(prop::option::of(1_usize..3_000), 0..60)) {

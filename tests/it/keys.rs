@@ -267,3 +267,17 @@ async fn a_key_is_given_back_however_the_request_ends() {
         sidegate.log(1).await;
     }
 }
+
+/// What may not stand in a reply's head is no better behind its body.
+#[tokio::test]
+async fn no_provider_passes_a_field_of_ours_off_in_a_trailer() {
+    let fields = "Transfer-Encoding: chunked\r\nTrailer: x-checksum, x-sidegate-key, connection\r\n";
+    let trailers = "x-checksum: kept\r\nX-Sidegate-Key: forged\r\nconnection: close\r\n";
+    let provider = Provider::always(Script::reply(format!("HTTP/1.1 200 OK\r\n{fields}\r\n2\r\nok\r\n0\r\n{trailers}\r\n"))).await;
+    let sidegate = Sidegate::before(provider.address).await;
+    let mut client = Client::connect(sidegate.address).await;
+    client.get_with("/v1/models", "TE: trailers\r\nConnection: te\r\n").await;
+    let reply = client.reply("GET").await;
+    assert_eq!((reply.text().as_str(), reply.is_complete()), ("ok", true));
+    assert_eq!(reply.body.trailers, [(b"x-checksum".to_vec(), b"kept".to_vec())]);
+}

@@ -2,7 +2,10 @@
 
 use std::{net::SocketAddr, time::Duration};
 
-use tokio::net::{TcpSocket, TcpStream};
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::{TcpSocket, TcpStream},
+};
 
 use crate::support::{Client, Gate, Provider, Script, Sidegate, wire::End, within};
 
@@ -103,6 +106,25 @@ async fn a_client_that_stalls_in_a_body_that_is_read_is_a_408() {
     assert!(client.is_closed().await);
     assert_eq!(provider.connections(), 0);
     sidegate.metric_becomes("sidegate_body_buffered_bytes", 0.0).await;
+}
+
+/// Each byte comes in time, and the body never would: it holds memory for as long as that.
+#[tokio::test]
+async fn a_client_that_drips_a_body_that_is_read_is_a_408_too() {
+    let provider = Provider::start().await;
+    let sidegate = with("idle: 5m", "read_timeout: 300ms", provider.address).await;
+    let (mut replies, mut body) = TcpStream::connect(sidegate.address).await.unwrap().into_split();
+    body.write_all(b"POST /v1/chat/completions HTTP/1.1\r\nHost: a\r\nContent-Length: 10000\r\n\r\n").await.unwrap();
+    let dripping = tokio::spawn(async move {
+        let mut drops = tokio::time::interval(Duration::from_millis(10));
+        while body.write_all(b" ").await.is_ok() {
+            drops.tick().await;
+        }
+    });
+    let mut reply = [0; 12];
+    within("the refusal", replies.read_exact(&mut reply)).await.unwrap();
+    assert_eq!(&reply, b"HTTP/1.1 408");
+    dripping.abort();
 }
 
 #[tokio::test]
