@@ -9,9 +9,10 @@ use http::{HeaderValue, Response, header::CONTENT_LENGTH};
 use super::{
     admit::Admitted,
     client::Client,
-    fields::{self, Nominated},
+    fields::{self, Nominated, Present},
     outgoing::{self, Credentials},
     reject::Reject,
+    respond,
     settle::Holds,
     trail::Trail,
 };
@@ -20,7 +21,7 @@ use crate::{
     policy::key_pool::{Choice, Lease},
     runtime::{Provider, Route, Target, snapshot::PoolKey},
     telemetry::metrics::Raised,
-    types::fields::retain,
+    types::fields::retain_with_room,
     upstream::{Failure, Phase, Reason, ReplyBody, Upload, Upstream},
 };
 
@@ -106,14 +107,16 @@ fn downward(reply: &mut Response<ReplyBody>) -> Result<(), Ambiguous> {
         return Err(Ambiguous("an upgrade that nobody asked for"));
     }
     let headers = std::mem::take(reply.headers_mut());
-    let length = fields::content_length(&headers).map_err(Ambiguous)?;
-    if fields::is_chunked(&headers).map_err(Ambiguous)? && length.is_some() {
+    let present = Present::read(&headers);
+    let length = if present.has(Present::LENGTH) { fields::content_length(&headers).map_err(Ambiguous)? } else { None };
+    if present.has(Present::CODING) && fields::is_chunked(&headers).map_err(Ambiguous)? && length.is_some() {
         return Err(Ambiguous("content-length and transfer-encoding together"));
     }
-    let nominated = Nominated::read(&headers);
-    let mut kept = retain(headers, |name| fields::goes_down(name) && !nominated.contains(name));
-    // Written anew, and once; where it stands already it keeps its place.
-    if let Some(length) = length {
+    let nominated = if present.has(Present::CONNECTION) { Nominated::read(&headers) } else { Nominated::default() };
+    let has_repeated = headers.len() > headers.keys_len();
+    let mut kept = retain_with_room(headers, respond::ADDED, |name| fields::goes_down(name) && !nominated.contains(name));
+    if let Some(length) = length.filter(|_| has_repeated) {
+        // Once; it keeps its place.
         kept.insert(CONTENT_LENGTH, HeaderValue::from(length));
     }
     *reply.headers_mut() = kept;

@@ -10,6 +10,7 @@
 pub mod body;
 pub mod client;
 pub mod coalesce;
+mod coarse;
 pub mod connect;
 pub mod dns;
 pub mod endpoint;

@@ -28,9 +28,6 @@ use super::{
 /// The most that is read from a provider ahead of the client, for each HTTP/1 connection.
 const READ_BUFFER: usize = 64 << 10;
 
-/// The most fields in a reply's head.
-const MAX_HEADERS: usize = 128;
-
 /// An HTTP/1 connection in use.
 pub(super) struct Http1 {
     pub(super) sender: SendRequest<Upload>,
@@ -259,7 +256,8 @@ impl Pool {
 
     async fn speak_http1(&self, io: impl Io + 'static) -> hyper::Result<Dialled> {
         let mut builder = hyper::client::conn::http1::Builder::new();
-        builder.preserve_header_case(true).max_headers(MAX_HEADERS).max_buf_size(READ_BUFFER);
+        // hyper parses up to 100 fields without an allocation; any other bound costs a large one for each head.
+        builder.preserve_header_case(true).max_buf_size(READ_BUFFER);
         let (mut sender, driver) = builder.handshake(TokioIo::new(Patient(io))).await?;
         let driver = Driver(self.drive(driver));
         sender.ready().await?;
