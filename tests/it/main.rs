@@ -24,6 +24,7 @@ mod simulator;
 mod streams;
 mod support;
 mod timeouts;
+mod upgrade;
 mod upstream_h1;
 mod upstream_h2;
 mod upstream_pool;
