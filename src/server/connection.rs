@@ -15,7 +15,7 @@ use std::{
 
 use bytes::BytesMut;
 use http::{
-    HeaderValue, Request, Response, StatusCode,
+    HeaderValue, Request, Response, StatusCode, Version,
     header::{CONNECTION, CONTENT_LENGTH, EXPECT, UPGRADE},
 };
 use hyper::{
@@ -153,13 +153,14 @@ async fn speak(
         let connection = pin!(http2(&shared.listen).serve_connection(io, service));
         run(connection, http2::Connection::graceful_shutdown, (&activity, &socket)).await
     } else {
-        let switched = Cell::new(None);
+        let (switched, old) = (Cell::new(None), Cell::new(false));
         let service = service_fn(|request: Request<Incoming>| {
+            old.set(request.version() == Version::HTTP_10);
             let (waits, held) = (request.headers().contains_key(EXPECT), is_held(&request, &activity));
             let answered = answer(shared.pipeline.clone(), inbound(request), Rc::clone(&activity));
-            let (activity, switched) = (&activity, &switched);
+            let (activity, switched, old) = (&activity, &switched, &old);
             async move {
-                let mut reply = for_http1(answered.await, waits);
+                let mut reply = for_http1(answered.await, waits, old.get());
                 if held {
                     switched.set(answered_upgrade(&mut reply, activity));
                 }
@@ -172,6 +173,10 @@ async fn speak(
         if let (Ok(Over::Ended), Some(switched), false) = (&result, switched.take(), socket.writes().are_stuck()) {
             let parts = connection.into_parts();
             Box::pin(pass_bytes(switched, parts.io.into_inner().upgraded(&parts.read_buf), &activity)).await;
+        }
+        // To HTTP/1.0 a body that ends with its connection is whole (RFC 9112 §6.3).
+        if old.get() && result.is_err() {
+            socket.break_off();
         }
         result
     };
@@ -260,9 +265,10 @@ async fn answer(pipeline: Pipeline, inbound: Inbound, activity: Rc<Activity>) ->
     pipeline.handle(inbound).await.map(|body| Attended::new(body, busy))
 }
 
-/// hyper closes the connection when nobody has asked for an upload that waits to be invited. The client is told.
-fn for_http1(mut reply: Response<Attended<Body>>, waits_to_be_invited: bool) -> Response<Attended<Body>> {
-    if waits_to_be_invited && reply.body().inner().is_ours() {
+/// hyper closes the connection when nobody has asked for an upload that waits to be invited, and behind a body of unknown
+/// length to a client of HTTP/1.0, which knows no chunks. The client is told.
+fn for_http1(mut reply: Response<Attended<Body>>, waits_to_be_invited: bool, old: bool) -> Response<Attended<Body>> {
+    if waits_to_be_invited && reply.body().inner().is_ours() || old && reply.body().size_hint().exact().is_none() {
         reply.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
     }
     reply

@@ -23,6 +23,7 @@ mod settle;
 mod simulator;
 mod streams;
 mod support;
+mod surface;
 mod timeouts;
 mod upgrade;
 mod upstream_h1;
