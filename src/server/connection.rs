@@ -25,8 +25,8 @@ use hyper::{
 };
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::{
-    io::{AsyncRead, AsyncReadExt, AsyncWrite},
-    time::{Instant as Deadline, timeout_at},
+    io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt},
+    time::{Instant as Deadline, timeout, timeout_at},
 };
 use tokio_rustls::TlsAcceptor;
 
@@ -153,15 +153,16 @@ async fn speak(
         let connection = pin!(http2(&shared.listen).serve_connection(io, service));
         run(connection, http2::Connection::graceful_shutdown, (&activity, &socket)).await
     } else {
-        let (switched, old) = (Cell::new(None), Cell::new(false));
+        let (asked, switched, old) = (Cell::new(false), Cell::new(None), Cell::new(false));
         let service = service_fn(|request: Request<Incoming>| {
             old.set(request.version() == Version::HTTP_10);
             let (waits, held) = (request.headers().contains_key(EXPECT), is_held(&request, &activity));
             let answered = answer(shared.pipeline.clone(), inbound(request), Rc::clone(&activity));
-            let (activity, switched, old) = (&activity, &switched, &old);
+            let (activity, asked, switched, old) = (&activity, &asked, &switched, &old);
             async move {
                 let mut reply = for_http1(answered.await, waits, old.get());
                 if held {
+                    asked.set(true);
                     switched.set(answered_upgrade(&mut reply, activity));
                 }
                 Ok::<_, Infallible>(reply)
@@ -169,10 +170,12 @@ async fn speak(
         });
         let mut connection = http1(&shared.listen).serve_connection(io, service);
         let result = run(Pin::new(&mut connection), http1::Connection::graceful_shutdown, (&activity, &socket)).await;
-        // A 101 that found no room would be lost with hyper's buffer: then the connection ends here.
-        if let (Ok(Over::Ended), Some(switched), false) = (&result, switched.take(), socket.writes().are_stuck()) {
+        if asked.get() && matches!(result, Ok(Over::Ended)) {
             let parts = connection.into_parts();
-            Box::pin(pass_bytes(switched, parts.io.into_inner().upgraded(&parts.read_buf), &activity)).await;
+            let stream = parts.io.into_inner().upgraded(&parts.read_buf);
+            // A 101 that found no room is lost with hyper's buffer: then there is nothing to pass.
+            let switched = switched.take().filter(|_| !socket.writes().are_stuck());
+            Box::pin(after_http(stream, switched, (&activity, &shared.listen))).await;
         }
         // To HTTP/1.0 a body that ends with its connection is whole (RFC 9112 §6.3).
         if old.get() && result.is_err() {
@@ -208,11 +211,20 @@ fn answered_upgrade(reply: &mut Response<Attended<Body>>, activity: &Rc<Activity
     tunnel.map(|tunnel| (tunnel, activity.begin()))
 }
 
-/// The 101 is out: from here on the connection carries bytes, until one side ends it or it is told to end.
-async fn pass_bytes((tunnel, _busy): Switched, client: impl AsyncRead + AsyncWrite + Unpin, activity: &Activity) {
+/// HTTP is over on a connection that was asked to become something else. Behind a 101 it carries bytes, until one side ends it
+/// or it is told to end. Else hyper has left it open, and it ends here.
+async fn after_http(mut client: impl AsyncRead + AsyncWrite + Unpin, switched: Option<Switched>, of: (&Activity, &Listen)) {
+    let (activity, listen) = of;
+    let passing = async {
+        match switched {
+            Some((tunnel, _busy)) => tunnel.run(client).await,
+            // However that goes, the socket is closed.
+            None => drop(timeout(listen.header_timeout.0, client.shutdown()).await),
+        }
+    };
     tokio::select! {
         biased;
-        () = tunnel.run(client) => {}
+        () = passing => {}
         () = activity.told_to_close_now() => {}
     }
 }

@@ -105,6 +105,17 @@ async fn any_other_answer_goes_down_and_what_follows_is_a_request() {
 }
 
 #[tokio::test]
+async fn a_handshake_that_never_gets_to_a_provider_holds_nothing_up() {
+    let provider = Provider::always(Script::ok("the next")).await;
+    let sidegate = Sidegate::before(provider.address).await;
+    let mut client = Client::connect(sidegate.address).await;
+    let ask = |target: &str, fields: &str| format!("GET {target} HTTP/1.1\r\nHost: sidegate.test\r\n{fields}\r\n");
+    client.send(ask("/nowhere", ASKING) + &ask("/v1/models", "")).await;
+    assert_eq!(client.reply("GET").await.status(), 404);
+    assert_eq!(client.reply("GET").await.text(), "the next");
+}
+
+#[tokio::test]
 async fn what_follows_a_refused_handshake_is_looked_at_like_any_request() {
     let provider = Provider::always(Script::reply("HTTP/1.1 403 Forbidden\r\nContent-Length: 0\r\n\r\n")).await;
     let sidegate = Sidegate::before(provider.address).await;

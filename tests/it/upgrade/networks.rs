@@ -80,6 +80,30 @@ routes: [{{ path: /v1, targets: [scripted] }}]
 }
 
 #[tokio::test]
+async fn a_client_over_tls_that_is_refused_sees_an_end_in_order() {
+    let authority = Authority::new();
+    let (certificate, key) = authority.files("localhost");
+    let provider = Provider::always(Script::reply("HTTP/1.1 403 Forbidden\r\nContent-Length: 3\r\n\r\nno!")).await;
+    let config = format!(
+        r#"
+listen: {{ address: "127.0.0.1:0", workers: 1, tls: {{ certificate: {}, key: {} }} }}
+admin: {{ address: "127.0.0.1:0" }}
+providers:
+  scripted: {{ base_url: "http://$UPSTREAM/v1", keys: [{{ value: "$KEY" }}] }}
+routes: [{{ path: /v1, targets: [scripted] }}]
+"#,
+        certificate.display(),
+        key.display()
+    );
+    let sidegate = Sidegate::start(&config, provider.address).await;
+    let mut client = Client::over(authority.connect(sidegate.address, &["http/1.1"]).await);
+    client.get_with(REALTIME, &ASKING.replace("Upgrade\r\nUpgrade", "Upgrade, close\r\nUpgrade")).await;
+    let reply = client.reply("GET").await;
+    assert_eq!((reply.status(), reply.text().as_str()), (403, "no!"));
+    assert_eq!(crate::support::within("the end", client.wire.fill()).await.unwrap(), 0);
+}
+
+#[tokio::test]
 async fn http_2_clients_get_the_reply_to_a_plain_request() {
     let provider = Provider::always(Script::ok("plain")).await;
     let sidegate = Sidegate::before(provider.address).await;
