@@ -178,7 +178,7 @@ async fn speak(
             Box::pin(after_http(stream, switched, (&activity, &shared.listen))).await;
         }
         // To HTTP/1.0 a body that ends with its connection is whole (RFC 9112 §6.3).
-        if old.get() && result.is_err() {
+        if old.get() && result.as_ref().is_err_and(hyper::Error::is_user) {
             socket.break_off();
         }
         result

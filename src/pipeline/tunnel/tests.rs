@@ -96,7 +96,7 @@ async fn a_tunnel_in_which_nothing_moves_ends() {
 async fn a_provider_that_takes_nothing_is_not_excused_by_what_it_says() {
     let mut tunnel = under_way("", Duration::from_millis(300));
     // Were this not in time, the tunnel would have ended alike.
-    let _ = tunnel.client.write_all(&[0; 200]).await;
+    let _ = tunnel.client.write_all(&[0; 150]).await;
     let speaking = async { while tunnel.provider.write_all(b"ping").await.is_ok() && tunnel.client.read(&mut [0; 64]).await.is_ok() {} };
     let (_, ended) = tokio::time::timeout(Duration::from_secs(10), async { tokio::join!(speaking, tunnel.running) }).await.unwrap();
     assert_eq!(ended.unwrap().0, End::Truncated("idle_timeout"));
