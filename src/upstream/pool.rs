@@ -23,7 +23,6 @@ use super::{
     http2,
     line::{Line, Place, Turn},
     patient::Patient,
-    switch::Own,
 };
 
 /// The most that is read from a provider ahead of the client, for each HTTP/1 connection.
@@ -72,7 +71,7 @@ enum Dialled {
     Http2(Rc<http2::Connection>),
 }
 
-struct IdleHttp1 {
+pub(super) struct IdleHttp1 {
     connection: Http1,
     since: Instant,
 }
@@ -96,16 +95,16 @@ impl Hold {
 
 /// The connections of one worker to one endpoint.
 pub(super) struct Pool {
-    endpoint: Arc<Endpoint>,
-    resolver: Resolver,
+    pub(super) endpoint: Arc<Endpoint>,
+    pub(super) resolver: Resolver,
     /// This worker's share of the endpoint's connections.
-    max: usize,
+    pub(super) max: usize,
     /// Learned from the first connection where the config leaves it open.
     protocol: Cell<Option<Protocol>>,
-    idle: RefCell<Vec<IdleHttp1>>,
-    multiplexed: RefCell<Vec<Rc<http2::Connection>>>,
+    pub(super) idle: RefCell<Vec<IdleHttp1>>,
+    pub(super) multiplexed: RefCell<Vec<Rc<http2::Connection>>>,
     dialing: Cell<usize>,
-    line: Rc<Line>,
+    pub(super) line: Rc<Line>,
 }
 
 impl Pool {
@@ -244,36 +243,6 @@ impl Pool {
         // One who waits has heard of an HTTP/1 connection; anything else is news for all.
         if (before, protocol) != (Some(Protocol::Http1), Protocol::Http1) {
             self.line.tell_all(&Ok(()));
-        }
-    }
-
-    /// A connection for one exchange alone, which may become something else than HTTP.
-    pub(super) async fn dial_own(&self) -> Result<Own, Failure> {
-        let deadline = tokio::time::Instant::now() + self.endpoint.connect_timeout();
-        let dialling = async {
-            let place = self.place_of_its_own().await?;
-            let own = match connect(&self.endpoint, &self.resolver, Offer::Http1).await? {
-                (Stream::Plain(io), _) => Own::over(io, place, Open::count(&self.endpoint.observer)).await,
-                (Stream::Tls(io), _) => Own::over(io, place, Open::count(&self.endpoint.observer)).await,
-            };
-            own.map_err(|error| Failure::because(Phase::Connect, Reason::Closed, error))
-        };
-        let dialled = tokio::time::timeout_at(deadline, dialling).await;
-        dialled.unwrap_or_else(|_| Err(Failure::new(Phase::Connect, Reason::Timeout))).inspect_err(|_| self.endpoint.observer.failed())
-    }
-
-    /// A place for one more connection: a free one, that of the connection that is longest unused, or the next to become free.
-    async fn place_of_its_own(&self) -> Result<Place, Failure> {
-        let turn = Turn::of(&self.line);
-        loop {
-            if let Some(place) = Place::take(&self.line, self.max) {
-                turn.used();
-                return Ok(place);
-            }
-            let unused = { Some(&mut *self.idle.borrow_mut()).filter(|idle| !idle.is_empty()).map(|idle| idle.remove(0)) };
-            if unused.is_none() {
-                self.line.join().await.map_err(|_| Failure::new(Phase::Connect, Reason::Timeout))??;
-            }
         }
     }
 

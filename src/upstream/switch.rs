@@ -11,11 +11,11 @@ use tokio::sync::oneshot;
 
 use super::{
     Failure, Phase, Reason, Upload,
-    connect::Io,
+    connect::{Io, Offer, Stream, connect},
     endpoint::Open,
-    line::Place,
+    line::{Place, Turn},
     patient::Patient,
-    pool::{Driver, Http1, http1},
+    pool::{Driver, Http1, Pool, http1},
 };
 
 /// What hyper leaves of a connection: its bytes, those of them that were read already, and that it is open.
@@ -65,6 +65,51 @@ impl Own {
             Ok(Ok((io, early, open))) => Ok(Switched { io, early, _open: open, _place: place }),
             _ => Err(Failure::new(Phase::Head, Reason::Closed)),
         }
+    }
+}
+
+impl Pool {
+    /// A connection for one exchange alone, which may become something else than HTTP.
+    pub(super) async fn dial_own(&self) -> Result<Own, Failure> {
+        let deadline = tokio::time::Instant::now() + self.endpoint.connect_timeout();
+        let dialling = async {
+            let place = self.place_of_its_own().await?;
+            let own = match connect(&self.endpoint, &self.resolver, Offer::Http1).await? {
+                (Stream::Plain(io), _) => Own::over(io, place, Open::count(&self.endpoint.observer)).await,
+                (Stream::Tls(io), _) => Own::over(io, place, Open::count(&self.endpoint.observer)).await,
+            };
+            own.map_err(|error| Failure::because(Phase::Connect, Reason::Closed, error))
+        };
+        let dialled = tokio::time::timeout_at(deadline, dialling).await;
+        dialled.unwrap_or_else(|_| Err(Failure::new(Phase::Connect, Reason::Timeout))).inspect_err(|_| self.endpoint.observer.failed())
+    }
+
+    /// A place for one more connection: a free one, that of an unused connection, or the next to become free.
+    async fn place_of_its_own(&self) -> Result<Place, Failure> {
+        let turn = Turn::of(&self.line);
+        loop {
+            if let Some(place) = Place::take(&self.line, self.max) {
+                turn.used();
+                return Ok(place);
+            }
+            if !self.gives_up_an_unused_one() {
+                self.line.join().await.map_err(|_| Failure::new(Phase::Connect, Reason::Timeout))??;
+            }
+        }
+    }
+
+    /// Closes the connection that is longest unused, or an HTTP/2 connection without a stream; whether there was one.
+    fn gives_up_an_unused_one(&self) -> bool {
+        let mut idle = self.idle.borrow_mut();
+        let longest = if idle.is_empty() { None } else { Some(idle.remove(0)) };
+        // Its place tells who waits, which looks at what is idle.
+        drop(idle);
+        if longest.is_some() {
+            return true;
+        }
+        let multiplexed = self.multiplexed.borrow();
+        let unused = multiplexed.iter().find(|connection| connection.in_flight() == 0 && !connection.is_done());
+        unused.inspect(|connection| connection.retire()).is_some()
     }
 }
 

@@ -36,12 +36,13 @@ async fn behind_a_101_bytes_pass_both_ways_as_they_are() {
         provider.write(&[&[round], FRAME].concat()).await.unwrap();
         comes(&mut client.wire, &[&[round], FRAME].concat()).await;
     }
-    assert_eq!(sidegate.metric(IN_FLIGHT).await, 1.0);
+    assert_eq!((sidegate.metric(IN_FLIGHT).await, sidegate.metric("sidegate_downstream_connections").await), (1.0, 1.0));
     assert!(sidegate.log_lines().is_empty(), "it is logged at its end");
     drop(provider);
     ends(&mut client.wire).await;
     drop(client);
     let line = line(&sidegate).await;
+    sidegate.metric_becomes("sidegate_downstream_connections", 0.0).await;
     let length = FRAME.len() as u64;
     assert_eq!((&line["status"], &line["end"], &line["error"]), (&101.into(), &"complete".into(), &serde_json::Value::Null));
     assert_eq!((&line["bytes_in"], &line["bytes_out"]), (&(3 * (length + 1)).into(), &(length + 3 * (length + 1)).into()));

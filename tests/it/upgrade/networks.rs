@@ -2,9 +2,12 @@
 
 use super::{ASKING, FRAME, GRANTED, IN_FLIGHT, Peer, REALTIME, comes, ends, line, open};
 use crate::support::{
-    Client, H2Client, Provider, Script, Sidegate, h2_client,
+    Client, H2Client, H2Provider, H2Script, Provider, Script, Sidegate, h2_client,
     tls::{Authority, Handshake, TlsFront},
 };
+
+/// Connections to the provider, as the metrics say.
+const UPSTREAM: &str = r#"sidegate_upstream_connections{provider="scripted"}"#;
 
 /// Before a provider that is reached as `https://localhost`.
 async fn over_tls(authority: &Authority, version: &str, front: &TlsFront) -> Sidegate {
@@ -147,6 +150,72 @@ async fn a_tunnel_takes_the_place_of_an_unused_connection_and_gives_it_back() {
     sidegate.metric_becomes(IN_FLIGHT, 2.0).await;
     drop(client);
     assert_eq!(plain.reply("GET").await.text(), "behind");
+}
+
+#[tokio::test]
+async fn a_tunnel_takes_the_place_of_an_http_2_connection_without_a_stream() {
+    let authority = Authority::new();
+    let ordinary = H2Provider::always(h2::server::Builder::new(), H2Script::ok("before")).await;
+    let peer = Peer::start().await;
+    let front = TlsFront::before_both(ordinary.address, peer.address(), authority.server("localhost", &["h2", "http/1.1"])).await;
+    let config = format!(
+        r#"
+listen: {{ address: "127.0.0.1:0", workers: 1 }}
+admin: {{ address: "127.0.0.1:0" }}
+providers:
+  scripted: {{ base_url: "https://localhost:{}/v1", keys: [{{ value: "$KEY" }}], connections: {{ max: 1 }}, tls: {{ roots: {} }} }}
+routes: [{{ path: /v1, targets: [scripted] }}]
+"#,
+        front.address.port(),
+        authority.roots().display()
+    );
+    let sidegate = Sidegate::start(&config, front.address).await;
+    let mut client = Client::connect(sidegate.address).await;
+    client.get("/v1/models").await;
+    assert_eq!(client.reply("GET").await.text(), "before");
+    let (mut tunnel, mut provider) = open(&sidegate, &peer).await;
+    tunnel.send(FRAME).await;
+    comes(&mut provider, FRAME).await;
+    // And gives it back to one.
+    drop((tunnel, provider));
+    client.get("/v1/models").await;
+    assert_eq!(client.reply("GET").await.text(), "before");
+    assert_eq!(front.handshakes().len(), 3);
+}
+
+#[tokio::test]
+async fn who_leaves_while_waiting_for_a_place_takes_none() {
+    let peer = Peer::start().await;
+    let sidegate = with_room_for(1, peer.address()).await;
+    let (first, first_provider) = open(&sidegate, &peer).await;
+    let mut waiting = Vec::new();
+    for count in [2.0, 3.0] {
+        let mut client = Client::connect(sidegate.address).await;
+        client.get_with(REALTIME, ASKING).await;
+        sidegate.metric_becomes(IN_FLIGHT, count).await;
+        waiting.push(client);
+    }
+    drop(waiting.remove(0));
+    sidegate.metric_becomes(IN_FLIGHT, 2.0).await;
+    drop((first, first_provider));
+    let provider = peer.granting().await;
+    assert_eq!(waiting[0].head().await.status(), 101);
+    sidegate.metric_becomes(UPSTREAM, 1.0).await;
+    drop((waiting, provider));
+    sidegate.metric_becomes(UPSTREAM, 0.0).await;
+    sidegate.metric_becomes(IN_FLIGHT, 0.0).await;
+}
+
+#[tokio::test]
+async fn a_provider_that_is_not_there_is_a_502() {
+    let peer = Peer::start().await;
+    let sidegate = peer.sidegate("").await;
+    drop(peer);
+    let mut client = Client::connect(sidegate.address).await;
+    client.get_with(REALTIME, ASKING).await;
+    assert_eq!(client.reply("GET").await.status(), 502);
+    sidegate.metric_becomes(r#"sidegate_upstream_connects_total{provider="scripted",result="failed"}"#, 1.0).await;
+    assert_eq!(line(&sidegate).await["error"], "upstream_unavailable");
 }
 
 #[tokio::test]
