@@ -4,6 +4,8 @@
 //! What belongs here and is no attempt of its own: sending a request again that the provider is known not to have
 //! processed (RFC 9110 §9.2.2, RFC 9113 §8.7), or that is safe and was lost with a used connection (RFC 9112 §9.3.1). What is only *perhaps* unprocessed is left to the caller to judge.
 //!
+//! A request that asks for an upgrade has a connection of its own, which the pool lends only a place.
+//!
 //! Cancel: dropping the future of [`Upstream::send`] or the [`ReplyBody`] closes the HTTP/1 connection or resets the
 //! HTTP/2 stream at once. Nothing waits.
 
