@@ -8,7 +8,7 @@
 //! | 3 | **endpoint**: path and method → candidate routes | `route.rs` |
 //! | 5 | **read the ask**: model and stream, by peeking at the bytes | `ask.rs` |
 //! | 8 | **deliver**: key, send, the reply's head | `deliver.rs`, `outgoing.rs` |
-//! | 9 | **relay** the body, frame by frame | `respond.rs`, `relay.rs` |
+//! | 9 | **relay** the body, frame by frame; or a WebSocket's bytes | `respond.rs`, `relay.rs`, `upgrade.rs`, `tunnel.rs` |
 //! | 10 | **settle**, exactly once, also on `Drop` | `settle.rs` |
 //! | ! | **reject**: any `Err` becomes a response, there and nowhere else | `reject.rs` |
 //!
@@ -29,6 +29,8 @@ pub mod respond;
 pub mod route;
 pub mod settle;
 pub mod trail;
+pub mod tunnel;
+pub mod upgrade;
 
 use std::{net::IpAddr, sync::Arc, time::Instant};
 

@@ -57,6 +57,11 @@ impl Progress {
         self.sent.get()
     }
 
+    /// So many bytes more went up: those of a tunnel, which are no body.
+    pub fn add(&self, bytes: u64) {
+        self.sent.set(self.sent.get() + bytes);
+    }
+
     /// Why the client's side of it broke, if it did.
     pub(super) fn broken(&self) -> Option<UploadBroken> {
         self.broken.get()
@@ -243,9 +248,10 @@ impl std::fmt::Debug for ReplyBody {
 }
 
 impl ReplyBody {
-    pub(super) fn new(incoming: Incoming, hold: Hold, timer: CoarseTimer, idle: Duration) -> Self {
+    /// Without a `hold` nothing depends on its end.
+    pub(super) fn new(incoming: Incoming, hold: Option<Hold>, timer: CoarseTimer, idle: Duration) -> Self {
         timer.stop();
-        let mut body = Self { incoming, hold: Some(hold), idle, timer };
+        let mut body = Self { incoming, hold, idle, timer };
         if body.incoming.is_end_stream() {
             body.give_back();
         }

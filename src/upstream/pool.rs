@@ -18,7 +18,7 @@ use tokio::task::AbortHandle;
 
 use super::{
     Endpoint, Failure, Phase, Reason, Resolver, Upload,
-    connect::{Io, Protocol, Stream, connect, known_protocol},
+    connect::{Io, Offer, Protocol, Stream, connect, known_protocol},
     endpoint::Open,
     http2,
     line::{Line, Place, Turn},
@@ -39,13 +39,28 @@ pub(super) struct Http1 {
     _place: Place,
 }
 
+impl Http1 {
+    /// One that is in no pool, and gets into none.
+    pub(super) fn alone(sender: SendRequest<Upload>, driver: Driver, place: Place) -> Self {
+        Self { sender, used: false, created: Instant::now(), pool: Weak::new(), _driver: driver, _place: place }
+    }
+}
+
 /// The task that runs an HTTP/1 connection, ended by `Drop`: hyper would first finish an upload that may never end.
-struct Driver(AbortHandle);
+pub(super) struct Driver(pub(super) AbortHandle);
 
 impl Drop for Driver {
     fn drop(&mut self) {
         self.0.abort();
     }
+}
+
+/// How every HTTP/1 connection is spoken on.
+pub(super) fn http1() -> hyper::client::conn::http1::Builder {
+    let mut builder = hyper::client::conn::http1::Builder::new();
+    // hyper parses up to 100 fields without an allocation; any other bound costs a large one for each head.
+    builder.preserve_header_case(true).max_buf_size(READ_BUFFER);
+    builder
 }
 
 /// A connection that was just made.
@@ -54,7 +69,7 @@ enum Dialled {
     Http2(Rc<http2::Connection>),
 }
 
-struct IdleHttp1 {
+pub(super) struct IdleHttp1 {
     connection: Http1,
     since: Instant,
 }
@@ -78,16 +93,16 @@ impl Hold {
 
 /// The connections of one worker to one endpoint.
 pub(super) struct Pool {
-    endpoint: Arc<Endpoint>,
-    resolver: Resolver,
+    pub(super) endpoint: Arc<Endpoint>,
+    pub(super) resolver: Resolver,
     /// This worker's share of the endpoint's connections.
-    max: usize,
+    pub(super) max: usize,
     /// Learned from the first connection where the config leaves it open.
     protocol: Cell<Option<Protocol>>,
-    idle: RefCell<Vec<IdleHttp1>>,
-    multiplexed: RefCell<Vec<Rc<http2::Connection>>>,
+    pub(super) idle: RefCell<Vec<IdleHttp1>>,
+    pub(super) multiplexed: RefCell<Vec<Rc<http2::Connection>>>,
     dialing: Cell<usize>,
-    line: Rc<Line>,
+    pub(super) line: Rc<Line>,
 }
 
 impl Pool {
@@ -231,7 +246,7 @@ impl Pool {
 
     async fn dial(&self) -> Result<Dialled, Failure> {
         let dialling = async {
-            match connect(&self.endpoint, &self.resolver).await? {
+            match connect(&self.endpoint, &self.resolver, Offer::Configured).await? {
                 (Stream::Plain(io), protocol) => self.speak(io, protocol).await,
                 (Stream::Tls(io), protocol) => self.speak(io, protocol).await,
             }
@@ -255,10 +270,7 @@ impl Pool {
     }
 
     async fn speak_http1(&self, io: impl Io + 'static) -> hyper::Result<Dialled> {
-        let mut builder = hyper::client::conn::http1::Builder::new();
-        // hyper parses up to 100 fields without an allocation; any other bound costs a large one for each head.
-        builder.preserve_header_case(true).max_buf_size(READ_BUFFER);
-        let (mut sender, driver) = builder.handshake(TokioIo::new(Patient(io))).await?;
+        let (mut sender, driver) = http1().handshake(TokioIo::new(Patient::new(io))).await?;
         let driver = Driver(self.drive(driver));
         sender.ready().await?;
         Ok(Dialled::Http1(sender, driver))
