@@ -5,42 +5,40 @@ use std::{io, path::PathBuf};
 
 use crate::{
     load::{Requests, Streams},
-    process::{Process, Under},
+    process::Process,
     provider::Provider,
-    proxies::{Programs, Proxy},
 };
 
 /// Connections, or streams, at once: few, as each run must be like the next.
 const AT_ONCE: usize = 8;
 
 /// The shorter run is also the warm-up.
-const REQUESTS: (usize, usize) = (1_000, 5_000);
+const REQUESTS: [usize; 2] = [1_000, 5_000];
 
 /// On each stream.
-const EVENTS: (usize, usize) = (100, 1_100);
+const EVENTS: [usize; 2] = [100, 1_100];
 
+/// What is counted.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Load {
     Requests,
     Events,
 }
 
-/// What is counted of one request, or of one event.
+/// What one request, or one event, makes the process count that `start` starts.
 pub(crate) async fn each(
-    proxy: Proxy,
-    programs: &Programs,
-    under: Under,
+    start: impl Fn() -> io::Result<Process>,
     load: Load,
     provider: &Provider,
     keep: Option<PathBuf>,
 ) -> io::Result<f64> {
-    let ((few, many), at_once) = match load {
+    let (amounts, at_once) = match load {
         Load::Requests => (REQUESTS, 1),
         Load::Events => (EVENTS, AT_ONCE),
     };
     let mut counted = [0; 2];
-    for (count, amount) in counted.iter_mut().zip([few, many]) {
-        let process = Process::start(proxy, programs, provider.address, under)?;
+    for (count, amount) in counted.iter_mut().zip(amounts) {
+        let process = start()?;
         match load {
             Load::Requests => Requests::over(AT_ONCE, process.address).await?.run(amount).await?,
             Load::Events => Streams::open(AT_ONCE, process.address, provider).await?.beat(amount).await?,
@@ -48,5 +46,6 @@ pub(crate) async fn each(
         let keep = keep.as_ref().map(|keep| keep.with_added_extension(amount.to_string()));
         *count = process.count(keep.as_deref())?;
     }
-    Ok((counted[1] as f64 - counted[0] as f64) / ((many - few) * at_once) as f64)
+    let [fewer, more] = counted.map(|count| count as f64);
+    Ok((more - fewer) / ((amounts[1] - amounts[0]) * at_once) as f64)
 }

@@ -13,6 +13,7 @@ use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::{TcpSocket, TcpStream},
     task::JoinSet,
+    time::MissedTickBehavior,
 };
 
 use crate::provider::{self, Provider, REPLY};
@@ -138,6 +139,7 @@ impl Requests {
                 let mut took = Vec::with_capacity(each);
                 let first = tokio::time::Instant::now() + gap.mul_f64(n as f64 / connections as f64);
                 let mut beats = tokio::time::interval_at(first, gap);
+                beats.set_missed_tick_behavior(MissedTickBehavior::Delay);
                 for _ in 0..each {
                     beats.tick().await;
                     let asked = Instant::now();

@@ -99,7 +99,7 @@ fn nginx(listen: SocketAddr, provider: SocketAddr, folder: &Path) -> String {
     format!(
         "daemon off; master_process off; worker_processes 1;\n\
          pid {folder}/pid; error_log /dev/null;\n\
-         events {{ worker_connections 12000; multi_accept on; }}\n\
+         events {{ worker_connections 8192; multi_accept on; }}\n\
          http {{\n  access_log off; tcp_nodelay on; keepalive_timeout 600s; keepalive_requests 1000000000;\n  \
          client_body_temp_path {folder}/body; proxy_temp_path {folder}/proxy; fastcgi_temp_path {folder}/fastcgi;\n  \
          uwsgi_temp_path {folder}/uwsgi; scgi_temp_path {folder}/scgi;\n  \
