@@ -44,18 +44,18 @@ fn main() -> io::Result<()> {
         return Err(io::Error::new(io::ErrorKind::InvalidInput, "bare LISTEN PROVIDER"));
     };
     let runtime = tokio::runtime::Builder::new_current_thread().enable_io().build()?;
-    LocalSet::new().block_on(&runtime, serve(listen, Provider::at(provider)))
+    LocalSet::new().block_on(&runtime, serve(listen, Rc::new(Provider::at(provider))))
 }
 
-async fn serve(listen: SocketAddr, provider: Provider) -> io::Result<()> {
+async fn serve(listen: SocketAddr, provider: Rc<Provider>) -> io::Result<()> {
     let listener = listen_at(listen)?;
     loop {
         let (socket, _) = listener.accept().await?;
         socket.set_nodelay(true)?;
-        let provider = provider.clone();
+        let provider = Rc::clone(&provider);
         spawn_local(async move {
             let service = service_fn(|request| {
-                let provider = provider.clone();
+                let provider = Rc::clone(&provider);
                 async move { provider.relay(request).await }
             });
             // An error is a peer that left.
@@ -73,20 +73,19 @@ fn listen_at(address: SocketAddr) -> io::Result<TcpListener> {
 }
 
 /// The provider, and the connections to it that are idle: the last one used comes first.
-#[derive(Clone)]
 struct Provider {
     address: SocketAddr,
     host: HeaderValue,
-    idle: Rc<RefCell<Vec<SendRequest<Incoming>>>>,
+    idle: RefCell<Vec<SendRequest<Incoming>>>,
 }
 
 impl Provider {
     fn at(address: SocketAddr) -> Self {
         let host = HeaderValue::try_from(address.to_string()).expect("an address is a header's value");
-        Self { address, host, idle: Rc::default() }
+        Self { address, host, idle: RefCell::default() }
     }
 
-    async fn relay(self, mut request: Request<Incoming>) -> hyper::Result<Response<Reply>> {
+    async fn relay(self: Rc<Self>, mut request: Request<Incoming>) -> hyper::Result<Response<Reply>> {
         less_hop_by_hop(request.headers_mut());
         request.headers_mut().insert(header::HOST, self.host.clone());
         let Ok(mut connection) = self.connection().await else {
@@ -96,7 +95,7 @@ impl Provider {
         };
         let mut reply = connection.send_request(request).await?;
         less_hop_by_hop(reply.headers_mut());
-        Ok(reply.map(|body| Reply { body: Some(body), lent: Some((connection, self.idle)) }))
+        Ok(reply.map(|body| Reply { body: Some(body), lent: Some((connection, self)) }))
     }
 
     async fn connection(&self) -> Result<SendRequest<Incoming>, Box<dyn std::error::Error>> {
@@ -124,7 +123,7 @@ fn less_hop_by_hop(headers: &mut HeaderMap) {
 /// A reply's body, which gives the connection back at its end.
 struct Reply {
     body: Option<Incoming>,
-    lent: Option<(SendRequest<Incoming>, Rc<RefCell<Vec<SendRequest<Incoming>>>>)>,
+    lent: Option<(SendRequest<Incoming>, Rc<Provider>)>,
 }
 
 impl Body for Reply {
@@ -135,10 +134,9 @@ impl Body for Reply {
         let this = &mut *self;
         let Some(body) = &mut this.body else { return Poll::Ready(None) };
         let frame = ready!(Pin::new(&mut *body).poll_frame(cx));
-        if frame.is_none() || body.is_end_stream() {
-            if let Some((connection, idle)) = this.lent.take() {
-                idle.borrow_mut().push(connection);
-            }
+        let ended = frame.is_none() || body.is_end_stream();
+        if ended && let Some((connection, provider)) = this.lent.take() {
+            provider.idle.borrow_mut().push(connection);
         }
         Poll::Ready(frame)
     }
