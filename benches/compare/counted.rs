@@ -13,7 +13,7 @@ use crate::{
 const AT_ONCE: usize = 8;
 
 /// The shorter run is also the warm-up.
-const REQUESTS: [usize; 2] = [1_000, 5_000];
+const REQUESTS: [usize; 2] = [1_000, 9_000];
 
 /// On each stream.
 const EVENTS: [usize; 2] = [100, 1_100];
