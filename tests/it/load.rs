@@ -299,3 +299,17 @@ fn a_signal_ends_it_at_once_and_what_was_measured_is_printed() {
     assert_eq!(report["ended"], "interrupted");
     assert!(report["requests"]["total"].as_u64() >= Some(18) && report["requests"]["unfinished"].as_u64() <= Some(2), "{report}");
 }
+
+/// What `docs/load.md` promises to those who read the report with a program.
+#[test]
+fn every_field_of_the_report_has_its_row_on_the_page() {
+    let provider = quick();
+    let (_, report) = report(&provider.base_url(), &["--requests", "2", "--compare", &provider.base_url()]);
+    let page = include_str!("../../docs/load.md");
+    let table = page.split_once("## As JSON").unwrap().1;
+    let named = |name: &str| table.contains(&format!("`{name}`"));
+    let fields = report.as_object().unwrap();
+    let nested = ["requests", "tokens", "latency_ms", "added_ms"].iter().flat_map(|name| fields[*name].as_object().unwrap().keys());
+    let missing: Vec<_> = fields.keys().chain(nested).filter(|name| !named(name)).collect();
+    assert_eq!(missing, [""; 0]);
+}

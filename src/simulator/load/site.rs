@@ -58,9 +58,10 @@ impl FromStr for Site {
         if host.is_empty() {
             return Err(wrong("it names no host"));
         }
-        let port = match authority.port() {
-            Some(port) => port.as_str().parse().map_err(|_| wrong("its port is none"))?,
-            None => [80, 443][usize::from(tls)],
+        let port = match authority.port_u16() {
+            Some(port) => port,
+            None if authority.as_str() == authority.host() => [80, 443][usize::from(tls)],
+            None => return Err(wrong("its port is none")),
         };
         let base = uri.path().trim_end_matches('/');
         let path = if base.ends_with(API) { base.to_owned() } else { format!("{base}{API}") };
