@@ -2,7 +2,8 @@
 
 use std::{
     io::{BufRead, BufReader, Read, Write},
-    net::{SocketAddr, TcpListener, TcpStream},
+    net::{SocketAddr, TcpListener},
+    os::unix::net::UnixListener,
     process::{Command, Output, Stdio},
     sync::{
         Arc,
@@ -172,7 +173,7 @@ impl Abrupt {
     }
 }
 
-fn serve(socket: TcpStream, each: usize, reply: fn(&str) -> String) {
+fn serve(socket: impl Read + Write, each: usize, reply: fn(&str) -> String) {
     let mut reader = BufReader::new(socket);
     for _ in 0..each {
         let mut head = String::new();
@@ -191,6 +192,20 @@ fn serve(socket: TcpStream, each: usize, reply: fn(&str) -> String) {
 
 fn fine(_: &str) -> String {
     "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}".to_owned()
+}
+
+#[test]
+fn a_unix_socket_is_loaded_as_well() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("socket");
+    let listener = UnixListener::bind(&path).unwrap();
+    thread::spawn(move || {
+        for socket in listener.incoming() {
+            thread::spawn(move || serve(socket.unwrap(), usize::MAX, fine));
+        }
+    });
+    let (enough, report) = report(&format!("unix:{}", path.display()), &["--no-stream", "--requests", "8"]);
+    assert!(enough && report["requests"]["succeeded"] == 8, "{report}");
 }
 
 /// Says back what it was sent, its credential included.
@@ -250,6 +265,7 @@ fn the_exit_code_says_what_came_of_it() {
         (&["localhost:8080"], 64, "base URL"),
         (&[url.as_str(), "--rate", "fast"], 64, "not a rate"),
         (&[url.as_str(), "--prices", "no-such-file"], 64, "no-such-file"),
+        (&[url.as_str(), "--users", "20000", "--prompt-tokens", "1000000"], 64, "memory"),
         (&[], 64, "<URL>"),
     ] {
         let output = program(flags).output().unwrap();

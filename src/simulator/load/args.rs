@@ -131,8 +131,9 @@ impl Args {
             return Err("the key holds characters that no header can carry");
         }
         // A variable that is set to nothing is no key.
-        let first = self.key.as_ref().filter(|key| !key.expose().is_empty());
-        Ok([first, self.compare_key.as_ref().or(first)])
+        let given = |key: &Secret| !key.expose().is_empty();
+        let second = self.compare_key.as_ref().or(self.key.as_ref());
+        Ok([self.key.as_ref().filter(|key| given(key)), second.filter(|key| given(key))])
     }
 }
 

@@ -48,7 +48,7 @@ use args::Bound;
 pub use args::{Args, Asked, Rate};
 use dial::Dialer;
 use prices::Price;
-use report::{Ended, Figures, Report};
+use report::{Ended, Figures, Report, Requests};
 use request::Request;
 use schedule::Schedule;
 pub use site::Site;
@@ -60,6 +60,9 @@ use crate::types::Secret;
 
 /// Between the connects of two users: a thousand at once would be a test of listen backlogs.
 const BETWEEN_USERS: Duration = Duration::from_millis(1);
+
+/// Prompts of all users together, about four bytes a token: each user keeps its own. It is 1 GiB.
+const MOST_TOKENS: u64 = 1 << 28;
 
 /// Why there is no report.
 #[derive(Debug)]
@@ -93,10 +96,14 @@ impl From<io::Error> for Error {
 /// Arguments that make no sense, a URL that can't be reached at all, or `out` is closed.
 pub fn run(args: &Args, out: &mut dyn Write) -> Result<bool, Error> {
     let keys = args.keys().map_err(|error| Error::Usage(error.to_owned()))?;
+    if u64::from(users_of(args)) * u64::from(args.asked.prompt_tokens) > MOST_TOKENS {
+        return Err(Error::Usage("so many users with so long prompts need too much memory; lower --users or --prompt-tokens".to_owned()));
+    }
     let price = prices::price(&args.asked.model, args.prices.as_deref()).map_err(Error::Usage)?;
     let runtime = Builder::new_current_thread().enable_all().build()?;
     let report = LocalSet::new().block_on(&runtime, measure(args, keys, price))?;
-    let enough = report.figures.requests.success_percent.is_some_and(|percent| percent >= args.min_success);
+    let Requests { total, succeeded, .. } = report.figures.requests;
+    let enough = total > 0 && 100.0 * succeeded as f64 >= args.min_success * total as f64;
     if args.json {
         let json = serde_json::to_string_pretty(&report).map_err(io::Error::from)?;
         writeln!(out, "{json}")?;

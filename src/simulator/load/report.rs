@@ -114,7 +114,8 @@ impl Figures {
                 succeeded: tally.succeeded,
                 failed: tally.failed(),
                 unfinished: tally.begun - tally.ended(),
-                success_percent: tally.success().map(rounded),
+                // Down: 100 is said of a load without a failure, and of no other.
+                success_percent: tally.success().map(|percent| (percent * 1e3).floor() / 1e3),
                 per_s: per_second(tally.ended()),
             },
             failures: tally.failures.iter().map(|(kind, count)| (named(kind), *count)).collect(),

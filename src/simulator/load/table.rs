@@ -46,7 +46,7 @@ fn figures(text: &mut String, figures: &Figures, model: &str, own_prices: bool) 
     };
     row("url", figures.url.clone());
     row("requests", format!("{} in {:.1} s, {:.1}/s", count(requests.total), figures.duration_s, requests.per_s));
-    // Rounded down: 100.00 % is said of a load without a failure, and of no other.
+    // Down, as the percentage itself.
     let success = requests.success_percent.map(|percent| format!(" ({:.2} %)", (percent * 100.0).floor() / 100.0)).unwrap_or_default();
     row("succeeded", format!("{}{success}", count(requests.succeeded)));
     let kinds: Vec<_> = figures.failures.iter().map(|(kind, n)| format!("{kind} × {}", count(*n))).collect();
