@@ -194,6 +194,18 @@ fn fine(_: &str) -> String {
     "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}".to_owned()
 }
 
+/// Without a pause, thousands of refused connections would be counted.
+#[test]
+fn a_site_that_goes_away_is_not_stormed() {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    let gone = thread::spawn(move || drop(listener.accept().unwrap()));
+    let (enough, report) = report(&url, &["--for", "400ms", "--users", "2"]);
+    gone.join().unwrap();
+    let refused = report["failures"]["connect"].as_u64().unwrap();
+    assert!(!enough && (1..50).contains(&refused), "{report}");
+}
+
 #[test]
 fn a_unix_socket_is_loaded_as_well() {
     let folder = tempfile::tempdir().unwrap();
