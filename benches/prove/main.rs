@@ -7,6 +7,7 @@ mod cancel;
 mod client;
 mod figures;
 mod h2;
+mod load;
 mod memory;
 mod provider;
 mod realtime;
@@ -30,7 +31,8 @@ fn main() -> ExitCode {
             Some("memory") => memory::prove(&mut table).await,
             Some("cancel") => cancel::prove(&mut table).await,
             Some("h2") => h2::prove(&mut table).await,
-            other => panic!("one of streams, realtime, memory, cancel, h2 is wanted, not {other:?}"),
+            Some("load") => load::prove(&mut table),
+            other => panic!("an area of `scripts/prove` is wanted, not {other:?}"),
         }
     });
     table.print();

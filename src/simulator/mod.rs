@@ -13,7 +13,7 @@
 //! body.rs        a script on its way: paced, ended, broken off, or dropped by its reader
 //! exchange.rs    one request as an onlooker sees it, reported once, also on a cancel
 //! text.rs tools.rs sse.rs      words, tool calls and frames, all of them from the seed
-//! mock.rs demo.rs              `sidegate mock` and `sidegate demo`
+//! mock.rs demo.rs load/        `sidegate mock`, `sidegate demo` and `sidegate load`
 //! ```
 
 mod answer;
@@ -25,6 +25,7 @@ mod error;
 mod exchange;
 pub mod faults;
 mod listen;
+pub mod load;
 pub mod mock;
 mod models;
 mod pace;

@@ -15,6 +15,7 @@ mod expect;
 mod fidelity;
 mod keys;
 mod listener;
+mod load;
 mod outside;
 mod project;
 mod rejects;
