@@ -10,7 +10,7 @@ use serde_json::Value;
 
 use super::{
     Provider, anthropic,
-    ask::Ask,
+    ask::{Ask, Weight},
     body::{Body, Ending},
     counts, dialect,
     error::{ApiError, INVALID_REQUEST},
@@ -20,6 +20,7 @@ use super::{
     keys::{self, Key},
     limits::{Levels, Refusal},
     listen::Line,
+    memo::Question,
     openai,
     pace::Pace,
     realtime,
@@ -73,7 +74,8 @@ pub(super) async fn answer(provider: Arc<Provider>, request: Request<Incoming>, 
         return Ok(Reply::error(dialect, &keys::MISSING, false).respond(exchange));
     };
     if realtime::is_wanted(&request) {
-        return Ok(match key.check() {
+        let (_, taken) = key.owner.buckets.take(provider.options.limits, 0, Instant::now());
+        return Ok(match key.check().and(taken.map_err(limited)) {
             Ok(()) => realtime::accept(&provider, request, exchange, line),
             Err(error) => Reply::error(dialect, &error, false).respond(exchange),
         });
@@ -97,13 +99,15 @@ async fn reply(
     key.check()?;
     let (head, body) = request.into_parts();
     let path = dialect::rest(head.uri.path()).ok_or_else(|| ApiError::unknown_endpoint(&head.method, head.uri.path()))?;
-    let ask = Ask::read(&head.headers, &read(body).await?);
-    let model = gemini::model(path).unwrap_or(&ask.model);
-    if !model.is_empty() {
-        exchange.note(|seen| seen.model = Some(model.to_owned()));
+    let body = read(body).await?;
+    let question = Question::of(dialect, &head, &body);
+    if let Some(known) = question.as_ref().and_then(|question| provider.memo.get(question)) {
+        let conduct = admit(provider, key, &known.weight, exchange, levels).await?;
+        return Ok(Reply::new(dialect, known.script(), conduct));
     }
-    *levels = admit(provider, key, &ask, exchange, levels)?;
-    let conduct = misbehave(provider, model).await?;
+    let ask = Ask::read(&head.headers, &body);
+    let weight = ask.weight(gemini::model(path), provider.options.length);
+    let conduct = admit(provider, key, &weight, exchange, levels).await?;
     let (method, uri, headers) = (&head.method, &head.uri, &head.headers);
     let desk = Desk { provider, key, dialect, method, uri, headers, path };
     let script = match dialect {
@@ -112,6 +116,10 @@ async fn reply(
         Dialect::Anthropic => anthropic::answer(&desk, ask),
         Dialect::Gemini => gemini::answer(&desk, ask),
     }?;
+    let script = match question {
+        Some(question) => provider.memo.keep(question, weight, script),
+        None => script,
+    };
     Ok(Reply::new(dialect, script, conduct))
 }
 
@@ -127,17 +135,22 @@ async fn read(body: Incoming) -> Result<Bytes, ApiError> {
     }
 }
 
-/// Takes a request and its tokens from the account's buckets.
-fn admit(provider: &Provider, key: &Key, ask: &Ask, exchange: &mut Exchange, seen: &mut Levels) -> Result<Levels, ApiError> {
-    // A prompt without a model generates nothing. Four bytes are a token, as English text has on average.
-    let generates = !ask.model.is_empty() || !ask.body["contents"].is_null();
-    let prompt = if generates { ask.size.div_ceil(4) } else { 0 };
-    let most = if generates { ask.most().unwrap_or(provider.options.length).min(provider.options.length) } else { 0 };
-    let (levels, taken) = key.owner.buckets.take(provider.options.limits, prompt + most, Instant::now());
-    *seen = levels;
+/// Takes a request and its tokens from the account's buckets, and says how the reply will come.
+async fn admit(
+    provider: &Provider,
+    key: &Key,
+    weight: &Weight,
+    exchange: &mut Exchange,
+    levels: &mut Levels,
+) -> Result<(Pace, Ending), ApiError> {
+    if !weight.model.is_empty() {
+        exchange.note(|seen| seen.model = Some(weight.model.clone()));
+    }
+    let (now, taken) = key.owner.buckets.take(provider.options.limits, weight.prompt + weight.most, Instant::now());
+    *levels = now;
     taken.map_err(limited)?;
-    exchange.charge(prompt);
-    Ok(levels)
+    exchange.charge(weight.prompt);
+    misbehave(provider, &weight.model).await
 }
 
 fn limited(Refusal { what, wait }: Refusal) -> ApiError {

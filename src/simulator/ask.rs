@@ -9,6 +9,17 @@ use super::{
     multipart::{self, Part},
 };
 
+/// What a request costs an account, known before its reply.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Weight {
+    /// The model, empty where none is named.
+    pub(super) model: String,
+    /// Tokens of the prompt.
+    pub(super) prompt: usize,
+    /// The most tokens that the reply may have.
+    pub(super) most: usize,
+}
+
 /// What a request wants. A form's fields stand in `body` too, its files in `files`.
 pub(super) struct Ask {
     /// The model, empty where none is named.
@@ -20,7 +31,7 @@ pub(super) struct Ask {
     /// The files of a form.
     pub(super) files: Vec<Part>,
     /// Bytes of the body: what a prompt is charged by.
-    pub(super) size: usize,
+    size: usize,
     /// What is wrong with it; only endpoints that read it mind.
     flaw: Option<ApiError>,
 }
@@ -42,6 +53,16 @@ impl Ask {
         let model = body["model"].as_str().unwrap_or_default().to_owned();
         let stream = body["stream"] == true || body["stream"] == "true";
         Self { model, stream, body, files, size: bytes.len(), flaw }
+    }
+
+    /// What it costs at a provider that writes `length` tokens. `named` is a model that the path names.
+    pub(super) fn weight(&self, named: Option<&str>, length: usize) -> Weight {
+        let model = named.unwrap_or(&self.model).to_owned();
+        // A prompt without a model generates nothing. Four bytes are a token, as English text has on average.
+        if model.is_empty() {
+            return Weight::default();
+        }
+        Weight { model, prompt: self.size.div_ceil(4), most: self.most().unwrap_or(length).min(length) }
     }
 
     /// The error of a body that is no JSON object and no form.

@@ -15,6 +15,7 @@
 //! faults.rs          what goes wrong, by model name or by chance
 //! error.rs           an error, in words that each dialect renders
 //! ask.rs multipart.rs          a body as it was asked for
+//! memo.rs            replies that were thought of before
 //! script.rs          a reply before it is sent: whole, or as events with the token at which each is due
 //! reply.rs           its head, with the fields of each dialect
 //! pace.rs            when its tokens come
@@ -40,6 +41,7 @@ mod gemini;
 mod keys;
 mod limits;
 mod listen;
+mod memo;
 pub mod mock;
 mod multipart;
 mod openai;
@@ -193,6 +195,7 @@ fn begin(options: Options, onlooker: impl FnOnce(Arc<Counters>) -> Onlooker) -> 
         onlooker: onlooker(Arc::clone(&counters)),
         keys: keys::Keys::default(),
         store: store::Store::default(),
+        memo: memo::Memo::default(),
         requests: AtomicU64::new(0),
         turns: AtomicU64::new(0),
     });
@@ -228,6 +231,7 @@ struct Provider {
     onlooker: Onlooker,
     keys: keys::Keys,
     store: store::Store,
+    memo: memo::Memo,
     /// Requests that chance has looked at, so far.
     requests: AtomicU64,
     /// Requests to models that fail by turns, so far.

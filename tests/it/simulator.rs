@@ -43,6 +43,22 @@ async fn equal_requests_get_equal_bytes_and_another_seed_or_prompt_gets_others()
 }
 
 #[tokio::test]
+async fn a_reply_that_was_given_before_is_given_again_in_its_time() {
+    let options = Options { first_token: Duration::from_millis(40), tokens_per_second: 100.0, length: 6, ..Options::default() };
+    let mut provider = Simulated::start(options);
+    let ask = || chat(&json!({ "model": "gpt-4o", "messages": [], "stream": true }));
+    let first = frames(call(&provider, Protocol::Http2, ask()).await).await;
+    let start = Instant::now();
+    let again = frames(call(&provider, Protocol::Http2, ask()).await).await;
+    assert!(start.elapsed() >= Duration::from_millis(40 + 5 * 10), "it came before its time");
+    assert_eq!(first, again);
+    for _ in 0..2 {
+        let seen = provider.seen().await;
+        assert_eq!((seen.model.as_deref(), seen.tokens, seen.end), (Some("gpt-4o"), 6, End::Complete));
+    }
+}
+
+#[tokio::test]
 async fn each_event_is_a_frame_of_its_own_and_comes_in_its_time() {
     let options = Options { first_token: Duration::from_millis(40), tokens_per_second: 100.0, length: 6, ..Options::default() };
     let provider = Simulated::start(options);

@@ -96,7 +96,9 @@ pub(super) fn answer(desk: &Desk<'_>, ask: &Ask) -> Answer {
         ("POST", []) if kind.name == "items" => stored::add_items(desk, &home, ask),
         ("POST", []) if listed || kind.name == "uploads" => {
             let fields = born::fields(desk, kind, &home, ask)?;
-            Ok(Script::at_once(&create(desk, kind, &home, fields)))
+            let made = create(desk, kind, &home, fields);
+            fill(desk, kind, &made, ask);
+            Ok(Script::at_once(&made))
         }
         ("GET", []) if listed => Ok(list(desk, kind, &home)),
         ("GET", [id]) => Ok(Script::at_once(&view(&*find(desk, &home, id)?))),
@@ -108,6 +110,16 @@ pub(super) fn answer(desk: &Desk<'_>, ask: &Ask) -> Answer {
         ("GET", [id, what]) => part(desk, &home, (id, what)),
         ("POST", [id, action]) => act(desk, &home, (id, action), ask),
         _ => Err(desk.unknown()),
+    }
+}
+
+/// Puts into a new thread or conversation what it is to begin with.
+fn fill(desk: &Desk<'_>, kind: &Kind, made: &Value, ask: &Ask) {
+    let id = made["id"].as_str().unwrap_or_default();
+    match kind.name {
+        "threads" => runs::add_messages(desk, id, &ask.body["messages"]),
+        "conversations" => drop(stored::add_all(desk, &format!("conversations/{id}/items"), &ask.body["items"])),
+        _ => {}
     }
 }
 

@@ -22,11 +22,17 @@ pub(super) fn create_with_thread(desk: &Desk<'_>, ask: &Ask) -> Answer {
     collections::find(desk, "assistants", ask.text("assistant_id")?)?;
     let thread = collections::create(desk, kind(desk, "", "threads")?, "threads", json!({ "metadata": {} }));
     let id = thread["id"].as_str().unwrap_or_default();
-    for message in ask.body["thread"]["messages"].as_array().into_iter().flatten() {
-        let home = format!("threads/{id}/messages");
-        collections::create(desk, kind(desk, "threads", "messages")?, &home, born::message(id, message, &Value::Null));
-    }
+    add_messages(desk, id, &ask.body["thread"]["messages"]);
     create(desk, &format!("threads/{id}/runs"), ask)
+}
+
+/// Puts the messages that a request names into a thread.
+pub(super) fn add_messages(desk: &Desk<'_>, thread: &str, messages: &Value) {
+    let home = format!("threads/{thread}/messages");
+    let Some(kind) = Kind::of("threads", "messages") else { return };
+    for message in messages.as_array().into_iter().flatten() {
+        collections::create(desk, kind, &home, born::message(thread, message, &Value::Null));
+    }
 }
 
 fn kind(desk: &Desk<'_>, parent: &str, name: &str) -> Result<&'static Kind, ApiError> {

@@ -82,9 +82,16 @@ pub(super) fn input_items(desk: &Desk<'_>, response: &Object) -> Script {
 
 /// `POST /v1/conversations/{id}/items`.
 pub(super) fn add_items(desk: &Desk<'_>, home: &str, ask: &Ask) -> Answer {
-    let items_asked = ask.body["items"].as_array().ok_or_else(|| ApiError::missing("items"))?;
-    let added = items(&items_asked.as_slice().into()).into_iter().filter_map(|item| add(desk, home, item)).collect();
-    Ok(Script::at_once(&listing(added, false)))
+    if !ask.body["items"].is_array() {
+        return Err(ApiError::missing("items"));
+    }
+    Ok(Script::at_once(&listing(add_all(desk, home, &ask.body["items"]), false)))
+}
+
+/// Puts a list of items into a conversation and shows them.
+pub(super) fn add_all(desk: &Desk<'_>, home: &str, list: &Value) -> Vec<Value> {
+    let items = if list.is_array() { items(list) } else { Vec::new() };
+    items.into_iter().filter_map(|item| add(desk, home, item)).collect()
 }
 
 fn add(desk: &Desk<'_>, home: &str, mut item: Value) -> Option<Value> {

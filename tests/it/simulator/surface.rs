@@ -137,14 +137,15 @@ async fn an_assistant_answers_in_its_thread() {
     let provider = Simulated::start(quick());
     let assistant = good(&provider, "POST", "/v1/assistants", Some(&json!({ "model": "gpt-4o", "name": "Ada" }))).await;
     assert_eq!((&assistant["object"], &assistant["name"]), (&json!("assistant"), &json!("Ada")));
-    let thread = good(&provider, "POST", "/v1/threads", Some(&json!({}))).await;
+    let first = json!({ "messages": [{ "role": "user", "content": "Good morning" }] });
+    let thread = good(&provider, "POST", "/v1/threads", Some(&first)).await;
     let path = format!("/v1/threads/{}", thread["id"].as_str().unwrap());
     good(&provider, "POST", &format!("{path}/messages"), Some(&json!({ "role": "user", "content": "Hello" }))).await;
     let run = good(&provider, "POST", &format!("{path}/runs"), Some(&json!({ "assistant_id": assistant["id"] }))).await;
     assert_eq!((&run["object"], &run["status"], &run["model"]), (&json!("thread.run"), &json!("in_progress"), &json!("gpt-4o")));
     let messages = good(&provider, "GET", &format!("{path}/messages"), None).await;
     let roles: Vec<_> = messages["data"].as_array().unwrap().iter().map(|message| message["role"].clone()).collect();
-    assert_eq!(roles, ["assistant", "user"], "newest first");
+    assert_eq!(roles, ["assistant", "user", "user"], "newest first");
     assert_eq!(told(&provider, by("sk-b", "GET", &format!("{path}/messages"), None)).await.0, 404);
 
     let ask = by("sk-a", "POST", &format!("{path}/runs"), Some(&json!({ "assistant_id": assistant["id"], "stream": true })));
@@ -193,13 +194,13 @@ async fn a_response_is_kept_for_its_account_unless_the_request_forbids_it() {
 #[tokio::test]
 async fn a_conversation_holds_what_was_said_in_it() {
     let provider = Simulated::start(quick());
-    let conversation = good(&provider, "POST", "/v1/conversations", Some(&json!({ "metadata": { "a": "b" } }))).await;
+    let conversation = good(&provider, "POST", "/v1/conversations", Some(&json!({ "items": [{ "role": "user", "content": "Hi" }] }))).await;
     let ask = json!({ "model": "gpt-5", "input": "Hello", "conversation": conversation["id"] });
     good(&provider, "POST", "/v1/responses", Some(&ask)).await;
     let path = format!("/v1/conversations/{}/items?order=asc", conversation["id"].as_str().unwrap());
     let items = good(&provider, "GET", &path, None).await;
     let roles: Vec<_> = items["data"].as_array().unwrap().iter().map(|item| item["role"].clone()).collect();
-    assert_eq!(roles, ["user", "assistant"]);
+    assert_eq!(roles, ["user", "user", "assistant"]);
     assert_eq!(told(&provider, by("sk-b", "POST", "/v1/responses", Some(&ask))).await.0, 404);
 }
 
