@@ -1,6 +1,6 @@
 //! Sockets: accept, TLS, tell HTTP/1.1 from HTTP/2, and break a connection off where a fault asks for it.
 
-use std::{cell::RefCell, error::Error, future::poll_fn, io, rc::Rc, sync::Arc, time::Duration};
+use std::{cell::RefCell, error::Error, io, pin::Pin, rc::Rc, sync::Arc, time::Duration};
 
 use hyper::{
     rt::Executor,
@@ -10,7 +10,7 @@ use hyper::{
 use hyper_util::rt::{TokioIo, TokioTimer};
 use socket2::SockRef;
 use tokio::{
-    io::{AsyncRead, AsyncWrite, AsyncWriteExt},
+    io::{AsyncRead, AsyncWrite},
     net::{TcpListener, TcpStream},
     select,
     sync::oneshot,
@@ -108,24 +108,19 @@ async fn serve_http1(stream: impl Wire, provider: Arc<Provider>) {
         let line = line.clone();
         service_fn(move |request| {
             let (provider, line) = (Arc::clone(&provider), line.clone());
-            // Boxed, because the connection wants to be polled without being pinned.
-            Box::pin(async move { answer(provider, request, &line).await })
+            async move { answer(provider, request, &line).await }
         })
     };
     let mut connection = http1::Builder::new().timer(TokioTimer::new()).serve_connection(TokioIo::new(stream), service);
-    // Without hyper's own shutdown the stream comes back, for a session or for a reset.
-    let ended = poll_fn(|cx| connection.poll_without_shutdown(cx)).await;
-    let parts = connection.into_parts();
-    let mut stream = parts.io.into_inner();
+    // It shuts the stream down when it ends, and gives it back for a session or for a reset.
+    let ended = Pin::new(&mut connection).await;
+    let session = line.0.take();
     if ended.as_ref().is_err_and(wants_reset) {
         // With no time to linger, the close that follows is a RST (RFC 9293 §3.5) instead of a FIN.
-        let _ = SockRef::from(stream.socket()).set_linger(Some(Duration::ZERO));
-        return;
-    }
-    let session = line.0.take();
-    match session {
-        Some(session) if ended.is_ok() => session.run(stream, parts.read_buf).await,
-        _ => drop(stream.shutdown().await),
+        let _ = SockRef::from(connection.into_parts().io.into_inner().socket()).set_linger(Some(Duration::ZERO));
+    } else if let (Ok(()), Some(session)) = (ended, session) {
+        let parts = connection.into_parts();
+        session.run(parts.io.into_inner(), parts.read_buf).await;
     }
 }
 

@@ -115,11 +115,23 @@ fn after_help() -> String {
     format!(
         "Any model is answered. These names misbehave, and `--fault` takes them without `fault-`:\n{}\n\
          Any key is taken. These beginnings have a meaning:\n{}\n\
+         {DIALECTS}\n\
+         A WebSocket is at /v1/realtime?model=…; the model `echo` sends each message back at once.\n\
          GET /_simulator tells what each key has asked for, by its fingerprint; DELETE starts the counts anew.\n",
         faults::table(),
         keys::table()
     )
 }
+
+/// How a request's dialect is told, for a terminal.
+const DIALECTS: &str = "\
+The first that fits is the dialect of a request:
+  azure     a path below /openai/
+  gemini    a path below /v1beta/; its errors come in a list below /v1beta/openai/
+  anthropic /v1/messages, or a field `anthropic-version` or `x-api-key`
+  gemini    a field `x-goog-api-key`
+  openai    all else
+";
 
 /// Serves until Ctrl-C or SIGTERM. Prints one line on stdout when it listens.
 ///

@@ -3,7 +3,12 @@
 use http::Request;
 use http_body_util::Full;
 use serde_json::{Value, json};
-use tokio::time::{Instant, sleep};
+use sidegate::simulator::End;
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::TcpStream,
+    time::{Instant, sleep, timeout},
+};
 
 use super::{
     caller::{DEADLINE, Protocol, Simulated, body, call, frames, request},
@@ -288,4 +293,22 @@ async fn a_form_that_is_cut_off_is_a_bad_request() {
     assert_eq!(told(&provider, broken).await.0, 400);
     let (status, error) = told(&provider, by("sk-a", "POST", "/v1/files", Some(&json!({ "purpose": "batch" })))).await;
     assert_eq!((status, &error["error"]["param"]), (400, &json!("file")));
+}
+
+#[tokio::test]
+async fn a_reader_who_comes_late_gets_the_whole_body_before_the_connection_closes() {
+    let mut provider = Simulated::start(quick());
+    // More than the buffers of two sockets hold.
+    let content = vec![7; 16 << 20];
+    let (_, file) = told(&provider, form("sk-a", "/v1/files", &[("purpose", "batch")], ("file", &content))).await;
+    provider.seen().await;
+
+    let mut socket = TcpStream::connect(provider.address()).await.unwrap();
+    let head = format!("GET /v1/files/{}/content HTTP/1.1\r\nhost: a\r\n", file["id"].as_str().unwrap());
+    socket.write_all(format!("{head}authorization: Bearer sk-a\r\nconnection: close\r\n\r\n").as_bytes()).await.unwrap();
+    assert_eq!(provider.seen().await.end, End::Complete, "handed over before a byte of it was read");
+    let mut reply = Vec::new();
+    timeout(DEADLINE, socket.read_to_end(&mut reply)).await.unwrap().unwrap();
+    let start = reply.windows(4).position(|bytes| bytes == b"\r\n\r\n").unwrap() + 4;
+    assert_eq!(reply.len() - start, content.len());
 }
