@@ -179,6 +179,10 @@ async fn gemini_words_its_errors_in_googles_envelope() {
         let details = error["error"]["details"].to_string();
         assert_eq!(details.contains("retryDelay\":\"0.25s"), matches!(status, 429 | 503), "{details}");
     }
+    let dead = with("POST", path, &[("x-goog-api-key", "sk-dead-1")], Some(&ask));
+    let (status, error) = told(&provider, dead).await;
+    let details = error["error"]["details"].to_string();
+    assert!(status == 429 && details.contains("PerDay") && !details.contains("retryDelay"), "waiting does not help: {error}");
     let by_query = with("POST", &format!("{path}?key=AIza-1"), &[], Some(&ask));
     assert_eq!(told(&provider, by_query).await.0, 200);
     let none = with("POST", path, &[], Some(&ask));

@@ -125,7 +125,7 @@ async fn faults_come_by_chance_and_the_same_ones_for_the_same_seed() {
     }
     let failed = runs[0].iter().filter(|status| **status == 500).count();
     assert!((4..=20).contains(&failed), "{failed} of 40");
-    assert_eq!(runs[0], runs[1]);
+    assert_eq!(runs[0], runs[1], "the same seed");
     assert_ne!(runs[0], runs[2]);
 }
 
