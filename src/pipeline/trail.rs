@@ -88,6 +88,7 @@ pub struct Trail {
     waited: Duration,
     attempts: u32,
     last: Option<Attempt>,
+    failure: Option<&'static str>,
     ended: bool,
 }
 
@@ -111,6 +112,7 @@ impl Trail {
             waited: Duration::ZERO,
             attempts: 0,
             last: None,
+            failure: None,
             ended: false,
         }
     }
@@ -143,6 +145,11 @@ impl Trail {
         if let Some(attempt) = &mut self.last {
             attempt.head = Some(Instant::now());
         }
+    }
+
+    /// The last attempt got no reply, for this reason.
+    pub fn failed(&mut self, reason: &'static str) {
+        self.failure = Some(reason);
     }
 
     /// Attempts made so far.
@@ -244,6 +251,7 @@ impl Trail {
             overhead_ms: millis(overhead),
             end: end.name(),
             error: end.error(),
+            failure: self.failure,
         });
     }
 }

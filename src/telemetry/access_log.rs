@@ -86,6 +86,10 @@ pub struct Entry<'a> {
     /// The code of our own error, or why a reply was truncated.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub error: Option<&'a str>,
+    /// Why the provider gave no reply, such as `resolve`, `connect_refused`, `first_byte_timeout`, `tls` or
+    /// `certificate_{expired,not_yet_valid,wrong_name,untrusted,invalid}`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub failure: Option<&'a str>,
 }
 
 /// A moment of the wall clock, printed as RFC 3339.
