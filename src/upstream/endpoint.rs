@@ -98,6 +98,11 @@ impl Endpoint {
         self.tls.as_ref().map(|(tls, _)| tls).filter(|tls| tls.has_files())
     }
 
+    /// How often its TLS has changed.
+    pub(super) fn renewals(&self) -> u64 {
+        self.tls.as_ref().map_or(0, |(tls, _)| tls.renewals())
+    }
+
     /// The scheme, as `:scheme` wants it.
     #[must_use]
     pub fn scheme(&self) -> Scheme {

@@ -3,7 +3,10 @@
 use std::{
     fmt, io,
     path::Path,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicU64, Ordering},
+    },
     time::SystemTime,
 };
 
@@ -22,6 +25,7 @@ pub struct EndpointTls {
     how: UpstreamTls,
     version: HttpVersion,
     files: Mutex<Renewal>,
+    renewals: AtomicU64,
 }
 
 struct Current {
@@ -39,7 +43,7 @@ impl EndpointTls {
     pub fn new(how: UpstreamTls, version: HttpVersion) -> Result<Self, String> {
         let (files, contents) = Renewal::open(paths(&how).map(Path::to_owned).collect())?;
         let current = ArcSwap::from_pointee(make(&how, version, contents)?);
-        Ok(Self { current, how, version, files: Mutex::new(files) })
+        Ok(Self { current, how, version, files: Mutex::new(files), renewals: AtomicU64::new(0) })
     }
 
     /// What a new connection uses.
@@ -64,7 +68,16 @@ impl EndpointTls {
     pub fn look(&self, now: SystemTime) -> Option<Result<(), String>> {
         // The lock guards marks of what was seen: after a panic elsewhere they are at worst old.
         let found = self.files.lock().unwrap_or_else(PoisonError::into_inner).look(now)?;
-        Some(found.and_then(|contents| make(&self.how, self.version, contents)).map(|made| self.current.store(Arc::new(made))))
+        let made = found.and_then(|contents| make(&self.how, self.version, contents));
+        Some(made.map(|made| {
+            self.current.store(Arc::new(made));
+            self.renewals.fetch_add(1, Ordering::Release);
+        }))
+    }
+
+    /// How often it has changed. What was connected before the last change ends with what it carries.
+    pub(super) fn renewals(&self) -> u64 {
+        self.renewals.load(Ordering::Acquire)
     }
 }
 

@@ -74,6 +74,7 @@ fn every_field_of_the_access_log_has_its_row() {
         overhead_ms: 0.0,
         end: "",
         error: Some(""),
+        failure: Some("connect_refused"),
     };
     let line = serde_json::to_string(&everything).unwrap();
     let fields: Vec<&str> = line.split('"').skip(1).step_by(2).filter(|text| line.contains(&format!("\"{text}\":"))).collect();
