@@ -11,6 +11,7 @@ mod memory;
 mod provider;
 mod sidegate;
 mod streams;
+mod tls;
 
 use std::process::ExitCode;
 
@@ -28,7 +29,8 @@ fn main() -> ExitCode {
             Some("memory") => memory::prove(&mut table).await,
             Some("cancel") => cancel::prove(&mut table).await,
             Some("h2") => h2::prove(&mut table).await,
-            other => panic!("one of streams, memory, cancel, h2 is wanted, not {other:?}"),
+            Some("tls") => tls::prove(&mut table).await,
+            other => panic!("one of streams, memory, cancel, h2, tls is wanted, not {other:?}"),
         }
     });
     table.print();
