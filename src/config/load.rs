@@ -145,7 +145,8 @@ fn decoded(
 
 /// Makes every path of the config independent of where its file stands.
 fn start_paths_from(directory: &Path, config: &mut Config) {
-    let tls = config.listen.tls.iter_mut().flat_map(|tls| [Some(&mut tls.certificate), Some(&mut tls.key), tls.client_ca.as_mut()]).flatten();
+    let tls =
+        config.listen.tls.iter_mut().flat_map(|tls| [Some(&mut tls.certificate), Some(&mut tls.key), tls.client_ca.as_mut()]).flatten();
     let providers = config.providers.values_mut().flat_map(|provider| {
         let upstream = &mut provider.tls;
         let roots = if let Roots::File(path) = &mut upstream.roots { Some(path) } else { None };

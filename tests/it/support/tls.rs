@@ -76,9 +76,7 @@ impl Authority {
         let builder = builder.with_safe_default_protocol_versions().unwrap().with_root_certificates(self.store());
         let mut config = match identity {
             None => builder.with_no_client_auth(),
-            Some(Identity { certificate, key }) => {
-                builder.with_client_auth_cert(vec![certificate.der().clone()], private(key)).unwrap()
-            }
+            Some(Identity { certificate, key }) => builder.with_client_auth_cert(vec![certificate.der().clone()], private(key)).unwrap(),
         };
         config.alpn_protocols = protocols.iter().map(|protocol| protocol.as_bytes().to_vec()).collect();
         config
