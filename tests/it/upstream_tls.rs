@@ -167,10 +167,10 @@ async fn other_roots_count_for_the_next_connection_without_a_restart() {
 
 #[tokio::test]
 async fn connections_under_roots_that_are_gone_carry_nothing_new() {
-    let (ours, others) = (Authority::new(), Authority::new());
     let h1 = Provider::always(Script::ok("served")).await;
     let h2 = H2Provider::always(h2::server::Builder::new(), H2Script::ok("served")).await;
-    for (behind, protocol) in [(h1.address, "http/1.1"), (h2.address, "h2")] {
+    let story = async |behind: SocketAddr, protocol: &str| {
+        let (ours, others) = (Authority::new(), Authority::new());
         let front = TlsFront::before(behind, ours.server("localhost", &[protocol])).await;
         let roots = ours.roots();
         let sidegate = trusting(&roots, "http_version: auto", front.address).await;
@@ -181,7 +181,8 @@ async fn connections_under_roots_that_are_gone_carry_nothing_new() {
         fs::write(&roots, others.pem()).unwrap();
         let retired = async { while ask(&sidegate).await.0 != 502 {} };
         within("the end of the connection", retired).await;
-    }
+    };
+    tokio::join!(story(h1.address, "http/1.1"), story(h2.address, "h2"));
 }
 
 #[tokio::test]
