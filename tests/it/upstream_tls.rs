@@ -2,7 +2,7 @@
 
 use std::{fs, net::SocketAddr, path::Path};
 
-use rcgen::{CertificateParams, ExtendedKeyUsagePurpose, KeyPair, date_time_ymd};
+use rcgen::{BasicConstraints, CertificateParams, ExtendedKeyUsagePurpose, IsCa, KeyPair, date_time_ymd};
 
 use crate::support::{
     Client, H2Provider, H2Script, Provider, Script, Sidegate,
@@ -81,6 +81,8 @@ async fn a_certificate_that_does_not_hold_fails_closed_and_the_key_stays() {
     };
     let mut for_clients = valid(2020, 4000);
     for_clients.extended_key_usages = vec![ExtendedKeyUsagePurpose::ClientAuth];
+    let mut for_others = valid(2020, 4000);
+    for_others.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
     let key = KeyPair::generate().unwrap();
     let self_signed = Identity { certificate: valid(2020, 4000).self_signed(&key).unwrap(), key };
     for (what, config, failure) in [
@@ -91,6 +93,7 @@ async fn a_certificate_that_does_not_hold_fails_closed_and_the_key_stays() {
         ("its time is over", ours.server_with(&valid(2020, 2021)), "certificate_expired"),
         ("its time has not come", ours.server_with(&valid(3999, 4000)), "certificate_not_yet_valid"),
         ("another use", ours.server_with(&for_clients), "certificate_invalid"),
+        ("an authority's own", ours.server_with(&for_others), "certificate_invalid"),
     ] {
         let provider = Provider::start().await;
         let front = TlsFront::before(provider.address, config).await;
