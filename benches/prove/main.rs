@@ -13,6 +13,7 @@ mod provider;
 mod realtime;
 mod sidegate;
 mod streams;
+mod tls;
 
 use std::process::ExitCode;
 
@@ -32,6 +33,7 @@ fn main() -> ExitCode {
             Some("cancel") => cancel::prove(&mut table).await,
             Some("h2") => h2::prove(&mut table).await,
             Some("load") => load::prove(&mut table),
+            Some("tls") => tls::prove(&mut table).await,
             other => panic!("an area of `scripts/prove` is wanted, not {other:?}"),
         }
     });

@@ -6,12 +6,14 @@
 
 pub mod annotate;
 pub mod base_url;
+pub mod certificates;
 pub mod clients;
 pub mod environment;
 pub mod listen;
 pub mod load;
 pub mod problem;
 pub mod providers;
+pub mod renewal;
 pub mod routes;
 pub mod schema;
 pub mod trust;
@@ -42,6 +44,7 @@ pub use listen::{Admin, Body, Listen, ListenTls};
 pub use load::{Key, Loaded, from_environment, from_text, load};
 pub use problem::{Problem, Problems};
 pub use providers::{Connections, HttpVersion, KeySource, Provider, Roots, Timeouts, UpstreamTls};
+pub use renewal::Renewal;
 pub use routes::{Credentials, ModelPattern, Route, Target};
 pub use schema::schema;
 pub use trust::{Trust, TrustedPeer};

@@ -30,7 +30,7 @@ pub struct Provider {
     /// Bounds on the pool of connections.
     #[serde(default)]
     pub connections: Connections,
-    /// How the provider proves who it is.
+    /// How both sides prove who they are.
     #[serde(default)]
     pub tls: UpstreamTls,
 }
@@ -185,12 +185,18 @@ impl Default for Connections {
     }
 }
 
-/// How a provider proves who it is.
+/// How a provider proves who it is, and how we do. When the files change, new connections use what is in them.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct UpstreamTls {
     /// The certificates that are trusted: `bundled`, `system`, or the path of a PEM file.
     pub roots: Roots,
+    /// A PEM file with the certificate and its chain that is shown where the provider asks for one; `key` goes with it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub certificate: Option<PathBuf>,
+    /// A PEM file with the private key of `certificate`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub key: Option<PathBuf>,
 }
 
 /// The root certificates that a provider's certificate must lead to.
