@@ -40,39 +40,56 @@ impl Present {
     pub const ID: Self = Self(1 << 6);
     /// A field that says where a request comes from.
     pub const CLAIM: Self = Self(1 << 7);
-    /// A field in which a client may present a key.
-    pub const KEY: Self = Self(1 << 8);
+    /// `authorization`.
+    pub const AUTHORIZATION: Self = Self(1 << 8);
+    /// Another field in which a client may present a key.
+    pub const OTHER_KEY: Self = Self(1 << 9);
+    /// A field that speaks for the client in another way: a cookie, an organization.
+    pub const ACCOUNT: Self = Self(1 << 10);
     /// `content-encoding`.
-    pub const ENCODING: Self = Self(1 << 9);
+    pub const ENCODING: Self = Self(1 << 11);
     /// A name with `_`, which could be read as another.
-    pub const UNDERSCORE: Self = Self(1 << 10);
+    pub const UNDERSCORE: Self = Self(1 << 12);
+    /// Another field that is for this hop only.
+    pub const HOP: Self = Self(1 << 13);
+    /// Any field in which a client may present a key.
+    pub const ANY_KEY: Self = Self(Self::AUTHORIZATION.0 | Self::OTHER_KEY.0);
+    /// Whatever may not go up as it is, credentials and framing aside.
+    pub const FILTERED: Self = Self(
+        Self::CODING.0 | Self::CONNECTION.0 | Self::EXPECT.0 | Self::MAX_FORWARDS.0 | Self::CLAIM.0 | Self::UNDERSCORE.0 | Self::HOP.0,
+    );
 
     /// Looks at every name.
     #[must_use]
     pub fn read(headers: &HeaderMap) -> Self {
-        Self(headers.keys().fold(0, |found, name| found | Self::of(name).0))
+        Self(headers.keys().fold(0, |found, name| found | Self::of(name.as_str()).0))
     }
 
-    fn of(name: &HeaderName) -> Self {
-        match name.as_str() {
-            "host" => Self::HOST,
-            "content-length" => Self::LENGTH,
-            "transfer-encoding" => Self::CODING,
-            "connection" => Self::CONNECTION,
-            "expect" => Self::EXPECT,
-            "max-forwards" => Self::MAX_FORWARDS,
-            "x-request-id" => Self::ID,
-            "content-encoding" => Self::ENCODING,
-            "authorization" | "x-api-key" | "api-key" | "x-goog-api-key" | "sec-websocket-protocol" => Self::KEY,
-            _ if is_claim(name) => Self::CLAIM,
-            text if has_underscore(text) => Self::UNDERSCORE,
+    /// By length first: most names are settled without a comparison.
+    fn of(name: &str) -> Self {
+        match (name.len(), name) {
+            (4, "host") => Self::HOST,
+            (14, "content-length") => Self::LENGTH,
+            (17, "transfer-encoding") => Self::CODING,
+            (10, "connection") => Self::CONNECTION,
+            (6, "expect") => Self::EXPECT,
+            (12, "max-forwards") => Self::MAX_FORWARDS,
+            (12, "x-request-id") => Self::ID,
+            (8, "x-region") | (10, "x-api-tier" | "x-priority") | (15, "x-forwarded-for") => Self::CLAIM,
+            (13, "authorization") => Self::AUTHORIZATION,
+            (7, "api-key") | (9, "x-api-key") | (14, "x-goog-api-key") | (22, "sec-websocket-protocol") => Self::OTHER_KEY,
+            (6, "cookie") | (14, "openai-project") | (19, "openai-organization") => Self::ACCOUNT,
+            (16, "content-encoding") => Self::ENCODING,
+            (2, "te") | (7, "upgrade") | (10, "keep-alive") | (14, "http2-settings") => Self::HOP,
+            (16, "proxy-connection") | (18, "proxy-authenticate") | (19, "proxy-authorization") => Self::HOP,
+            _ if has_underscore(name) => Self::UNDERSCORE,
             _ => Self(0),
         }
     }
 
     /// Whether any of these is there.
     #[must_use]
-    pub fn has(self, any: Self) -> bool {
+    pub const fn has(self, any: Self) -> bool {
         self.0 & any.0 != 0
     }
 }
@@ -195,6 +212,8 @@ pub fn is_chunked(headers: &HeaderMap) -> Result<bool, &'static str> {
 
 #[cfg(test)]
 mod tests {
+    use http::header::{EXPECT, PROXY_AUTHENTICATE, PROXY_AUTHORIZATION, TE, UPGRADE};
+
     use super::*;
 
     fn headers(fields: &[(&'static str, &'static str)]) -> HeaderMap {
@@ -215,8 +234,7 @@ mod tests {
             ("expect", Present::EXPECT),
             ("max-forwards", Present::MAX_FORWARDS),
             ("x-request-id", Present::ID),
-            ("x-priority", Present::CLAIM),
-            ("x-goog-api-key", Present::KEY),
+            ("authorization", Present::AUTHORIZATION),
             ("content-encoding", Present::ENCODING),
             ("x_api_key", Present::UNDERSCORE),
         ];
@@ -227,6 +245,18 @@ mod tests {
             }
         }
         assert_eq!(Present::read(&headers(&[("accept", "x")])), Present::default());
+    }
+
+    /// The table of names stands twice, since one is asked about a whole head and the other about a name.
+    #[test]
+    fn what_is_filtered_by_name_is_filtered_by_the_head() {
+        let names = [CONNECTION, EXPECT, PROXY_AUTHENTICATE, PROXY_AUTHORIZATION, TE, TRANSFER_ENCODING, UPGRADE];
+        let more = ["keep-alive", "proxy-connection", "http2-settings"].map(HeaderName::from_static);
+        let claims = ["x-forwarded-for", "x-api-tier", "x-region", "x-priority"].map(HeaderName::from_static);
+        assert!(names.iter().chain(&more).all(is_hop_by_hop) && claims.iter().all(is_claim));
+        for name in names.iter().chain(&more).chain(&claims) {
+            assert!(Present::of(name.as_str()).has(Present::FILTERED), "{name}");
+        }
     }
 
     #[test]

@@ -25,7 +25,7 @@ pub fn identify(request: &Admitted, clients: &Clients, trust: &Trust) -> Result<
     let ip = client_ip(request, trust);
     let claimed_tier = request.claims.tier.as_ref().and_then(|tier| Tier::from_str(tier.to_str().ok()?).ok());
     let query = request.head.uri.query();
-    let may = request.present.has(Present::KEY) || query.is_some();
+    let may = request.present.has(Present::ANY_KEY) || query.is_some();
     let presented = || may.then(|| auth::presented(&request.head.headers, query)).into_iter().flatten();
     // Hashing costs as much as the rest of this step: only where there is something to compare with.
     let known = || presented().find_map(|key| clients.by_hash.get(&KeyHash::of(key)));

@@ -1,20 +1,21 @@
 //! The request as it goes up: the client's, less what belongs to this hop, with the pool's key in the place of the client's.
 //!
-//! Fields are moved into a new map in their order. `HeaderMap::remove` would move the last field into the gap.
+//! Where fields are to be left out, the rest is moved into a new map in its order: `HeaderMap::remove` would move the last
+//! field into the gap.
 
 use std::borrow::Cow;
 
 use bytes::Bytes;
 use http::{
     HeaderMap, HeaderName, HeaderValue, Method, Version,
-    header::{CONTENT_LENGTH, COOKIE, HOST, MAX_FORWARDS, TE},
+    header::{AUTHORIZATION, CONTENT_LENGTH, COOKIE, HOST, MAX_FORWARDS, TE},
     request::Parts,
     uri::PathAndQuery,
 };
 
 use super::{
     admit::Admitted,
-    fields::{self, Present},
+    fields::{self, Nominated, Present},
 };
 use crate::{
     provider::{Credential, auth},
@@ -64,6 +65,44 @@ pub fn compose(request: Admitted, route: &Route, provider: &Provider, credential
     // Of the extensions there is the record of the fields' original case, which goes on.
     let Parts { method, headers: incoming, extensions, version, .. } = head;
 
+    let headers = if goes_as_it_is((present, version), credentials, &upload) {
+        replace(incoming, present, provider, credentials, &upload)
+    } else {
+        filter(incoming, (&method, version, present, &nominated), provider, credentials, &upload)
+    };
+    Some(Outgoing { method, path, headers, extensions, body: upload })
+}
+
+/// Whether all fields go up that are not replaced: then the map need not be built anew.
+fn goes_as_it_is((present, version): (Present, Version), credentials: Credentials<'_>, upload: &Upload) -> bool {
+    let replaced = credentials.value_of(&AUTHORIZATION).is_some() || !present.has(Present::AUTHORIZATION);
+    let hidden = !replaced || present.has(Present::OTHER_KEY) || present.has(Present::ACCOUNT);
+    let framed = !present.has(Present::LENGTH) || upload.length().is_some();
+    let in_crumbs = version == Version::HTTP_2 && present.has(Present::ACCOUNT);
+    framed && !in_crumbs && !present.has(Present::FILTERED) && !(credentials.hides_clients() && hidden)
+}
+
+/// Fields of ours stand where the client's stood.
+fn replace(mut headers: HeaderMap, present: Present, provider: &Provider, credentials: Credentials<'_>, upload: &Upload) -> HeaderMap {
+    headers.insert(HOST, provider.endpoint.host.clone());
+    // Written anew from what is known of the body, never copied.
+    if let Some(length) = upload.length().filter(|_| present.has(Present::LENGTH)) {
+        headers.insert(CONTENT_LENGTH, HeaderValue::from(length));
+    }
+    if let Credentials::Pool(credential) = credentials {
+        credential.apply(&mut headers);
+    }
+    headers
+}
+
+/// The same, and what may not go up is left out.
+fn filter(
+    incoming: HeaderMap,
+    (method, version, present, nominated): (&Method, Version, Present, &Nominated),
+    provider: &Provider,
+    credentials: Credentials<'_>,
+    upload: &Upload,
+) -> HeaderMap {
     let length = upload.length();
     let ours = |name: &HeaderName| match name.as_str() {
         "host" => Some(provider.endpoint.host.clone()),
@@ -73,13 +112,11 @@ pub fn compose(request: Admitted, route: &Route, provider: &Provider, credential
     let mut missing = 1 + credentials.fields();
     let mut headers = HeaderMap::with_capacity(incoming.len() + 2);
     let mut place = |name: &HeaderName, value: HeaderValue| {
-        // Fields of ours stand where the client's stood.
         if let Some(ours) = ours(name) {
             missing -= usize::from(headers.insert(name.clone(), ours).is_none());
             return;
         }
         match name.as_str() {
-            // Written anew from what is known of the body, never copied.
             "content-length" => {
                 if let Some(length) = length {
                     headers.insert(CONTENT_LENGTH, HeaderValue::from(length));
@@ -90,7 +127,7 @@ pub fn compose(request: Admitted, route: &Route, provider: &Provider, credential
             _ => {
                 if goes_up(name, credentials, aliases)
                     && !nominated.contains(name)
-                    && let Some(value) = adapt(name, value, &method, credentials)
+                    && let Some(value) = adapt(name, value, method, credentials)
                 {
                     headers.append(name.clone(), value);
                 }
@@ -110,7 +147,7 @@ pub fn compose(request: Admitted, route: &Route, provider: &Provider, credential
             credential.apply(&mut headers);
         }
     }
-    Some(Outgoing { method, path, headers, extensions, body: upload })
+    headers
 }
 
 /// RFC 9113 §8.2.3: HTTP/2 may carry a cookie in crumbs, which are one field again elsewhere.

@@ -2,7 +2,6 @@
 
 use std::{
     cell::RefCell,
-    collections::HashMap,
     future::poll_fn,
     pin::pin,
     rc::Rc,
@@ -54,7 +53,8 @@ pub struct Outgoing {
 pub struct Upstream(Rc<Inner>);
 
 struct Inner {
-    pools: RefCell<HashMap<EndpointId, Rc<Pool>>>,
+    /// Few, so a look at each costs less than a hash.
+    pools: RefCell<Vec<(EndpointId, Rc<Pool>)>>,
     timers: CoarseTimers,
     resolver: Resolver,
     workers: usize,
@@ -79,7 +79,7 @@ impl Upstream {
         loop {
             tokio::time::sleep(SWEEP).await;
             let now = Instant::now();
-            self.0.pools.borrow_mut().retain(|_, pool| {
+            self.0.pools.borrow_mut().retain(|(_, pool)| {
                 pool.sweep(now);
                 !pool.is_unused()
             });
@@ -88,8 +88,12 @@ impl Upstream {
 
     fn pool(&self, endpoint: &Arc<Endpoint>) -> Rc<Pool> {
         let mut pools = self.0.pools.borrow_mut();
-        let make = || Pool::new(Arc::clone(endpoint), self.0.resolver.clone(), self.0.workers);
-        Rc::clone(pools.entry(endpoint.id).or_insert_with(make))
+        if let Some((_, pool)) = pools.iter().find(|(id, _)| *id == endpoint.id) {
+            return Rc::clone(pool);
+        }
+        let pool = Pool::new(Arc::clone(endpoint), self.0.resolver.clone(), self.0.workers);
+        pools.push((endpoint.id, Rc::clone(&pool)));
+        pool
     }
 
     /// Sends `outgoing` and waits for the reply's head.
