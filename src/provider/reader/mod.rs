@@ -4,6 +4,8 @@
 //! member would let a client name one model to us and another to the provider, so a repeated member that
 //! we act on is an error, not a choice.
 
+mod scan;
+
 use std::{borrow::Cow, fmt, sync::LazyLock};
 
 use memchr::memmem::Finder;
@@ -29,6 +31,13 @@ pub enum Unreadable {
 ///
 /// [`Unreadable`] if the body is no JSON object or repeats a member that we act on.
 pub fn read(body: &[u8]) -> Result<Ask, Unreadable> {
+    match scan::scan(body) {
+        Some(members) => Ok(members.into_ask(body)),
+        None => parsed(body),
+    }
+}
+
+fn parsed(body: &[u8]) -> Result<Ask, Unreadable> {
     let mut members = Members::default();
     match parse(body, &mut members) {
         Ok(()) => Ok(members.into_ask(body)),
@@ -54,7 +63,7 @@ fn parse<'de>(body: &'de [u8], members: &mut Members<'de>) -> serde_json::Result
     json.end()
 }
 
-#[derive(Default)]
+#[derive(Debug, Default)]
 struct Members<'de> {
     model: Option<Option<Cow<'de, str>>>,
     stream: Option<bool>,
