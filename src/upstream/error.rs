@@ -20,6 +20,8 @@ pub enum Reason {
     Resolve,
     /// The connection was refused or could not be made.
     Refused,
+    /// The egress proxy opened no tunnel.
+    Proxy,
     /// TLS could not be agreed on, or the certificate does not hold.
     Tls,
     /// The phase took longer than its timeout.
@@ -80,6 +82,7 @@ impl Failure {
         match (self.phase, self.reason) {
             (_, Reason::Resolve) => "resolve",
             (_, Reason::Refused) => "connect_refused",
+            (_, Reason::Proxy) => "proxy",
             (_, Reason::Tls) => "tls",
             (Phase::Connect, Reason::Timeout) => "connect_timeout",
             (Phase::Head, Reason::Timeout) => "first_byte_timeout",

@@ -7,6 +7,7 @@
 //! Cancel: dropping the future of [`Upstream::send`] or the [`ReplyBody`] closes the HTTP/1 connection or resets the
 //! HTTP/2 stream at once. Nothing waits.
 
+mod addresses;
 pub mod body;
 pub mod client;
 pub mod coalesce;
@@ -18,6 +19,7 @@ mod http2;
 mod line;
 mod patient;
 mod pool;
+mod proxy;
 pub mod tls;
 
 pub use body::{ReplyBody, Upload};

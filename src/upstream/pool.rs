@@ -3,10 +3,12 @@
 //! HTTP/1 connections are kept in a stack, so that the warmest is used next and the rest can grow old. HTTP/2
 //! connections are kept in a list, and the one with the fewest streams takes the next. Whoever finds nothing free
 //! waits in line while a connection is dialled; a dial belongs to the pool, not to who asked for it, so a client that
-//! leaves wastes no handshake.
+//! leaves wastes no handshake. When the name of the endpoint has other addresses, connections to the old ones get no request
+//! more.
 
 use std::{
     cell::{Cell, RefCell},
+    net::IpAddr,
     rc::{Rc, Weak},
     sync::Arc,
     time::{Duration, Instant},
@@ -18,8 +20,8 @@ use tokio::task::AbortHandle;
 
 use super::{
     Endpoint, Failure, Phase, Reason, Resolver, Upload,
-    connect::{Io, Protocol, Stream, connect, known_protocol},
-    endpoint::Open,
+    connect::{Connected, Io, Protocol, Stream, connect, known_protocol},
+    endpoint::{Door, Open},
     http2,
     line::{Line, Place, Turn},
     patient::Patient,
@@ -37,6 +39,7 @@ pub(super) struct Http1 {
     /// Whether it has carried an exchange before.
     pub(super) used: bool,
     created: Instant,
+    address: Option<IpAddr>,
     pool: Weak<Pool>,
     _driver: Driver,
     _place: Place,
@@ -55,6 +58,23 @@ impl Drop for Driver {
 enum Dialled {
     Http1(SendRequest<Upload>, Driver),
     Http2(Rc<http2::Connection>),
+}
+
+/// The newest addresses of an endpoint, and the task that hears of them, ended by `Drop`. `None` before the first news.
+#[derive(Default)]
+struct Addresses {
+    newest: RefCell<Option<Arc<[IpAddr]>>>,
+    following: RefCell<Option<Driver>>,
+}
+
+impl Addresses {
+    /// Whether a connection to `address` may carry another request.
+    fn hold(&self, address: Option<IpAddr>) -> bool {
+        match (&*self.newest.borrow(), address) {
+            (Some(newest), Some(address)) => newest.contains(&address),
+            _ => true,
+        }
+    }
 }
 
 struct IdleHttp1 {
@@ -91,13 +111,14 @@ pub(super) struct Pool {
     multiplexed: RefCell<Vec<Rc<http2::Connection>>>,
     dialing: Cell<usize>,
     line: Rc<Line>,
+    addresses: Addresses,
 }
 
 impl Pool {
     pub(super) fn new(endpoint: Arc<Endpoint>, resolver: Resolver, workers: usize) -> Rc<Self> {
         let max = (endpoint.bounds.max.get() / workers).max(1);
         let protocol = Cell::new(known_protocol(&endpoint));
-        Rc::new(Self {
+        let pool = Rc::new(Self {
             endpoint,
             resolver,
             max,
@@ -106,7 +127,37 @@ impl Pool {
             multiplexed: RefCell::default(),
             dialing: Cell::default(),
             line: Rc::default(),
-        })
+            addresses: Addresses::default(),
+        });
+        pool.follow_addresses();
+        pool
+    }
+
+    /// Keeps the name of the endpoint in use for as long as the pool lives, and drains what leads elsewhere.
+    fn follow_addresses(self: &Rc<Self>) {
+        let Door::Tcp(host, _) = self.endpoint.door() else { return };
+        let Some(mut following) = self.resolver.follow(host) else { return };
+        let pool = Rc::downgrade(self);
+        let task = tokio::task::spawn_local(async move {
+            loop {
+                let newest = following.next().await;
+                let Some(pool) = pool.upgrade() else { return };
+                pool.addresses.newest.replace(Some(newest));
+                pool.drain();
+            }
+        });
+        self.addresses.following.replace(Some(Driver(task.abort_handle())));
+    }
+
+    /// Closes unused connections to addresses that the name no longer has, and lets the others end with what they carry.
+    fn drain(&self) {
+        // Dropped when nothing is borrowed: the place of each tells those who wait.
+        let gone: Vec<_> = self.idle.borrow_mut().extract_if(.., |idle| !self.addresses.hold(idle.connection.address)).collect();
+        drop(gone);
+        for connection in self.multiplexed.borrow().iter().filter(|connection| !self.addresses.hold(connection.address.get())) {
+            connection.retire();
+        }
+        self.multiplexed.borrow_mut().retain(|connection| !connection.is_done());
     }
 
     /// A connection or stream that is free, or the next to become so within the `connect` timeout.
@@ -176,6 +227,9 @@ impl Pool {
     }
 
     fn keep(&self, connection: Http1) {
+        if connection.used && !self.addresses.hold(connection.address) {
+            return;
+        }
         self.idle.borrow_mut().push(IdleHttp1 { connection, since: Instant::now() });
         self.line.tell_one(Ok(()));
     }
@@ -197,7 +251,7 @@ impl Pool {
             let dialled = pool.dial().await;
             pool.dialing.set(pool.dialing.get() - 1);
             match dialled {
-                Ok(dialled) => pool.admit(dialled, place),
+                Ok((dialled, address)) => pool.admit(dialled, address, place),
                 Err(failure) => {
                     pool.endpoint.observer.failed();
                     // On HTTP/1 the dial was meant for one, else for all who wait.
@@ -212,15 +266,17 @@ impl Pool {
         });
     }
 
-    fn admit(self: &Rc<Self>, dialled: Dialled, place: Place) {
+    /// It serves at least who waits for it, wherever it leads.
+    fn admit(self: &Rc<Self>, dialled: Dialled, address: Option<IpAddr>, place: Place) {
         let protocol = match dialled {
             Dialled::Http1(sender, driver) => {
                 let pool = Rc::downgrade(self);
-                self.keep(Http1 { sender, used: false, created: Instant::now(), pool, _driver: driver, _place: place });
+                self.keep(Http1 { sender, used: false, created: Instant::now(), address, pool, _driver: driver, _place: place });
                 Protocol::Http1
             }
             Dialled::Http2(connection) => {
                 connection.settle(place);
+                connection.address.set(address);
                 self.multiplexed.borrow_mut().push(connection);
                 Protocol::Http2
             }
@@ -232,12 +288,15 @@ impl Pool {
         }
     }
 
-    async fn dial(&self) -> Result<Dialled, Failure> {
+    async fn dial(&self) -> Result<(Dialled, Option<IpAddr>), Failure> {
         let dialling = async {
-            match connect(&self.endpoint, &self.resolver).await? {
-                (Stream::Plain(io), protocol) => self.speak(io, protocol).await,
-                (Stream::Tls(io), protocol) => self.speak(io, protocol).await,
-            }
+            let Connected { stream, protocol, address } = connect(&self.endpoint, &self.resolver).await?;
+            let dialled = match stream {
+                Stream::Plain(io) => self.speak(io, protocol).await,
+                Stream::Tls(io) => self.speak(io, protocol).await,
+                Stream::Unix(io) => self.speak(io, protocol).await,
+            };
+            Ok((dialled?, address))
         };
         let dialled = tokio::time::timeout(self.endpoint.connect_timeout(), dialling).await;
         dialled.unwrap_or_else(|_| Err(Failure::new(Phase::Connect, Reason::Timeout)))
