@@ -5,9 +5,12 @@
 
 mod cancel;
 mod client;
+#[path = "../../tests/it/support/dns.rs"]
+mod dns;
 mod figures;
 mod h2;
 mod memory;
+mod network;
 mod provider;
 mod sidegate;
 mod streams;
@@ -28,7 +31,8 @@ fn main() -> ExitCode {
             Some("memory") => memory::prove(&mut table).await,
             Some("cancel") => cancel::prove(&mut table).await,
             Some("h2") => h2::prove(&mut table).await,
-            other => panic!("one of streams, memory, cancel, h2 is wanted, not {other:?}"),
+            Some("network") => network::prove(&mut table).await,
+            other => panic!("one of streams, memory, cancel, h2, network is wanted, not {other:?}"),
         }
     });
     table.print();

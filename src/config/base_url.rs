@@ -78,16 +78,15 @@ impl FromStr for BaseUrl {
         if let Some(behind) = text.strip_prefix("unix:") {
             return Self::unix(behind);
         }
-        if let Some(behind) = text.strip_prefix("http://unix:").or_else(|| text.strip_prefix("http+unix://")) {
-            let path = behind.replace("%2F", "/").replace("%2f", "/");
-            return Err(format!("a Unix socket has another form here; write `unix:/run/some.sock:/v1`, and in your case begin with `unix:{path}`"));
+        if let Some(meant) = unix_elsewhere(text) {
+            return Err(format!("a Unix socket has another form here; write `unix:{meant}`"));
         }
         let uri: Uri =
             text.parse().map_err(|_| format!("`{text}` is not a URL; write `https://host/path`, such as `https://api.openai.com/v1`"))?;
         let tls = match uri.scheme_str() {
             Some("https") => true,
             Some("http") => false,
-            _ => return Err(format!("`{text}` has no scheme that is known here; begin with `https://` or `http://`")),
+            _ => return Err(format!("`{text}` has no scheme that is known here; begin with `https://`, `http://` or `unix:/`")),
         };
         let authority = uri
             .authority()
@@ -111,7 +110,9 @@ impl BaseUrl {
     fn unix(text: &str) -> Result<Self, String> {
         let (socket, path) = text.split_once(":/").map_or((text, ""), |(socket, path)| (socket, path));
         if !socket.starts_with('/') || socket.ends_with('/') {
-            return Err("`unix:` wants the whole path of a socket behind it; write `unix:/run/some.sock`, or `unix:/run/some.sock:/v1`".to_owned());
+            return Err(
+                "`unix:` wants the whole path of a socket behind it; write `unix:/run/some.sock`, or `unix:/run/some.sock:/v1`".to_owned()
+            );
         }
         if socket.len() > MAX_SOCKET_PATH {
             return Err(format!("the path of this socket is too long; write one of at most {MAX_SOCKET_PATH} bytes"));
@@ -119,13 +120,25 @@ impl BaseUrl {
         if socket.contains(char::is_control) {
             return Err("the path of this socket holds a control character; correct it".to_owned());
         }
-        let path: Uri = format!("/{path}").parse().map_err(|_| "what stands behind the socket is no path; write `unix:/run/some.sock:/v1`".to_owned())?;
+        let path: Uri = format!("/{path}")
+            .parse()
+            .map_err(|_| "what stands behind the socket is no path; write `unix:/run/some.sock:/v1`".to_owned())?;
         if path.query().is_some() || text.contains('#') {
             return Err("a base URL has no query and no fragment; remove what stands from `?` or `#` on".to_owned());
         }
         let path = path.path().trim_end_matches('/').into();
         Ok(Self { tls: false, authority: Authority::from_static("localhost"), path, socket: Some(socket.into()) })
     }
+}
+
+/// What the forms that other programs have for a Unix socket mean here: `http://unix:/a.sock:/v1` and `http+unix://%2Fa.sock/v1`.
+fn unix_elsewhere(text: &str) -> Option<String> {
+    if let Some(behind) = text.strip_prefix("http://unix:") {
+        return Some(behind.to_owned());
+    }
+    let (socket, path) = text.strip_prefix("http+unix://").map(|behind| behind.split_once('/').unwrap_or((behind, "")))?;
+    let socket = socket.replace("%2F", "/").replace("%2f", "/");
+    Some(if path.is_empty() { socket } else { format!("{socket}:/{path}") })
 }
 
 impl fmt::Display for BaseUrl {
@@ -195,7 +208,7 @@ mod tests {
         }
         assert!(long[..long.len() - 1].parse::<BaseUrl>().is_ok());
         for text in ["http+unix://%2Frun%2Fvllm.sock/v1", "http://unix:/run/vllm.sock:/v1"] {
-            assert!(text.parse::<BaseUrl>().unwrap_err().contains("begin with `unix:/run/vllm.sock"), "{text}");
+            assert!(text.parse::<BaseUrl>().unwrap_err().ends_with("write `unix:/run/vllm.sock:/v1`"), "{text}");
         }
     }
 

@@ -28,13 +28,7 @@ pub struct Dns {
 
 impl Default for Dns {
     fn default() -> Self {
-        Self {
-            resolver: NameResolution::default(),
-            servers: Vec::new(),
-            min_ttl: Period::secs(5),
-            max_ttl: Period::secs(300),
-            drain: true,
-        }
+        Self { resolver: NameResolution::default(), servers: Vec::new(), min_ttl: Period::secs(5), max_ttl: Period::secs(300), drain: true }
     }
 }
 
@@ -64,7 +58,9 @@ impl FromStr for NameServer {
         let address = text.parse().or_else(|_| text.trim_matches(['[', ']']).parse().map(|ip| SocketAddr::new(ip, Self::PORT)));
         match address {
             Ok(address) if address.port() != 0 => Ok(Self(address)),
-            _ => Err(format!("`{text}` is not the address of a name server; write `IP` or `IP:PORT`, such as `10.0.0.2` or `[fd00::2]:53`")),
+            _ => {
+                Err(format!("`{text}` is not the address of a name server; write `IP` or `IP:PORT`, such as `10.0.0.2` or `[fd00::2]:53`"))
+            }
         }
     }
 }

@@ -54,7 +54,11 @@ impl Proxy {
         match uri.scheme_str() {
             Some("http") => {}
             Some("https") => return Err("a proxy that is itself reached by TLS is not supported; write `http://host:port`".to_owned()),
-            _ => return Err("a SOCKS proxy is not supported; write the URL of an HTTP proxy, such as `http://proxy.internal:3128`".to_owned()),
+            _ => {
+                return Err(
+                    "a SOCKS proxy is not supported; write the URL of an HTTP proxy, such as `http://proxy.internal:3128`".to_owned()
+                );
+            }
         }
         let host = uri.host().unwrap_or_default().trim_start_matches('[').trim_end_matches(']');
         if host.is_empty() {
@@ -70,7 +74,9 @@ impl FromStr for Proxy {
     /// `http://[user[:password]@]host[:port]`; user and password percent-encoded. No error repeats the text: it may hold a password.
     fn from_str(text: &str) -> Result<Self, String> {
         // A matcher takes what it can't read for no proxy at all; here that is an error.
-        let wrong = || "this is not the URL of a proxy; write `http://host:port` or `http://user:password@host:port`, percent-encoded".to_owned();
+        let wrong = || {
+            "this is not the URL of a proxy; write `http://host:port`; user and password go before the host, percent-encoded: `user:password@`".to_owned()
+        };
         let any = Uri::from_static("https://provider.invalid");
         let intercept = Matcher::builder().all(text).build().intercept(&any).ok_or_else(wrong)?;
         Self::of(&intercept)
@@ -142,7 +148,9 @@ pub fn from_environment(environment: &Environment, url: &BaseUrl) -> Result<Opti
     if url.socket().is_some() || stays_near(url.host()) {
         return Ok(None);
     }
-    let first = |names: [&'static str; 2]| names.into_iter().find_map(|name| Some((name, environment.get(name)?.trim()))).filter(|(_, value)| !value.is_empty());
+    let first = |names: [&'static str; 2]| {
+        names.into_iter().find_map(|name| Some((name, environment.get(name)?.trim()))).filter(|(_, value)| !value.is_empty())
+    };
     let by_scheme = if url.tls() { ["HTTPS_PROXY", "https_proxy"] } else { ["HTTP_PROXY", "http_proxy"] };
     let Some((name, value)) = first(by_scheme).or_else(|| first(["ALL_PROXY", "all_proxy"])) else { return Ok(None) };
     let proxy: Proxy = value.parse().map_err(|problem| UnfitVariable { name, problem })?;

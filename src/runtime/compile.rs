@@ -70,7 +70,8 @@ fn compile_provider(
     };
     let observer = Arc::new(Watcher(metrics.provider(name.as_str())));
     let how = (provider.http_version, provider.timeouts, provider.connections);
-    let endpoint = Endpoint::new((url, proxy), tls, how, observer).ok_or_else(|| error("base_url", "the host is not a valid name".to_owned()))?;
+    let endpoint =
+        Endpoint::new((url, proxy), tls, how, observer).ok_or_else(|| error("base_url", "the host is not a valid name".to_owned()))?;
     let slots = keys.iter().map(|key| Slot { spec: key_pool::Spec { weight: key.weight }, state: Arc::default() }).collect();
     let keys = keys
         .into_iter()

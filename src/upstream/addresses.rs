@@ -1,13 +1,19 @@
-//! In which order the addresses of an endpoint are tried, and which of them were trouble lately.
+//! In which order the addresses of an endpoint are tried, which of them were trouble lately, and which are still its own.
 
 use std::{
+    cell::RefCell,
     net::{IpAddr, SocketAddr},
+    rc::Weak,
     sync::{
-        Mutex, MutexGuard, PoisonError,
+        Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicUsize, Ordering},
     },
     time::{Duration, Instant},
 };
+
+use tokio::task::AbortHandle;
+
+use super::{Endpoint, Resolver, endpoint::Door, pool::Pool};
 
 /// How long an address that failed or was slow goes last.
 const REMEMBERED: Duration = Duration::from_secs(60);
@@ -59,6 +65,50 @@ impl Experience {
             |ip: IpAddr| trouble.iter().any(|(other, since)| *other == ip && now.saturating_duration_since(*since) < REMEMBERED);
         ordered.sort_by_key(|address| is_trouble(address.ip()));
         ordered
+    }
+}
+
+/// The newest addresses of an endpoint's name, as one worker's pool knows them. It keeps the name in use for as long as the
+/// pool lives.
+#[derive(Debug, Default)]
+pub(super) struct Newest {
+    /// `None` before the first news.
+    addresses: RefCell<Option<Arc<[IpAddr]>>>,
+    following: RefCell<Option<Following>>,
+}
+
+/// The task that hears of news, ended by `Drop`.
+#[derive(Debug)]
+struct Following(AbortHandle);
+
+impl Drop for Following {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
+}
+
+impl Newest {
+    /// Whether a connection to `address` may carry another request.
+    pub(super) fn holds(&self, address: Option<IpAddr>) -> bool {
+        match (&*self.addresses.borrow(), address) {
+            (Some(newest), Some(address)) => newest.contains(&address),
+            _ => true,
+        }
+    }
+
+    /// Follows the name of `endpoint`, if it has one, and lets `pool` drain after each answer.
+    pub(super) fn follow(&self, endpoint: &Endpoint, resolver: &Resolver, pool: Weak<Pool>) {
+        let Door::Tcp(host, _) = endpoint.door() else { return };
+        let Some(mut answers) = resolver.follow(host) else { return };
+        let task = tokio::task::spawn_local(async move {
+            loop {
+                let newest = answers.next().await;
+                let Some(pool) = pool.upgrade() else { return };
+                pool.newest.addresses.replace(Some(newest));
+                pool.drain();
+            }
+        });
+        self.following.replace(Some(Following(task.abort_handle())));
     }
 }
 

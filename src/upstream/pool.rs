@@ -20,8 +20,9 @@ use tokio::task::AbortHandle;
 
 use super::{
     Endpoint, Failure, Phase, Reason, Resolver, Upload,
+    addresses::Newest,
     connect::{Connected, Io, Protocol, Stream, connect, known_protocol},
-    endpoint::{Door, Open},
+    endpoint::Open,
     http2,
     line::{Line, Place, Turn},
     patient::Patient,
@@ -60,23 +61,6 @@ enum Dialled {
     Http2(Rc<http2::Connection>),
 }
 
-/// The newest addresses of an endpoint, and the task that hears of them, ended by `Drop`. `None` before the first news.
-#[derive(Default)]
-struct Addresses {
-    newest: RefCell<Option<Arc<[IpAddr]>>>,
-    following: RefCell<Option<Driver>>,
-}
-
-impl Addresses {
-    /// Whether a connection to `address` may carry another request.
-    fn hold(&self, address: Option<IpAddr>) -> bool {
-        match (&*self.newest.borrow(), address) {
-            (Some(newest), Some(address)) => newest.contains(&address),
-            _ => true,
-        }
-    }
-}
-
 struct IdleHttp1 {
     connection: Http1,
     since: Instant,
@@ -111,7 +95,7 @@ pub(super) struct Pool {
     multiplexed: RefCell<Vec<Rc<http2::Connection>>>,
     dialing: Cell<usize>,
     line: Rc<Line>,
-    addresses: Addresses,
+    pub(super) newest: Newest,
 }
 
 impl Pool {
@@ -127,34 +111,18 @@ impl Pool {
             multiplexed: RefCell::default(),
             dialing: Cell::default(),
             line: Rc::default(),
-            addresses: Addresses::default(),
+            newest: Newest::default(),
         });
-        pool.follow_addresses();
+        pool.newest.follow(&pool.endpoint, &pool.resolver, Rc::downgrade(&pool));
         pool
     }
 
-    /// Keeps the name of the endpoint in use for as long as the pool lives, and drains what leads elsewhere.
-    fn follow_addresses(self: &Rc<Self>) {
-        let Door::Tcp(host, _) = self.endpoint.door() else { return };
-        let Some(mut following) = self.resolver.follow(host) else { return };
-        let pool = Rc::downgrade(self);
-        let task = tokio::task::spawn_local(async move {
-            loop {
-                let newest = following.next().await;
-                let Some(pool) = pool.upgrade() else { return };
-                pool.addresses.newest.replace(Some(newest));
-                pool.drain();
-            }
-        });
-        self.addresses.following.replace(Some(Driver(task.abort_handle())));
-    }
-
     /// Closes unused connections to addresses that the name no longer has, and lets the others end with what they carry.
-    fn drain(&self) {
+    pub(super) fn drain(&self) {
         // Dropped when nothing is borrowed: the place of each tells those who wait.
-        let gone: Vec<_> = self.idle.borrow_mut().extract_if(.., |idle| !self.addresses.hold(idle.connection.address)).collect();
+        let gone: Vec<_> = self.idle.borrow_mut().extract_if(.., |idle| !self.newest.holds(idle.connection.address)).collect();
         drop(gone);
-        for connection in self.multiplexed.borrow().iter().filter(|connection| !self.addresses.hold(connection.address.get())) {
+        for connection in self.multiplexed.borrow().iter().filter(|connection| !self.newest.holds(connection.address.get())) {
             connection.retire();
         }
         self.multiplexed.borrow_mut().retain(|connection| !connection.is_done());
@@ -227,7 +195,7 @@ impl Pool {
     }
 
     fn keep(&self, connection: Http1) {
-        if connection.used && !self.addresses.hold(connection.address) {
+        if connection.used && !self.newest.holds(connection.address) {
             return;
         }
         self.idle.borrow_mut().push(IdleHttp1 { connection, since: Instant::now() });

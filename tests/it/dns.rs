@@ -164,6 +164,16 @@ async fn an_answer_too_long_for_a_datagram_and_an_alias_are_understood() {
 }
 
 #[tokio::test]
+async fn a_server_that_never_answers_for_ipv6_holds_nobody_up() {
+    let provider = Provider::always(Script::ok("served")).await;
+    let server = NameServer::start().await;
+    server.say(HOST, Says::DeafToIpv6(vec!["127.0.0.1".parse().unwrap()], 60));
+    let sidegate = before(HOST, provider.address.port(), &server, "1.1").await;
+    // The connect timeout is 3 s, and the server's would be longer.
+    assert_eq!(ask(&sidegate).await, (200, "served".to_owned()));
+}
+
+#[tokio::test]
 async fn localhost_and_addresses_ask_nobody() {
     let provider = Provider::always(Script::ok("served")).await;
     let server = NameServer::start().await;

@@ -32,7 +32,12 @@ impl Socket {
 
     fn before(provider: std::net::SocketAddr) -> Self {
         let socket = Self::none();
-        let listener = UnixListener::bind(socket.path()).unwrap();
+        socket.lead_to(provider);
+        socket
+    }
+
+    fn lead_to(&self, provider: std::net::SocketAddr) {
+        let listener = UnixListener::bind(self.path()).unwrap();
         tokio::spawn(async move {
             while let Ok((mut near, _)) = listener.accept().await {
                 tokio::spawn(async move {
@@ -42,7 +47,6 @@ impl Socket {
                 });
             }
         });
-        socket
     }
 
     fn path(&self) -> std::path::PathBuf {
@@ -66,8 +70,8 @@ async fn ask(sidegate: &Sidegate) -> (u16, String) {
 #[tokio::test]
 async fn requests_go_over_one_connection_to_the_socket_with_localhost_as_host() {
     let mut provider = Provider::always(Script::ok("served")).await;
-    let sidegate = Socket::before(provider.address);
-    let (_socket, sidegate) = (&sidegate, sidegate.sidegate("auto"));
+    let socket = Socket::before(provider.address);
+    let sidegate = socket.sidegate("auto");
     for _ in 0..3 {
         assert_eq!(ask(&sidegate).await, (200, "served".to_owned()));
     }
@@ -97,4 +101,8 @@ async fn a_socket_that_is_not_there_or_that_nobody_listens_at_is_a_502_until_som
     for line in sidegate.log(2).await {
         assert_eq!(line["error"], "upstream_unavailable");
     }
+    std::fs::remove_file(socket.path()).unwrap();
+    let provider = Provider::always(Script::ok("served")).await;
+    socket.lead_to(provider.address);
+    assert_eq!(ask(&sidegate).await, (200, "served".to_owned()));
 }

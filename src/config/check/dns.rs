@@ -34,10 +34,7 @@ pub(super) fn check(review: &mut Review<'_>, config: &Config) {
         review.value(&field!["dns", "servers"], fault);
     }
     if dns.resolver == NameResolution::System && !dns.servers.is_empty() {
-        let fault = Fault::new(
-            "the C library can't be told which name servers to ask",
-            "remove `servers`, or write `resolver: builtin`",
-        );
+        let fault = Fault::new("the C library can't be told which name servers to ask", "remove `servers`, or write `resolver: builtin`");
         review.value(&field!["dns", "servers"], fault);
     }
 }

@@ -69,7 +69,9 @@ fn what_is_near_is_never_behind_a_proxy_of_the_environment() {
 
 #[test]
 fn an_unfit_variable_is_named_and_its_value_is_not() {
-    for value in ["socks5://u:hunter2@host:1080", "https://u:hunter2@host", "ftp://u:hunter2@host", "http://u:hunter2@", "not a hunter2 url"] {
+    for value in
+        ["socks5://u:hunter2@host:1080", "https://u:hunter2@host", "ftp://u:hunter2@host", "http://u:hunter2@", "not a hunter2 url"]
+    {
         let environment = Environment::from([("HTTPS_PROXY", value)]);
         let unfit = from_environment(&environment, &OPENAI.parse().unwrap()).unwrap_err();
         assert_eq!(unfit.name, "HTTPS_PROXY");

@@ -199,7 +199,9 @@ impl Following {
     pub async fn next(&mut self) -> Arc<[IpAddr]> {
         while self.known.changed().await.is_ok() {
             let known = self.known.borrow_and_update();
-            if self.drain && let Some(addresses) = known.addresses.as_ref().filter(|_| known.asking.is_none()) {
+            if self.drain
+                && let Some(addresses) = known.addresses.as_ref().filter(|_| known.asking.is_none())
+            {
                 return Arc::clone(addresses);
             }
         }

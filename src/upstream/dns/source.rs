@@ -131,6 +131,7 @@ struct Stub {
 }
 
 impl Stub {
+    /// Reads what the system says of names.
     fn new(settings: &config::Dns) -> Result<Self, NetError> {
         let (system, options) = match read_system_conf() {
             Err(_) if !settings.servers.is_empty() => (ResolverConfig::from_name_servers(Vec::new()), ResolverOpts::default()),
@@ -140,8 +141,7 @@ impl Stub {
         if !settings.servers.is_empty() {
             servers = settings.servers.iter().map(|server| name_server(server.0.ip(), server.0.port())).collect();
         }
-        let mut builder =
-            TokioResolver::builder_with_config(ResolverConfig::from_name_servers(servers), TokioRuntimeProvider::default());
+        let mut builder = TokioResolver::builder_with_config(ResolverConfig::from_name_servers(servers), TokioRuntimeProvider::default());
         let options_here = builder.options_mut();
         *options_here = options;
         options_here.timeout = options_here.timeout.min(SERVER_TIMEOUT);
@@ -173,10 +173,11 @@ impl Stub {
 
     /// What `/etc/hosts` says, and what `localhost` means wherever it is asked (RFC 6761 §6.3).
     fn without_asking(&self, name: &Name) -> Option<Vec<IpAddr>> {
-        let written = [RecordType::AAAA, RecordType::A].into_iter().filter_map(|kind| {
-            self.hosts.lookup_static_host(&Query::query(name.to_lowercase(), kind))
-        });
-        let written: Vec<IpAddr> = written.flat_map(|found| found.answers().iter().filter_map(|record| record.data.ip_addr()).collect::<Vec<_>>()).collect();
+        let written = [RecordType::AAAA, RecordType::A]
+            .into_iter()
+            .filter_map(|kind| self.hosts.lookup_static_host(&Query::query(name.to_lowercase(), kind)));
+        let written: Vec<IpAddr> =
+            written.flat_map(|found| found.answers().iter().filter_map(|record| record.data.ip_addr()).collect::<Vec<_>>()).collect();
         if !written.is_empty() {
             return Some(bounded(written));
         }
@@ -201,7 +202,13 @@ impl Stub {
         };
         match (v6, v4) {
             (Ok((v6, ttl6)), Ok((v4, ttl4))) => {
-                let ttl = if v6.is_empty() { ttl4 } else if v4.is_empty() { ttl6 } else { ttl6.min(ttl4) };
+                let ttl = if v6.is_empty() {
+                    ttl4
+                } else if v4.is_empty() {
+                    ttl6
+                } else {
+                    ttl6.min(ttl4)
+                };
                 Ok(Found { addresses: [v6, v4].concat(), ttl, lacks: None })
             }
             (Ok((addresses, ttl)), Err(error)) => one_family(addresses, ttl, Family::V4, error),
@@ -274,6 +281,26 @@ fn bounded(mut addresses: Vec<IpAddr>) -> Vec<IpAddr> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[tokio::test]
+    async fn the_hosts_file_goes_before_every_server_and_localhost_needs_neither() {
+        // Nobody answers there: whoever is asked, the look-up fails.
+        let settings = config::Dns { servers: vec!["127.0.0.1:9".parse().unwrap()], ..config::Dns::default() };
+        let mut stub = Stub::new(&settings).unwrap();
+        let mut hosts = Hosts::default();
+        hosts.read_hosts_conf(&b"10.1.2.3 Ollama vllm.internal # ours\nfd00::3 ollama\n"[..]).unwrap();
+        stub.hosts = hosts;
+        for (host, expected) in [
+            ("ollama", vec!["fd00::3", "10.1.2.3"]),
+            ("OLLAMA", vec!["fd00::3", "10.1.2.3"]),
+            ("VLLM.internal", vec!["10.1.2.3"]),
+            ("localhost", vec!["::1", "127.0.0.1"]),
+            ("a.localhost", vec!["::1", "127.0.0.1"]),
+        ] {
+            let expected: Vec<IpAddr> = expected.iter().map(|ip| ip.parse().unwrap()).collect();
+            assert_eq!(stub.look_up(host).await.unwrap().addresses, expected, "{host}");
+        }
+    }
 
     fn name(text: &str) -> Name {
         Name::from_str_relaxed(text).unwrap()

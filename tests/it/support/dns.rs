@@ -21,6 +21,8 @@ pub(crate) enum Says {
     Alias(&'static str, u32),
     /// The same as [`Self::Addresses`], but only over TCP.
     OverTcp(Vec<IpAddr>, u32),
+    /// The IPv4 ones of these; not a word about IPv6.
+    DeafToIpv6(Vec<IpAddr>, u32),
     /// The name is there, and has no address.
     Nothing,
     /// It can't tell (SERVFAIL).
@@ -48,11 +50,11 @@ impl NameServer {
         // Both of one number: a client takes the port of the one for the other.
         let (udp, tcp) = loop {
             let udp = UdpSocket::bind("127.0.0.1:0").await.expect("a free port");
-            if let Ok(tcp) = TcpListener::bind(udp.local_addr().unwrap()).await {
+            if let Ok(tcp) = TcpListener::bind(udp.local_addr().expect("a bound socket has an address")).await {
                 break (udp, tcp);
             }
         };
-        let address = udp.local_addr().unwrap();
+        let address = udp.local_addr().expect("a bound socket has an address");
         let shared = Arc::new(Shared::default());
         let datagrams = tokio::spawn(over_udp(udp, Arc::clone(&shared))).abort_handle();
         let streams = tokio::spawn(over_tcp(tcp, Arc::clone(&shared))).abort_handle();
@@ -61,13 +63,13 @@ impl NameServer {
 
     /// From now on it says this of `name`, in small letters and without a dot at its end.
     pub(crate) fn say(&self, name: &str, says: Says) {
-        self.shared.zone.lock().unwrap().insert(name.to_owned(), says);
+        self.shared.zone.lock().expect("nobody panics while holding it").insert(name.to_owned(), says);
     }
 
     /// How often it was asked for an IPv4 address of `name`.
     pub(crate) fn asked(&self, name: &str) -> usize {
         let question = format!("{name} {A}");
-        self.shared.asked.lock().unwrap().iter().filter(|asked| **asked == question).count()
+        self.shared.asked.lock().expect("nobody panics while holding it").iter().filter(|asked| **asked == question).count()
     }
 }
 
@@ -120,15 +122,16 @@ impl Shared {
     fn answer(&self, question: &[u8], tcp: bool) -> Option<Vec<u8>> {
         let (name, end) = name_at(question, 12)?;
         let kind = u16::from_be_bytes([*question.get(end)?, *question.get(end + 1)?]);
-        self.asked.lock().unwrap().push(format!("{name} {kind}"));
+        self.asked.lock().expect("nobody panics while holding it").push(format!("{name} {kind}"));
         let mut records = Vec::new();
         let flags = match self.says(&name) {
             None => ANSWER | NXDOMAIN,
+            Some(Says::DeafToIpv6(..)) if kind == AAAA => return None,
             Some(Says::Silence) => return None,
             Some(Says::Failure) => ANSWER | SERVFAIL,
             Some(Says::Nothing) => ANSWER,
             Some(Says::OverTcp(..)) if !tcp => ANSWER | TRUNCATED,
-            Some(Says::Addresses(ips, ttl) | Says::OverTcp(ips, ttl)) => {
+            Some(Says::Addresses(ips, ttl) | Says::OverTcp(ips, ttl) | Says::DeafToIpv6(ips, ttl)) => {
                 records.extend(addresses(&[0xc0, 12], kind, &ips, ttl));
                 ANSWER
             }
@@ -151,7 +154,7 @@ impl Shared {
     }
 
     fn says(&self, name: &str) -> Option<Says> {
-        self.zone.lock().unwrap().get(name).cloned()
+        self.zone.lock().expect("nobody panics while holding it").get(name).cloned()
     }
 }
 
