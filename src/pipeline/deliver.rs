@@ -17,7 +17,7 @@ use super::{
 };
 use crate::{
     config,
-    policy::key_pool::Lease,
+    policy::key_pool::{Choice, Lease},
     runtime::{Provider, Route, Target, snapshot::PoolKey},
     telemetry::metrics::Raised,
     types::fields::retain,
@@ -44,12 +44,12 @@ pub struct Delivery<'s> {
 /// [`Reject::NoKey`] if no target has a key in use, [`Reject::Upstream`] if the attempt failed.
 pub async fn deliver<'s>(
     upstream: &Upstream,
-    route: &'s Route,
+    (route, choice): (&'s Route, Choice),
     client: &Client,
     (request, upload): (Admitted, Upload),
     trail: &mut Trail,
 ) -> Result<Delivery<'s>, Reject> {
-    let (target, leased) = choose(route)?;
+    let (target, leased) = choose(route, choice)?;
     let provider = &target.provider;
     let credentials = match &leased {
         Some((key, _)) => Credentials::Pool(&key.credential),
@@ -76,13 +76,13 @@ fn failed(failure: Failure, provider: &Provider, trail: &Trail) -> Reject {
 }
 
 /// A target, and the key leased for it; none where the client's own credentials go up.
-type Choice<'s> = (&'s Target, Option<(&'s Arc<PoolKey>, Lease)>);
+type Chosen<'s> = (&'s Target, Option<(&'s Arc<PoolKey>, Lease)>);
 
 /// The first target that can serve.
-fn choose(route: &Route) -> Result<Choice<'_>, Reject> {
+fn choose(route: &Route, choice: Choice) -> Result<Chosen<'_>, Reject> {
     match route.credentials {
         config::Credentials::Client => route.targets.first().map(|target| (target, None)),
-        config::Credentials::Pool => route.targets.iter().find_map(|target| Some((target, Some(target.provider.lease().ok()?)))),
+        config::Credentials::Pool => route.targets.iter().find_map(|target| Some((target, Some(target.provider.lease(choice).ok()?)))),
     }
     .ok_or(Reject::NoKey)
 }

@@ -37,6 +37,7 @@ use hyper::body::Incoming;
 
 use self::{body::Body, deliver::Delivery, reject::Reject, trail::Trail};
 use crate::{
+    policy::key_pool::Choice,
     runtime::{Runtime, Snapshot},
     upstream::Upstream,
 };
@@ -99,12 +100,13 @@ impl Pipeline {
         // 5: the first bytes of the body, and with them the route.
         let asked = ask::read(&request.head.headers, body, &candidates, (&snapshot.body, &self.runtime.held)).await?;
         let route = candidates.select(&asked.ask);
+        let choice = if candidates.need_home(&asked.ask) { Choice::Home } else { Choice::Any };
         trail.asked(asked.ask, asked.waited);
         let route = route?;
         trail.routed(&route.path);
         // The memory of a body that may go up again is kept until a reply has begun.
         let _held = asked.reserved;
         // 8: the last step that may refuse. From here on the provider speaks.
-        deliver::deliver(&self.upstream, route, &client, (request, asked.upload), trail).await
+        deliver::deliver(&self.upstream, (route, choice), &client, (request, asked.upload), trail).await
     }
 }

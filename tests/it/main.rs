@@ -4,6 +4,7 @@
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod abuse;
+mod accounts;
 mod architecture;
 mod cancel;
 mod cli;
