@@ -153,9 +153,10 @@ pub fn from_environment(environment: &Environment, url: &BaseUrl) -> Result<Opti
     };
     let by_scheme = if url.tls() { ["HTTPS_PROXY", "https_proxy"] } else { ["HTTP_PROXY", "http_proxy"] };
     let Some((name, value)) = first(by_scheme).or_else(|| first(["ALL_PROXY", "all_proxy"])) else { return Ok(None) };
-    let proxy: Proxy = value.parse().map_err(|problem| UnfitVariable { name, problem })?;
-    let exempt = first(["NO_PROXY", "no_proxy"]).map_or("", |(_, value)| value);
-    Ok(Some(proxy).filter(|_| !is_exempt(exempt, url)))
+    if first(["NO_PROXY", "no_proxy"]).is_some_and(|(_, list)| is_exempt(list, url)) {
+        return Ok(None);
+    }
+    value.parse().map(Some).map_err(|problem| UnfitVariable { name, problem })
 }
 
 /// Whether a list such as `localhost,10.0.0.0/8,.internal,host:8000` names the host of `url`.

@@ -93,6 +93,44 @@ async fn an_unused_connection_to_an_address_that_is_gone_is_closed_without_a_req
 }
 
 #[tokio::test]
+async fn a_connection_that_was_busy_during_the_change_is_not_used_again() {
+    let (first, second) = twins().await;
+    let finish = Gate::new();
+    first.script(Script::on_request().write("HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nfi").wait(&finish).write("rst"));
+    let server = NameServer::start().await;
+    server.say(HOST, at("127.0.0.1", 1));
+    let sidegate = before(HOST, first.address.port(), &server, "1.1").await;
+    let mut client = Client::connect(sidegate.address).await;
+    client.get("/v1/models").await;
+    eventually("the request is there", || first.asked(), |asked| *asked == 1).await;
+    server.say(HOST, at("127.0.0.2", 1));
+    let asked = server.asked(HOST);
+    eventually("the change is known", || server.asked(HOST), |now| *now > asked + 1).await;
+    finish.open();
+    assert_eq!(client.reply("GET").await.text(), "first");
+    for _ in 0..3 {
+        assert_eq!(ask(&sidegate).await.1, "second");
+    }
+    assert_eq!((first.connections(), second.connections()), (1, 1));
+}
+
+#[tokio::test]
+async fn without_drain_open_connections_stay_where_they_are() {
+    let (first, second) = twins().await;
+    let server = NameServer::start().await;
+    server.say(HOST, at("127.0.0.1", 1));
+    let config = CONFIG.replace("min_ttl: 1s", "min_ttl: 1s, drain: false").replace("$SERVER", &server.address.to_string());
+    let config = config.replace("$HOST", HOST).replace("$PORT", &first.address.port().to_string()).replace("$VERSION", "1.1");
+    let sidegate = Sidegate::start(&config, server.address).await;
+    assert_eq!(ask(&sidegate).await.1, "first");
+    server.say(HOST, at("127.0.0.2", 1));
+    let asked = server.asked(HOST);
+    eventually("the change is known", || server.asked(HOST), |now| *now > asked + 1).await;
+    assert_eq!(ask(&sidegate).await.1, "first");
+    assert_eq!((first.connections(), second.connections()), (1, 0));
+}
+
+#[tokio::test]
 async fn a_stream_from_an_old_address_ends_in_peace_while_the_next_goes_to_the_new() {
     let (first, second) = loop {
         let first = H2Provider::start(h2::server::Builder::new()).await;

@@ -76,6 +76,7 @@ fn an_unfit_variable_is_named_and_its_value_is_not() {
         let unfit = from_environment(&environment, &OPENAI.parse().unwrap()).unwrap_err();
         assert_eq!(unfit.name, "HTTPS_PROXY");
         assert!(!unfit.problem.contains("hunter2"), "{}", unfit.problem);
+        assert_eq!(chosen(&[("HTTPS_PROXY", value), ("NO_PROXY", "openai.com")], OPENAI), None, "nobody follows it");
     }
 }
 
