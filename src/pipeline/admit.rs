@@ -13,7 +13,7 @@ use http::{
 };
 
 use super::{
-    fields::{self, Nominated, X_API_TIER, X_FORWARDED_FOR},
+    fields::{self, Nominated, Present, X_API_TIER, X_FORWARDED_FOR},
     reject::Reject,
 };
 use crate::config::{Listen, Trust};
@@ -23,6 +23,8 @@ use crate::config::{Listen, Trust};
 pub struct Admitted {
     /// Method, target, fields: as they came.
     pub head: Parts,
+    /// Which of the fields that mean something here it has.
+    pub present: Present,
     /// The fields that are for this hop only.
     pub nominated: Nominated,
     /// What a trusted peer says of the request's origin.
@@ -52,17 +54,21 @@ impl Claims {
 /// # Errors
 ///
 /// [`Reject`], before anything of the body was read.
-pub fn admit(head: Parts, peer: Option<IpAddr>, listen: &Listen, trust: &Trust) -> Result<Admitted, Reject> {
+pub fn admit(head: Parts, present: Present, peer: Option<IpAddr>, listen: &Listen, trust: &Trust) -> Result<Admitted, Reject> {
     size(&head.headers, listen)?;
     method(&head.method)?;
     target(&head.method, &head.uri).map_err(Reject::Malformed)?;
     host(&head).map_err(Reject::Malformed)?;
-    framing(&head).map_err(Reject::Malformed)?;
-    expectation(&head.headers)?;
-    max_forwards(&head)?;
-    let claims = if trust.covers(peer) { Claims::read(&head.headers) } else { Claims::default() };
-    let nominated = Nominated::read(&head.headers);
-    Ok(Admitted { head, nominated, claims, peer })
+    framing(&head, present).map_err(Reject::Malformed)?;
+    if present.has(Present::EXPECT) {
+        expectation(&head.headers)?;
+    }
+    if present.has(Present::MAX_FORWARDS) {
+        max_forwards(&head)?;
+    }
+    let claims = if present.has(Present::CLAIM) && trust.covers(peer) { Claims::read(&head.headers) } else { Claims::default() };
+    let nominated = if present.has(Present::CONNECTION) { Nominated::read(&head.headers) } else { Nominated::default() };
+    Ok(Admitted { head, present, nominated, claims, peer })
 }
 
 /// RFC 6585 §5. HTTP/2 has no bound on the number of fields, and each costs far more in memory than on the wire.
@@ -75,8 +81,10 @@ fn size(headers: &HeaderMap, listen: &Listen) -> Result<(), Reject> {
 
 /// RFC 9110 §9.1. `CONNECT` would make a tunnel and `TRACE` would return credentials; nobody else's methods are guessed at.
 fn method(method: &Method) -> Result<(), Reject> {
-    const FORWARDED: [Method; 7] = [Method::DELETE, Method::GET, Method::HEAD, Method::OPTIONS, Method::PATCH, Method::POST, Method::PUT];
-    if FORWARDED.contains(method) { Ok(()) } else { Err(Reject::Method) }
+    match *method {
+        Method::DELETE | Method::GET | Method::HEAD | Method::OPTIONS | Method::PATCH | Method::POST | Method::PUT => Ok(()),
+        _ => Err(Reject::Method),
+    }
 }
 
 /// RFC 9112 §3.2: origin-form or absolute-form. Of the latter only path and query count: where a request goes is the config's to say.
@@ -181,9 +189,9 @@ fn is_reg_name(name: &[u8]) -> bool {
 }
 
 /// RFC 9112 §6: a body whose end two readers could see in two places is no body to pass on.
-fn framing(head: &Parts) -> Result<(), &'static str> {
-    let length = fields::content_length(&head.headers)?;
-    let chunked = fields::is_chunked(&head.headers)?;
+fn framing(head: &Parts, present: Present) -> Result<(), &'static str> {
+    let length = if present.has(Present::LENGTH) { fields::content_length(&head.headers)? } else { None };
+    let chunked = present.has(Present::CODING) && fields::is_chunked(&head.headers)?;
     if length.is_some() && chunked {
         return Err("content-length and transfer-encoding together");
     }
@@ -191,7 +199,11 @@ fn framing(head: &Parts) -> Result<(), &'static str> {
         return Err("only HTTP/1.1 is chunked");
     }
     let aliased = |name| fields::alias(name).is_some_and(|alias| fields::is_framing(&alias));
-    if head.headers.keys().any(aliased) { Err("a field's name could be read as one that frames the message") } else { Ok(()) }
+    if present.has(Present::UNDERSCORE) && head.headers.keys().any(aliased) {
+        Err("a field's name could be read as one that frames the message")
+    } else {
+        Ok(())
+    }
 }
 
 /// RFC 9110 §10.1.1.

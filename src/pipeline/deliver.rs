@@ -2,26 +2,28 @@
 //!
 //! One attempt. Between taking the key and sending nothing waits, so a key is never held for nothing.
 
-use std::sync::Arc;
+use std::{rc::Rc, sync::Arc};
 
-use http::{HeaderValue, Response, header::CONTENT_LENGTH};
+use http::{HeaderValue, Response, StatusCode, header::CONTENT_LENGTH};
 
 use super::{
     admit::Admitted,
     client::Client,
-    fields::{self, Nominated},
+    fields::{self, Nominated, Present},
     outgoing::{self, Credentials},
     reject::Reject,
+    respond,
     settle::Holds,
     trail::Trail,
+    upgrade,
 };
 use crate::{
     config,
     policy::key_pool::{Choice, Lease},
     runtime::{Provider, Route, Target, snapshot::PoolKey},
     telemetry::metrics::Raised,
-    types::fields::retain,
-    upstream::{Failure, Phase, Reason, ReplyBody, Upload, Upstream},
+    types::fields::{retain, retain_with_room},
+    upstream::{Failure, Outgoing, Phase, Reason, ReplyBody, Switched, Upload, Upstream, body::Progress},
 };
 
 /// A reply whose head has come, and what is held until its end.
@@ -35,6 +37,8 @@ pub struct Delivery<'s> {
     pub key: Option<&'s Arc<PoolKey>>,
     /// What is given back at the end.
     pub holds: Holds,
+    /// The WebSocket behind the head, if the provider has granted one, and what counts the bytes that go up.
+    pub tunnel: Option<Box<(Switched, Rc<Progress>)>>,
 }
 
 /// Sends the request and waits for the reply's head.
@@ -46,7 +50,7 @@ pub async fn deliver<'s>(
     upstream: &Upstream,
     (route, choice): (&'s Route, Choice),
     client: &Client,
-    (request, upload): (Admitted, Upload),
+    (mut request, upload): (Admitted, Upload),
     trail: &mut Trail,
 ) -> Result<Delivery<'s>, Reject> {
     let (target, leased) = choose(route, choice)?;
@@ -57,14 +61,48 @@ pub async fn deliver<'s>(
     };
     let (key, lease) = leased.unzip();
     let progress = upload.progress();
+    let upgrades = upgrade::asked(&mut request.head, &upload);
     let outgoing = outgoing::compose(request, route, provider, credentials, upload).ok_or(Reject::Malformed("the target is no path"))?;
     let holds = Holds { lease, in_flight: Raised::new(&target.metrics.in_flight) };
-    trail.sent(&provider.name, key.map(Arc::clone), progress);
+    trail.sent(&provider.name, key.map(Arc::clone), Rc::clone(&progress));
+    if upgrades {
+        // Apart, so that no other request carries room for it.
+        let (reply, switched) = Box::pin(upgrade(upstream, provider, outgoing, trail)).await?;
+        return Ok(Delivery { target, reply, key, holds, tunnel: switched.map(|switched| Box::new((switched, progress))) });
+    }
     let mut reply = upstream.send(&provider.endpoint, outgoing).await.map_err(|failure| failed(failure, provider, trail))?;
     trail.answered();
-    let ambiguous = |problem| failed(Failure::because(Phase::Head, Reason::Protocol, problem), provider, trail);
-    downward(&mut reply).map_err(ambiguous)?;
-    Ok(Delivery { target, reply, key, holds })
+    downward(&mut reply).map_err(|problem| unfit(problem, provider, trail))?;
+    Ok(Delivery { target, reply, key, holds, tunnel: None })
+}
+
+/// Asks for a WebSocket. Any answer but a 101 is a reply like others.
+async fn upgrade(
+    upstream: &Upstream,
+    provider: &Provider,
+    mut outgoing: Outgoing,
+    trail: &mut Trail,
+) -> Result<(Response<ReplyBody>, Option<Switched>), Reject> {
+    let asked = upgrade::Asked::with(&mut outgoing.headers);
+    let answer = upstream.upgrade(&provider.endpoint, outgoing).await;
+    let (mut reply, switched) = answer.map_err(|failure| failed(failure, provider, trail))?;
+    trail.answered();
+    if reply.status() == StatusCode::SWITCHING_PROTOCOLS {
+        asked.answered_by(reply.headers()).map_err(|problem| unfit(Ambiguous(problem), provider, trail))?;
+        let headers = std::mem::take(reply.headers_mut());
+        let nominated = Nominated::read(&headers);
+        let mut kept = retain(headers, |name| upgrade::goes_down(name) && !nominated.contains(name));
+        upgrade::switch(&mut kept);
+        *reply.headers_mut() = kept;
+    } else {
+        downward(&mut reply).map_err(|problem| unfit(problem, provider, trail))?;
+    }
+    Ok((reply, switched))
+}
+
+/// The provider answered, and it can't be passed on.
+fn unfit(problem: Ambiguous, provider: &Provider, trail: &Trail) -> Reject {
+    failed(Failure::because(Phase::Head, Reason::Protocol, problem), provider, trail)
 }
 
 /// Tells the operator what the client is not told: which provider it was, and the whole chain of causes.
@@ -106,14 +144,16 @@ fn downward(reply: &mut Response<ReplyBody>) -> Result<(), Ambiguous> {
         return Err(Ambiguous("an upgrade that nobody asked for"));
     }
     let headers = std::mem::take(reply.headers_mut());
-    let length = fields::content_length(&headers).map_err(Ambiguous)?;
-    if fields::is_chunked(&headers).map_err(Ambiguous)? && length.is_some() {
+    let present = Present::read(&headers);
+    let length = if present.has(Present::LENGTH) { fields::content_length(&headers).map_err(Ambiguous)? } else { None };
+    if present.has(Present::CODING) && fields::is_chunked(&headers).map_err(Ambiguous)? && length.is_some() {
         return Err(Ambiguous("content-length and transfer-encoding together"));
     }
-    let nominated = Nominated::read(&headers);
-    let mut kept = retain(headers, |name| fields::goes_down(name) && !nominated.contains(name));
-    // Written anew, and once; where it stands already it keeps its place.
-    if let Some(length) = length {
+    let nominated = if present.has(Present::CONNECTION) { Nominated::read(&headers) } else { Nominated::default() };
+    let has_repeated = headers.len() > headers.keys_len();
+    let mut kept = retain_with_room(headers, respond::ADDED, |name| fields::goes_down(name) && !nominated.contains(name));
+    if let Some(length) = length.filter(|_| has_repeated) {
+        // Once; it keeps its place.
         kept.insert(CONTENT_LENGTH, HeaderValue::from(length));
     }
     *reply.headers_mut() = kept;

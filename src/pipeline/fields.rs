@@ -2,17 +2,13 @@
 
 use http::{
     HeaderMap, HeaderName, HeaderValue,
-    header::{CONNECTION, CONTENT_LENGTH, EXPECT, HOST, PROXY_AUTHENTICATE, PROXY_AUTHORIZATION, TE, TRAILER, TRANSFER_ENCODING, UPGRADE},
+    header::{CONNECTION, CONTENT_LENGTH, TRAILER, TRANSFER_ENCODING},
 };
 
 /// The chain of addresses that trusted proxies vouch for.
 pub const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 /// The tier that a trusted proxy says.
 pub const X_API_TIER: HeaderName = HeaderName::from_static("x-api-tier");
-/// The region that a trusted proxy says.
-pub const X_REGION: HeaderName = HeaderName::from_static("x-region");
-/// The priority that a trusted proxy says.
-pub const X_PRIORITY: HeaderName = HeaderName::from_static("x-priority");
 /// The id of a request, the client's, the provider's or ours.
 pub const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 /// The fingerprint of the key that was used.
@@ -22,30 +18,100 @@ pub const X_SIDEGATE_ATTEMPTS: HeaderName = HeaderName::from_static("x-sidegate-
 /// The time that Sidegate itself added.
 pub const SERVER_TIMING: HeaderName = HeaderName::from_static("server-timing");
 
-const KEEP_ALIVE: HeaderName = HeaderName::from_static("keep-alive");
-const PROXY_CONNECTION: HeaderName = HeaderName::from_static("proxy-connection");
-const HTTP2_SETTINGS: HeaderName = HeaderName::from_static("http2-settings");
+/// Which fields that mean something to a proxy a head has. One look at all names finds them: a look-up by name costs a hash, and
+/// most heads have few of them.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Present(u16);
 
-/// Fields that say where a request comes from. They count only from trusted peers and never go on.
-const CLAIMS: [HeaderName; 4] = [X_FORWARDED_FOR, X_API_TIER, X_REGION, X_PRIORITY];
+impl Present {
+    /// `host`.
+    pub const HOST: Self = Self(1);
+    /// `content-length`.
+    pub const LENGTH: Self = Self(1 << 1);
+    /// `transfer-encoding`.
+    pub const CODING: Self = Self(1 << 2);
+    /// `connection`.
+    pub const CONNECTION: Self = Self(1 << 3);
+    /// `expect`.
+    pub const EXPECT: Self = Self(1 << 4);
+    /// `max-forwards`.
+    pub const MAX_FORWARDS: Self = Self(1 << 5);
+    /// `x-request-id`.
+    pub const ID: Self = Self(1 << 6);
+    /// A field that says where a request comes from.
+    pub const CLAIM: Self = Self(1 << 7);
+    /// A field in which a client may present a key.
+    pub const KEY: Self = Self(1 << 8);
+    /// `content-encoding`.
+    pub const ENCODING: Self = Self(1 << 9);
+    /// A name with `_`, which could be read as another.
+    pub const UNDERSCORE: Self = Self(1 << 10);
+
+    /// Looks at every name.
+    #[must_use]
+    pub fn read(headers: &HeaderMap) -> Self {
+        Self(headers.keys().fold(0, |found, name| found | Self::of(name).0))
+    }
+
+    fn of(name: &HeaderName) -> Self {
+        match name.as_str() {
+            "host" => Self::HOST,
+            "content-length" => Self::LENGTH,
+            "transfer-encoding" => Self::CODING,
+            "connection" => Self::CONNECTION,
+            "expect" => Self::EXPECT,
+            "max-forwards" => Self::MAX_FORWARDS,
+            "x-request-id" => Self::ID,
+            "content-encoding" => Self::ENCODING,
+            "authorization" | "x-api-key" | "api-key" | "x-goog-api-key" | "sec-websocket-protocol" => Self::KEY,
+            _ if is_claim(name) => Self::CLAIM,
+            text if has_underscore(text) => Self::UNDERSCORE,
+            _ => Self(0),
+        }
+    }
+
+    /// Whether any of these is there.
+    #[must_use]
+    pub fn has(self, any: Self) -> bool {
+        self.0 & any.0 != 0
+    }
+}
+
+/// Without an early end, so that it is done many bytes at a time.
+fn has_underscore(text: &str) -> bool {
+    text.bytes().fold(false, |found, byte| found | (byte == b'_'))
+}
+
+// Names are compared as text: as constants of their type each would be made and dropped for every comparison.
 
 /// Whether a field is about one connection only, or to be answered by this hop (RFC 9110 §7.6.1, §10.1.1, §11.7).
 #[must_use]
 pub fn is_hop_by_hop(name: &HeaderName) -> bool {
-    const STANDARD: [HeaderName; 7] = [CONNECTION, EXPECT, PROXY_AUTHENTICATE, PROXY_AUTHORIZATION, TE, TRANSFER_ENCODING, UPGRADE];
-    STANDARD.contains(name) || *name == KEEP_ALIVE || *name == PROXY_CONNECTION || *name == HTTP2_SETTINGS
+    matches!(
+        name.as_str(),
+        "connection"
+            | "expect"
+            | "http2-settings"
+            | "keep-alive"
+            | "proxy-authenticate"
+            | "proxy-authorization"
+            | "proxy-connection"
+            | "te"
+            | "transfer-encoding"
+            | "upgrade"
+    )
 }
 
 /// Whether a reply's field, or a trailer of it, goes down: neither this hop's nor one that would be taken for ours.
 #[must_use]
 pub fn goes_down(name: &HeaderName) -> bool {
-    !is_hop_by_hop(name) && *name != X_SIDEGATE_KEY && *name != X_SIDEGATE_ATTEMPTS
+    !is_hop_by_hop(name) && !matches!(name.as_str(), "x-sidegate-key" | "x-sidegate-attempts")
 }
 
-/// Whether a field says where a request comes from.
+/// Whether a field says where a request comes from. Such fields count only from trusted peers and never go on.
 #[must_use]
 pub fn is_claim(name: &HeaderName) -> bool {
-    CLAIMS.contains(name)
+    matches!(name.as_str(), "x-forwarded-for" | "x-api-tier" | "x-region" | "x-priority")
 }
 
 /// The field that `name` would be with `-` for `_`, if that is one that means something to a proxy: some servers read
@@ -53,13 +119,13 @@ pub fn is_claim(name: &HeaderName) -> bool {
 #[must_use]
 pub fn alias(name: &HeaderName) -> Option<HeaderName> {
     let text = name.as_str();
-    text.contains('_').then(|| HeaderName::from_bytes(text.replace('_', "-").as_bytes()).ok()).flatten()
+    has_underscore(text).then(|| HeaderName::from_bytes(text.replace('_', "-").as_bytes()).ok()).flatten()
 }
 
 /// Whether a field decides where a message ends or goes.
 #[must_use]
 pub fn is_framing(name: &HeaderName) -> bool {
-    [CONTENT_LENGTH, HOST, TRANSFER_ENCODING].contains(name)
+    matches!(name.as_str(), "content-length" | "host" | "transfer-encoding")
 }
 
 /// The fields that `Connection` names as meant for this hop only (RFC 9110 §7.6.1).
@@ -137,6 +203,30 @@ mod tests {
             headers.append(*name, HeaderValue::from_static(value));
         }
         headers
+    }
+
+    #[test]
+    fn one_look_finds_what_a_head_has() {
+        let all = [
+            ("host", Present::HOST),
+            ("content-length", Present::LENGTH),
+            ("transfer-encoding", Present::CODING),
+            ("connection", Present::CONNECTION),
+            ("expect", Present::EXPECT),
+            ("max-forwards", Present::MAX_FORWARDS),
+            ("x-request-id", Present::ID),
+            ("x-priority", Present::CLAIM),
+            ("x-goog-api-key", Present::KEY),
+            ("content-encoding", Present::ENCODING),
+            ("x_api_key", Present::UNDERSCORE),
+        ];
+        for (name, present) in all {
+            let found = Present::read(&headers(&[("accept", "x"), (name, "x"), ("x-other", "x")]));
+            for (other, bit) in all {
+                assert_eq!(found.has(bit), bit == present, "{name} {other}");
+            }
+        }
+        assert_eq!(Present::read(&headers(&[("accept", "x")])), Present::default());
     }
 
     #[test]

@@ -5,7 +5,7 @@
 
 use std::{net::IpAddr, str::FromStr};
 
-use super::{admit::Admitted, client::Client, reject::Reject};
+use super::{admit::Admitted, client::Client, fields::Present, reject::Reject};
 use crate::{
     config::{Trust, clients::KeyHash},
     provider::auth,
@@ -24,7 +24,9 @@ const OUR_PREFIX: &[u8] = b"sg-";
 pub fn identify(request: &Admitted, clients: &Clients, trust: &Trust) -> Result<Client, Reject> {
     let ip = client_ip(request, trust);
     let claimed_tier = request.claims.tier.as_ref().and_then(|tier| Tier::from_str(tier.to_str().ok()?).ok());
-    let presented = || auth::presented(&request.head.headers, request.head.uri.query());
+    let query = request.head.uri.query();
+    let may = request.present.has(Present::KEY) || query.is_some();
+    let presented = || may.then(|| auth::presented(&request.head.headers, query)).into_iter().flatten();
     // Hashing costs as much as the rest of this step: only where there is something to compare with.
     let known = || presented().find_map(|key| clients.by_hash.get(&KeyHash::of(key)));
     if !clients.by_hash.is_empty()
@@ -89,7 +91,8 @@ mod tests {
             request = request.header(*name, HeaderValue::from_static(value));
         }
         let head = request.body(()).unwrap().into_parts().0;
-        identify(&admit(head, Some(peer.parse().unwrap()), &Listen::default(), &trust()).unwrap(), clients, &trust())
+        let present = Present::read(&head.headers);
+        identify(&admit(head, present, Some(peer.parse().unwrap()), &Listen::default(), &trust()).unwrap(), clients, &trust())
     }
 
     #[test]

@@ -8,7 +8,7 @@
 //! | 3 | **endpoint**: path and method → candidate routes | `route.rs` |
 //! | 5 | **read the ask**: model and stream, by peeking at the bytes | `ask.rs` |
 //! | 8 | **deliver**: key, send, the reply's head | `deliver.rs`, `outgoing.rs` |
-//! | 9 | **relay** the body, frame by frame | `respond.rs`, `relay.rs` |
+//! | 9 | **relay** the body, frame by frame; or a WebSocket's bytes | `respond.rs`, `relay.rs`, `upgrade.rs`, `tunnel.rs` |
 //! | 10 | **settle**, exactly once, also on `Drop` | `settle.rs` |
 //! | ! | **reject**: any `Err` becomes a response, there and nowhere else | `reject.rs` |
 //!
@@ -29,13 +29,15 @@ pub mod respond;
 pub mod route;
 pub mod settle;
 pub mod trail;
+pub mod tunnel;
+pub mod upgrade;
 
 use std::{net::IpAddr, sync::Arc, time::Instant};
 
 use http::{Request, Response, request::Parts};
 use hyper::body::Incoming;
 
-use self::{body::Body, deliver::Delivery, reject::Reject, trail::Trail};
+use self::{body::Body, deliver::Delivery, fields::Present, reject::Reject, trail::Trail};
 use crate::{
     policy::key_pool::Choice,
     runtime::{Runtime, Snapshot},
@@ -74,8 +76,9 @@ impl Pipeline {
         let Inbound { request, peer, received } = inbound;
         let (head, body) = request.into_parts();
         let mut unread = Some(body);
-        let mut trail = Trail::start(Arc::clone(&self.runtime), received, peer, (&head.method, &head.uri, &head.headers));
-        match self.serve(&snapshot, (head, peer), &mut unread, &mut trail).await {
+        let present = Present::read(&head.headers);
+        let mut trail = Trail::start(Arc::clone(&self.runtime), received, peer, (&head, present));
+        match self.serve(&snapshot, (head, present, peer), &mut unread, &mut trail).await {
             // 9, and 10 at the end of the body.
             Ok(delivery) => respond::respond(delivery, &snapshot, trail),
             // !: the only place that answers for us.
@@ -86,12 +89,12 @@ impl Pipeline {
     async fn serve<'s>(
         &self,
         snapshot: &'s Snapshot,
-        (head, peer): (Parts, Option<IpAddr>),
+        (head, present, peer): (Parts, Present, Option<IpAddr>),
         body: &mut Option<Incoming>,
         trail: &mut Trail,
     ) -> Result<Delivery<'s>, Reject> {
         // 1: before anything else is believed of it.
-        let request = admit::admit(head, peer, &snapshot.listen, &snapshot.trust)?;
+        let request = admit::admit(head, present, peer, &snapshot.listen, &snapshot.trust)?;
         // 2: before the body is polled, so that who is refused is not invited to send it.
         let client = identify::identify(&request, &snapshot.clients, &snapshot.trust)?;
         trail.identified(&client);

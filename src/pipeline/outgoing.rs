@@ -7,13 +7,15 @@ use std::borrow::Cow;
 use bytes::Bytes;
 use http::{
     HeaderMap, HeaderName, HeaderValue, Method, Version,
-    header::{CONTENT_LENGTH, COOKIE, HOST, MAX_FORWARDS, SEC_WEBSOCKET_PROTOCOL, TE},
+    header::{CONTENT_LENGTH, COOKIE, HOST, MAX_FORWARDS, TE},
     request::Parts,
     uri::PathAndQuery,
 };
-use hyper::upgrade::OnUpgrade;
 
-use super::{admit::Admitted, fields};
+use super::{
+    admit::Admitted,
+    fields::{self, Present},
+};
 use crate::{
     provider::{Credential, auth},
     runtime::{Provider, Route},
@@ -38,6 +40,14 @@ impl<'a> Credentials<'a> {
         matches!(self, Self::Pool(_) | Self::Client { ours: true })
     }
 
+    /// How many fields it puts into a head.
+    fn fields(self) -> usize {
+        match self {
+            Self::Pool(credential) => credential.fields(),
+            Self::Client { .. } => 0,
+        }
+    }
+
     fn value_of(self, name: &HeaderName) -> Option<&'a HeaderValue> {
         match self {
             Self::Pool(credential) => credential.value_of(name),
@@ -49,34 +59,42 @@ impl<'a> Credentials<'a> {
 /// Composes what goes up. `None` if the target can't be put behind the provider's base URL.
 #[must_use]
 pub fn compose(request: Admitted, route: &Route, provider: &Provider, credentials: Credentials<'_>, upload: Upload) -> Option<Outgoing> {
-    let Admitted { head, nominated, .. } = request;
+    let Admitted { head, present, nominated, .. } = request;
     let path = target(&head, route, provider, credentials.hides_clients())?;
-    let Parts { method, headers: incoming, mut extensions, version, .. } = head;
-    // Meant for this hop; the record of the fields' original case goes on.
-    extensions.remove::<OnUpgrade>();
+    // Of the extensions there is the record of the fields' original case, which goes on.
+    let Parts { method, headers: incoming, extensions, version, .. } = head;
 
     let length = upload.length();
+    let ours = |name: &HeaderName| match name.as_str() {
+        "host" => Some(provider.endpoint.host.clone()),
+        _ => credentials.value_of(name).cloned(),
+    };
+    let aliases = present.has(Present::UNDERSCORE);
+    let mut missing = 1 + credentials.fields();
     let mut headers = HeaderMap::with_capacity(incoming.len() + 2);
     let mut place = |name: &HeaderName, value: HeaderValue| {
-        if *name == HOST {
-            headers.append(HOST, provider.endpoint.host.clone());
-        } else if *name == CONTENT_LENGTH {
+        // Fields of ours stand where the client's stood.
+        if let Some(ours) = ours(name) {
+            missing -= usize::from(headers.insert(name.clone(), ours).is_none());
+            return;
+        }
+        match name.as_str() {
             // Written anew from what is known of the body, never copied.
-            if let Some(length) = length {
-                headers.insert(CONTENT_LENGTH, HeaderValue::from(length));
+            "content-length" => {
+                if let Some(length) = length {
+                    headers.insert(CONTENT_LENGTH, HeaderValue::from(length));
+                }
             }
-        } else if *name == TE && fields::accepts_trailers(&value) {
-            headers.insert(TE, HeaderValue::from_static("trailers"));
-        } else if let Some(ours) = credentials.value_of(name) {
-            // The key stands where the client's stood.
-            headers.insert(name.clone(), ours.clone());
-        } else if *name == COOKIE && version == Version::HTTP_2 && headers.contains_key(COOKIE) && goes_up(name, credentials) {
-            join_crumb(&mut headers, &value);
-        } else if goes_up(name, credentials)
-            && !nominated.contains(name)
-            && let Some(value) = adapt(name, value, &method, credentials)
-        {
-            headers.append(name.clone(), value);
+            "te" if fields::accepts_trailers(&value) => drop(headers.insert(TE, HeaderValue::from_static("trailers"))),
+            "cookie" if version == Version::HTTP_2 && headers.contains_key(COOKIE) => join_crumb(&mut headers, &value),
+            _ => {
+                if goes_up(name, credentials, aliases)
+                    && !nominated.contains(name)
+                    && let Some(value) = adapt(name, value, &method, credentials)
+                {
+                    headers.append(name.clone(), value);
+                }
+            }
         }
     };
     let mut current = None;
@@ -86,11 +104,11 @@ pub fn compose(request: Admitted, route: &Route, provider: &Provider, credential
             place(name, value);
         }
     }
-    if !headers.contains_key(HOST) {
+    if missing > 0 {
         headers.insert(HOST, provider.endpoint.host.clone());
-    }
-    if let Credentials::Pool(credential) = credentials {
-        credential.apply(&mut headers);
+        if let Credentials::Pool(credential) = credentials {
+            credential.apply(&mut headers);
+        }
     }
     Some(Outgoing { method, path, headers, extensions, body: upload })
 }
@@ -105,11 +123,11 @@ fn join_crumb(headers: &mut HeaderMap, crumb: &HeaderValue) {
 }
 
 /// Whether a field goes up at all.
-fn goes_up(name: &HeaderName, credentials: Credentials<'_>) -> bool {
+fn goes_up(name: &HeaderName, credentials: Credentials<'_>, aliases: bool) -> bool {
     let stays = |name: &HeaderName| {
         fields::is_hop_by_hop(name) || fields::is_claim(name) || credentials.hides_clients() && auth::is_credential(name)
     };
-    !stays(name) && !fields::alias(name).is_some_and(|alias| stays(&alias))
+    !stays(name) && !(aliases && fields::alias(name).is_some_and(|alias| stays(&alias)))
 }
 
 /// The trailers as they go up; `None` if nothing is left. No trailer may frame, route or authenticate
@@ -124,8 +142,9 @@ pub fn trailers(incoming: HeaderMap) -> Option<HeaderMap> {
 
 /// The value as it goes up; `None` if nothing of it may.
 fn adapt(name: &HeaderName, value: HeaderValue, method: &Method, credentials: Credentials<'_>) -> Option<HeaderValue> {
-    let offers_subprotocols = *name == SEC_WEBSOCKET_PROTOCOL || fields::alias(name).is_some_and(|alias| alias == SEC_WEBSOCKET_PROTOCOL);
-    if offers_subprotocols && credentials.hides_clients() {
+    if matches!(name.as_str(), "sec-websocket-protocol" | "sec_websocket_protocol" | "sec-websocket_protocol" | "sec_websocket-protocol")
+        && credentials.hides_clients()
+    {
         return auth::without_subprotocol_keys(&value);
     }
     if *name == MAX_FORWARDS && *method == Method::OPTIONS {

@@ -1,9 +1,9 @@
 //! Step 9 begins: the reply's head, with what Sidegate adds to it, and the body behind it as it comes.
 //! `docs/transparency.md` has a row for each addition.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
-use http::{HeaderMap, HeaderValue, Method, Response, StatusCode, Version};
+use http::{HeaderMap, HeaderValue, Method, Response, StatusCode, Version, header::InvalidHeaderValue};
 
 use super::{
     body::Body,
@@ -12,22 +12,33 @@ use super::{
     relay::Relay,
     settle::Settlement,
     trail::Trail,
+    tunnel::Tunnel,
 };
 use crate::{config::Annotate, runtime::Snapshot};
+
+/// The most fields that are added to a reply's head.
+pub const ADDED: usize = 4;
 
 /// The reply's head is complete, its body follows as it comes.
 #[must_use]
 pub fn respond(delivery: Delivery<'_>, snapshot: &Snapshot, mut trail: Trail) -> Response<Body> {
-    let Delivery { target, mut reply, key, holds } = delivery;
+    let Delivery { target, mut reply, key, holds, tunnel } = delivery;
     annotate(reply.headers_mut(), snapshot.annotate, key.map(|key| &key.fingerprint), &mut trail);
     let without_body = *trail.method() == Method::HEAD || matches!(reply.status(), StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED);
     let settlement = Settlement::new(Arc::clone(&target.metrics), holds, reply.status(), trail);
     // The version is the connection's to say.
     *reply.version_mut() = Version::HTTP_11;
-    reply.map(|body| Body::relay(Relay::new(body, without_body, settlement)))
+    match tunnel {
+        None => reply.map(|body| Body::relay(Relay::new(body, without_body, settlement))),
+        Some(tunnel) => {
+            let (switched, progress) = *tunnel;
+            let idle = target.provider.endpoint.timeouts.idle.0;
+            reply.map(|_| Body::tunnel(Box::new(Tunnel::new(switched, idle, progress, settlement))))
+        }
+    }
 }
 
-/// Adds what the config lets it add.
+/// Adds what the config lets it add: at most [`ADDED`] fields.
 fn annotate(headers: &mut HeaderMap, add: Annotate, key: Option<&HeaderValue>, trail: &mut Trail) {
     match headers.get(X_REQUEST_ID) {
         Some(id) => trail.named(id),
@@ -38,13 +49,45 @@ fn annotate(headers: &mut HeaderMap, add: Annotate, key: Option<&HeaderValue>, t
         headers.insert(X_SIDEGATE_KEY, key.clone());
     }
     if add.attempts {
-        headers.insert(X_SIDEGATE_ATTEMPTS, HeaderValue::from(trail.attempts()));
+        let attempts = match trail.attempts() {
+            1 => const { HeaderValue::from_static("1") },
+            attempts => HeaderValue::from(attempts),
+        };
+        headers.insert(X_SIDEGATE_ATTEMPTS, attempts);
     }
-    if add.timing {
-        let micros = trail.overhead().as_micros();
-        let text = format!("sidegate;dur={}.{:03}", micros / 1_000, micros % 1_000);
-        if let Ok(value) = HeaderValue::try_from(text) {
-            headers.append(SERVER_TIMING, value);
+    if add.timing
+        && let Ok(timing) = timing(trail.overhead())
+    {
+        headers.append(SERVER_TIMING, timing);
+    }
+}
+
+/// `sidegate;dur=` and milliseconds, to the microsecond.
+fn timing(overhead: Duration) -> Result<HeaderValue, InvalidHeaderValue> {
+    let mut text = *b"sidegate;dur=00000000000000000000.000";
+    let (micros, mut whole) = (overhead.subsec_micros() % 1_000, itoa::Buffer::new());
+    let whole = whole.format(overhead.as_millis() as u64).as_bytes();
+    const START: usize = "sidegate;dur=".len();
+    let point = START + whole.len();
+    text[START..point].copy_from_slice(whole);
+    text[point..point + 4].copy_from_slice(&[
+        b'.',
+        b'0' + (micros / 100) as u8,
+        b'0' + (micros / 10 % 10) as u8,
+        b'0' + (micros % 10) as u8,
+    ]);
+    HeaderValue::from_bytes(&text[..point + 4])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_time_added_is_told_in_milliseconds() {
+        for (micros, text) in [(0, "0.000"), (7, "0.007"), (1_234, "1.234"), (600_000_010, "600000.010")] {
+            assert_eq!(timing(Duration::from_micros(micros)).unwrap(), format!("sidegate;dur={text}"));
         }
+        assert_eq!(timing(Duration::MAX).unwrap().len(), "sidegate;dur=".len() + 24);
     }
 }

@@ -10,12 +10,15 @@ use std::{
     time::{Duration, Instant, SystemTime},
 };
 
-use http::{HeaderMap, HeaderValue, Method, StatusCode, Uri, header::EXPECT};
+use http::{HeaderValue, Method, StatusCode, Uri, request::Parts};
 
-use super::{client::Client, fields::X_REQUEST_ID};
+use super::{
+    client::Client,
+    fields::{Present, X_REQUEST_ID},
+};
 use crate::{
     runtime::{Runtime, snapshot::PoolKey},
-    telemetry::access_log::{Entry, Timestamp},
+    telemetry::access_log::Entry,
     types::{Ask, ProviderName},
     upstream::body::Progress,
 };
@@ -71,9 +74,12 @@ struct Attempt {
     head: Option<Instant>,
 }
 
-/// The course of one request.
+/// The course of one request. It goes through every step and on into the reply's body, so it is moved as a pointer.
 #[derive(Debug)]
-pub struct Trail {
+pub struct Trail(Box<Course>);
+
+#[derive(Debug)]
+struct Course {
     runtime: Arc<Runtime>,
     received: Instant,
     wall: SystemTime,
@@ -94,16 +100,15 @@ pub struct Trail {
 impl Trail {
     /// Starts with the request's head.
     #[must_use]
-    pub fn start(runtime: Arc<Runtime>, received: Instant, peer: Option<IpAddr>, head: (&Method, &Uri, &HeaderMap)) -> Self {
-        let (method, uri, headers) = head;
-        Self {
+    pub fn start(runtime: Arc<Runtime>, received: Instant, peer: Option<IpAddr>, (head, present): (&Parts, Present)) -> Self {
+        Self(Box::new(Course {
             runtime,
             received,
             wall: SystemTime::now(),
-            method: method.clone(),
-            uri: uri.clone(),
-            expects_continue: headers.contains_key(EXPECT),
-            request_id: headers.get(X_REQUEST_ID).cloned(),
+            method: head.method.clone(),
+            uri: head.uri.clone(),
+            expects_continue: present.has(Present::EXPECT),
+            request_id: if present.has(Present::ID) { head.headers.get(X_REQUEST_ID).cloned() } else { None },
             ip: peer,
             client: None,
             route: None,
@@ -112,35 +117,35 @@ impl Trail {
             attempts: 0,
             last: None,
             ended: false,
-        }
+        }))
     }
 
     /// Step 2 has found who calls.
     pub fn identified(&mut self, client: &Client) {
-        self.ip = client.ip;
-        self.client = Some(client.clone());
+        self.0.ip = client.ip;
+        self.0.client = Some(client.clone());
     }
 
     /// Step 5 has read what is asked, after waiting so long for the client's body.
     pub fn asked(&mut self, ask: Ask, waited: Duration) {
-        self.ask = ask;
-        self.waited = waited;
+        self.0.ask = ask;
+        self.0.waited = waited;
     }
 
     /// The route is settled.
     pub fn routed(&mut self, path: &Arc<str>) {
-        self.route = Some(Arc::clone(path));
+        self.0.route = Some(Arc::clone(path));
     }
 
     /// An attempt goes out.
     pub fn sent(&mut self, provider: &ProviderName, key: Option<Arc<PoolKey>>, upload: Rc<Progress>) {
-        self.attempts += 1;
-        self.last = Some(Attempt { provider: provider.clone(), key, upload, sent: Instant::now(), head: None });
+        self.0.attempts += 1;
+        self.0.last = Some(Attempt { provider: provider.clone(), key, upload, sent: Instant::now(), head: None });
     }
 
     /// The last attempt's reply has begun.
     pub fn answered(&mut self) {
-        if let Some(attempt) = &mut self.last {
+        if let Some(attempt) = &mut self.0.last {
             attempt.head = Some(Instant::now());
         }
     }
@@ -148,44 +153,44 @@ impl Trail {
     /// Attempts made so far.
     #[must_use]
     pub fn attempts(&self) -> u32 {
-        self.attempts
+        self.0.attempts
     }
 
     /// What all of Sidegate's workers share.
     #[must_use]
     pub fn runtime(&self) -> &Arc<Runtime> {
-        &self.runtime
+        &self.0.runtime
     }
 
     /// The request's method.
     #[must_use]
     pub fn method(&self) -> &Method {
-        &self.method
+        &self.0.method
     }
 
     /// Whether the client waits for `100 Continue` before it sends its body.
     #[must_use]
     pub fn expects_continue(&self) -> bool {
-        self.expects_continue
+        self.0.expects_continue
     }
 
     /// Body bytes sent up so far.
     #[must_use]
     pub fn bytes_in(&self) -> u64 {
-        self.last.as_ref().map_or(0, |attempt| attempt.upload.sent())
+        self.0.last.as_ref().map_or(0, |attempt| attempt.upload.sent())
     }
 
     /// From sending to the reply's head.
     #[must_use]
     pub fn first_byte(&self) -> Option<Duration> {
-        let attempt = self.last.as_ref()?;
+        let attempt = self.0.last.as_ref()?;
         Some(attempt.head? - attempt.sent)
     }
 
     /// From the request's head until now.
     #[must_use]
     pub fn elapsed(&self) -> Duration {
-        self.received.elapsed()
+        self.0.received.elapsed()
     }
 
     /// What Sidegate itself has added up to this moment, with the reply's head just handled: all but the time that the
@@ -193,19 +198,19 @@ impl Trail {
     #[must_use]
     pub fn overhead(&self) -> Duration {
         let now = Instant::now();
-        let Some(attempt) = &self.last else { return (now - self.received).saturating_sub(self.waited) };
-        let before = (attempt.sent - self.received).saturating_sub(self.waited);
+        let Some(attempt) = &self.0.last else { return (now - self.0.received).saturating_sub(self.0.waited) };
+        let before = (attempt.sent - self.0.received).saturating_sub(self.0.waited);
         before + attempt.head.map_or(Duration::ZERO, |head| now - head)
     }
 
     /// The id by which client and operator can speak of this request: the one the client sent, else a new one.
     pub fn request_id(&mut self) -> HeaderValue {
-        self.request_id.get_or_insert_with(new_request_id).clone()
+        self.0.request_id.get_or_insert_with(new_request_id).clone()
     }
 
     /// The id that the provider gave takes precedence, since it is what the client sees.
     pub fn named(&mut self, id: &HeaderValue) {
-        self.request_id = Some(id.clone());
+        self.0.request_id = Some(id.clone());
     }
 
     /// The request is over.
@@ -214,34 +219,34 @@ impl Trail {
     }
 
     fn write(&mut self, status: u16, end: End, bytes_out: u64, overhead: Duration) {
-        if std::mem::replace(&mut self.ended, true) {
+        if std::mem::replace(&mut self.0.ended, true) {
             return;
         }
         let id = self.request_id();
-        let provider = self.last.as_ref().map(|attempt| attempt.provider.as_str());
-        let key = self.last.as_ref().and_then(|attempt| attempt.key.as_deref());
-        let client = self.client.as_ref();
-        self.runtime.access_log.write(&Entry {
-            time: Timestamp(self.wall),
+        let provider = self.0.last.as_ref().map(|attempt| attempt.provider.as_str());
+        let key = self.0.last.as_ref().and_then(|attempt| attempt.key.as_deref());
+        let client = self.0.client.as_ref();
+        self.0.runtime.access_log.write(&Entry {
+            time: self.0.wall,
             request_id: id.to_str().unwrap_or("not-ascii"),
-            method: self.method.as_str(),
-            path: self.uri.path(),
+            method: self.0.method.as_str(),
+            path: self.0.uri.path(),
             status,
             client: client.and_then(|client| client.name.as_ref()).map(|name| name.as_str()),
             tier: client.and_then(|client| client.tier.as_ref()).map(|tier| tier.as_str()),
-            ip: self.ip,
-            route: self.route.as_deref(),
+            ip: self.0.ip,
+            route: self.0.route.as_deref(),
             provider,
             key: key.and_then(|key| key.fingerprint.to_str().ok()),
             key_name: key.map(|key| &*key.name),
-            model: self.ask.model.as_deref().map(|model| &model[..model.floor_char_boundary(LONGEST_MODEL)]),
-            stream: self.ask.stream,
-            attempts: self.attempts,
+            model: self.0.ask.model.as_deref().map(|model| &model[..model.floor_char_boundary(LONGEST_MODEL)]),
+            stream: self.0.ask.stream,
+            attempts: self.0.attempts,
             bytes_in: self.bytes_in(),
             bytes_out,
-            duration_ms: millis(self.elapsed()),
-            first_byte_ms: self.first_byte().map(millis),
-            overhead_ms: millis(overhead),
+            duration: self.elapsed(),
+            first_byte: self.first_byte(),
+            overhead,
             end: end.name(),
             error: end.error(),
         });
@@ -254,14 +259,14 @@ impl Drop for Trail {
     }
 }
 
-/// Milliseconds to the microsecond.
-fn millis(duration: Duration) -> f64 {
-    duration.as_micros() as f64 / 1_000.0
-}
-
 /// 96 random bits: two proxies that answer a million requests a second for a year will not meet.
 fn new_request_id() -> HeaderValue {
-    let (high, low) = (fastrand::u32(..), fastrand::u64(..));
+    const DIGITS: &[u8; 16] = b"0123456789abcdef";
+    let random = u128::from(fastrand::u32(..)) << 64 | u128::from(fastrand::u64(..));
+    let mut id = *b"req_------------------------";
+    for (at, place) in id[4..].iter_mut().enumerate() {
+        *place = DIGITS[(random >> (4 * at) & 0xf) as usize];
+    }
     // invariant: letters, `_` and hex digits.
-    HeaderValue::try_from(format!("req_{high:08x}{low:016x}")).unwrap_or(HeaderValue::from_static("req_"))
+    HeaderValue::from_bytes(&id).unwrap_or(HeaderValue::from_static("req_"))
 }

@@ -6,10 +6,7 @@
 
 use std::borrow::Cow;
 
-use http::{
-    HeaderMap, HeaderName, HeaderValue,
-    header::{AUTHORIZATION, COOKIE, SEC_WEBSOCKET_PROTOCOL},
-};
+use http::{HeaderMap, HeaderName, HeaderValue, header::AUTHORIZATION};
 
 use crate::types::{Dialect, Secret};
 
@@ -61,6 +58,12 @@ impl Credential {
         }
     }
 
+    /// How many fields it puts into a head.
+    #[must_use]
+    pub fn fields(&self) -> usize {
+        1 + self.scope.len()
+    }
+
     /// The value that this key puts into a field of that name, if it does.
     #[must_use]
     pub fn value_of(&self, name: &HeaderName) -> Option<&HeaderValue> {
@@ -72,7 +75,11 @@ impl Credential {
 /// Whether a request field of this name may carry, or speak for, the client's own credential.
 #[must_use]
 pub fn is_credential(name: &HeaderName) -> bool {
-    *name == AUTHORIZATION || *name == COOKIE || [X_API_KEY, API_KEY, X_GOOG_API_KEY, ORGANIZATION, PROJECT].contains(name)
+    // Compared as text: as constants of their type the names would be made and dropped for every comparison.
+    matches!(
+        name.as_str(),
+        "api-key" | "authorization" | "cookie" | "openai-organization" | "openai-project" | "x-api-key" | "x-goog-api-key"
+    )
 }
 
 /// The WebSocket subprotocols without those that are keys; `None` if nothing is left to offer.
@@ -130,16 +137,44 @@ pub(super) fn unescape(name: &str) -> Cow<'_, str> {
     text.into()
 }
 
+/// The ways in which a field carries a credential.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Form {
+    Authorization,
+    Key,
+    Subprotocols,
+}
+
+impl Form {
+    fn of(name: &HeaderName) -> Option<Self> {
+        match name.as_str() {
+            "authorization" => Some(Self::Authorization),
+            "api-key" | "x-api-key" | "x-goog-api-key" => Some(Self::Key),
+            "sec-websocket-protocol" => Some(Self::Subprotocols),
+            _ => None,
+        }
+    }
+
+    fn credential(self, part: &[u8]) -> Option<&[u8]> {
+        match self {
+            Self::Authorization => Some(without_scheme(part)),
+            Self::Key => Some(part),
+            Self::Subprotocols => part.trim_ascii().strip_prefix(SUBPROTOCOL_KEY.as_bytes()),
+        }
+    }
+}
+
 /// Every credential that a client presented, in whichever form, without its scheme: the candidates for a client key of
 /// ours. A client may send one of its provider's beside it.
 pub fn presented<'a>(headers: &'a HeaderMap, query: Option<&'a str>) -> impl Iterator<Item = &'a [u8]> {
-    let authorizations = headers.get_all(AUTHORIZATION).iter().map(|value| without_scheme(value.as_bytes()));
-    let keys = [X_API_KEY, API_KEY, X_GOOG_API_KEY].into_iter().flat_map(|name| headers.get_all(name)).map(HeaderValue::as_bytes);
-    let subprotocols = headers.get_all(SEC_WEBSOCKET_PROTOCOL).iter().flat_map(|value| value.as_bytes().split(|byte| *byte == b','));
-    let subprotocol_keys = subprotocols.filter_map(|protocol| protocol.trim_ascii().strip_prefix(SUBPROTOCOL_KEY.as_bytes()));
+    let forms = headers.iter().filter_map(|(name, value)| Some((Form::of(name)?, value.as_bytes())));
+    let in_fields = forms.flat_map(|(form, value)| {
+        let parts = value.split(move |byte| form == Form::Subprotocols && *byte == b',');
+        parts.filter_map(move |part| form.credential(part))
+    });
     let parameters = query.into_iter().flat_map(|query| query.split('&')).filter(|parameter| is_query_key(parameter));
-    let query_keys = parameters.filter_map(|parameter| Some(parameter.split_once('=')?.1.as_bytes()));
-    authorizations.chain(keys).chain(subprotocol_keys).chain(query_keys).filter(|credential| !credential.is_empty())
+    let in_query = parameters.filter_map(|parameter| Some(parameter.split_once('=')?.1.as_bytes()));
+    in_fields.chain(in_query).filter(|credential| !credential.is_empty())
 }
 
 fn without_scheme(value: &[u8]) -> &[u8] {

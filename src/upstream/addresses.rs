@@ -112,6 +112,19 @@ impl Newest {
     }
 }
 
+impl Pool {
+    /// Closes unused connections to addresses that the name no longer has, and lets the others end with what they carry.
+    fn drain(&self) {
+        // Dropped when nothing is borrowed: the place of each tells those who wait.
+        let gone: Vec<_> = self.idle.borrow_mut().extract_if(.., |idle| !self.newest.holds(idle.connection.address)).collect();
+        drop(gone);
+        for connection in self.multiplexed.borrow().iter().filter(|connection| !self.newest.holds(connection.address.get())) {
+            connection.retire();
+        }
+        self.multiplexed.borrow_mut().retain(|connection| !connection.is_done());
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -13,9 +13,8 @@ use bytes::{Buf, Bytes};
 use http::HeaderMap;
 use http_body::{Body, Frame, SizeHint};
 use hyper::body::Incoming;
-use tokio::time::Sleep;
 
-use super::{Failure, Phase, Reason, coalesce::Coalesced, error::UploadBroken, pool::Hold};
+use super::{Failure, Phase, Reason, coalesce::Coalesced, coarse::CoarseTimer, error::UploadBroken, pool::Hold};
 
 /// Whom an upload waits for, so that a timeout blames the right side.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -58,6 +57,11 @@ impl Progress {
         self.sent.get()
     }
 
+    /// So many bytes more went up: those of a tunnel, which are no body.
+    pub fn add(&self, bytes: u64) {
+        self.sent.set(self.sent.get() + bytes);
+    }
+
     /// Why the client's side of it broke, if it did.
     pub(super) fn broken(&self) -> Option<UploadBroken> {
         self.broken.get()
@@ -68,11 +72,19 @@ impl Progress {
     }
 }
 
+/// Small, since it goes through many hands on its way to the connection: what few bodies have is behind a pointer.
 enum Content {
     Empty,
-    Held { data: Bytes, trailers: Option<HeaderMap> },
-    Trailers(HeaderMap),
-    Streamed { held: VecDeque<Bytes>, rest: Coalesced<Incoming>, max: Option<u64>, adapt: AdaptTrailers },
+    Held { data: Bytes, trailers: Option<Box<HeaderMap>> },
+    Trailers(Box<HeaderMap>),
+    Streamed(Box<Streamed>),
+}
+
+struct Streamed {
+    held: VecDeque<Bytes>,
+    rest: Coalesced<Incoming>,
+    max: Option<u64>,
+    adapt: AdaptTrailers,
 }
 
 /// What of a body's trailers goes up; `None` if nothing does.
@@ -96,13 +108,14 @@ impl Upload {
     pub fn held(data: Bytes, trailers: Option<HeaderMap>) -> Self {
         let empty = data.is_empty() && trailers.is_none();
         let progress = Progress::new(if empty { Awaiting::Nobody } else { Awaiting::Provider });
-        Self { content: if empty { Content::Empty } else { Content::Held { data, trailers } }, progress }
+        Self { content: if empty { Content::Empty } else { Content::Held { data, trailers: trailers.map(Box::new) } }, progress }
     }
 
     /// A body whose first parts may have been read already. It can be sent once, and breaks off beyond `max` bytes.
     #[must_use]
     pub fn streamed(held: VecDeque<Bytes>, rest: Incoming, max: Option<u64>, adapt: AdaptTrailers) -> Self {
-        Self { content: Content::Streamed { held, rest: Coalesced::new(rest), max, adapt }, progress: Progress::new(Awaiting::Provider) }
+        let streamed = Streamed { held, rest: Coalesced::new(rest), max, adapt };
+        Self { content: Content::Streamed(Box::new(streamed)), progress: Progress::new(Awaiting::Provider) }
     }
 
     /// How far it has come.
@@ -115,8 +128,8 @@ impl Upload {
     pub(super) fn again(&self) -> Option<Self> {
         match &self.content {
             Content::Empty => Some(Self::held(Bytes::new(), None)),
-            Content::Held { data, trailers } => Some(Self::held(data.clone(), trailers.clone())),
-            Content::Trailers(_) | Content::Streamed { .. } => None,
+            Content::Held { data, trailers } => Some(Self::held(data.clone(), trailers.as_deref().cloned())),
+            Content::Trailers(_) | Content::Streamed(_) => None,
         }
     }
 
@@ -157,16 +170,17 @@ impl Body for Upload {
                 this.progress.set(Awaiting::Nobody);
                 this.hand_over(data)
             }
-            Content::Trailers(trailers) => Poll::Ready(Some(Ok(Frame::trailers(trailers)))),
-            Content::Streamed { mut held, mut rest, max, adapt } => {
-                if let Some(data) = held.pop_front() {
-                    this.content = Content::Streamed { held, rest, max, adapt };
+            Content::Trailers(trailers) => Poll::Ready(Some(Ok(Frame::trailers(*trailers)))),
+            Content::Streamed(mut streamed) => {
+                let Streamed { max, adapt, .. } = *streamed;
+                if let Some(data) = streamed.held.pop_front() {
+                    this.content = Content::Streamed(streamed);
                     this.progress.set(this.next_awaited());
                     return this.hand_over(data);
                 }
-                let polled = poll_data(&mut rest, cx);
+                let polled = poll_data(&mut streamed.rest, cx);
                 if !matches!(polled, Poll::Ready(None | Some(Err(_)))) {
-                    this.content = Content::Streamed { held, rest, max, adapt };
+                    this.content = Content::Streamed(streamed);
                 }
                 this.progress.set(if polled.is_pending() { Awaiting::Client } else { this.next_awaited() });
                 match ready!(polled) {
@@ -189,7 +203,7 @@ impl Body for Upload {
         match &self.content {
             Content::Empty => true,
             Content::Held { .. } | Content::Trailers(_) => false,
-            Content::Streamed { held, rest, .. } => held.is_empty() && rest.is_end_stream(),
+            Content::Streamed(streamed) => streamed.held.is_empty() && streamed.rest.is_end_stream(),
         }
     }
 
@@ -198,8 +212,8 @@ impl Body for Upload {
             Content::Empty => SizeHint::with_exact(0),
             Content::Held { data, trailers: None } => SizeHint::with_exact(data.len() as u64),
             Content::Held { .. } | Content::Trailers(_) => SizeHint::new(),
-            Content::Streamed { held, rest, .. } => match rest.size_hint().exact() {
-                Some(left) => SizeHint::with_exact(left + held.iter().map(|data| data.len() as u64).sum::<u64>()),
+            Content::Streamed(streamed) => match streamed.rest.size_hint().exact() {
+                Some(left) => SizeHint::with_exact(left + streamed.held.iter().map(|data| data.len() as u64).sum::<u64>()),
                 None => SizeHint::new(),
             },
         }
@@ -221,7 +235,10 @@ pub struct ReplyBody {
     incoming: Incoming,
     /// The connection or stream; gone once it was given back.
     hold: Option<Hold>,
-    idle: Idle,
+    /// How long the provider may be silent while we listen. The time in which the client does not read does not count: then
+    /// nobody polls, and the next poll finds what arrived meanwhile.
+    idle: Duration,
+    timer: CoarseTimer,
 }
 
 impl std::fmt::Debug for ReplyBody {
@@ -231,8 +248,10 @@ impl std::fmt::Debug for ReplyBody {
 }
 
 impl ReplyBody {
-    pub(super) fn new(incoming: Incoming, hold: Hold, idle: Duration) -> Self {
-        let mut body = Self { incoming, hold: Some(hold), idle: Idle { period: idle, since: None, timer: None } };
+    /// Without a `hold` nothing depends on its end.
+    pub(super) fn new(incoming: Incoming, hold: Option<Hold>, timer: CoarseTimer, idle: Duration) -> Self {
+        timer.stop();
+        let mut body = Self { incoming, hold, idle, timer };
         if body.incoming.is_end_stream() {
             body.give_back();
         }
@@ -254,7 +273,7 @@ impl Body for ReplyBody {
         let this = &mut *self;
         match poll_data(&mut this.incoming, cx) {
             Poll::Ready(Some(Ok(frame))) => {
-                this.idle.since = None;
+                this.timer.stop();
                 if this.incoming.is_end_stream() {
                     this.give_back();
                 }
@@ -268,7 +287,7 @@ impl Body for ReplyBody {
                 this.give_back();
                 Poll::Ready(None)
             }
-            Poll::Pending if this.idle.poll_expired(cx).is_ready() => {
+            Poll::Pending if this.timer.poll(this.idle, cx).is_ready() => {
                 this.hold = None;
                 Poll::Ready(Some(Err(Failure::new(Phase::Body, Reason::Timeout))))
             }
@@ -282,28 +301,5 @@ impl Body for ReplyBody {
 
     fn size_hint(&self) -> SizeHint {
         self.incoming.size_hint()
-    }
-}
-
-/// How long the provider has been silent while we were listening. The time in which the client does not read does
-/// not count: then nobody polls, and the next poll finds what arrived meanwhile.
-struct Idle {
-    period: Duration,
-    since: Option<Instant>,
-    /// Made on the first wait, and moved on only when it fires: a frame costs no timer.
-    timer: Option<Pin<Box<Sleep>>>,
-}
-
-impl Idle {
-    fn poll_expired(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        let deadline = *self.since.get_or_insert_with(Instant::now) + self.period;
-        let timer = self.timer.get_or_insert_with(|| Box::pin(tokio::time::sleep_until(deadline.into())));
-        while timer.as_mut().poll(cx).is_ready() {
-            if Instant::now() >= deadline {
-                return Poll::Ready(());
-            }
-            timer.as_mut().reset(deadline.into());
-        }
-        Poll::Pending
     }
 }

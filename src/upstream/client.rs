@@ -3,22 +3,25 @@
 use std::{
     cell::RefCell,
     collections::HashMap,
+    future::poll_fn,
     pin::pin,
     rc::Rc,
     sync::Arc,
+    task::{Poll, ready},
     time::{Duration, Instant},
 };
 
 use http::{
-    Extensions, HeaderMap, HeaderValue, Method, Request, Response, Uri, Version,
+    Extensions, HeaderMap, HeaderValue, Method, Request, Response, StatusCode, Uri, Version,
     header::HOST,
     uri::{Parts, PathAndQuery},
 };
 use hyper::{body::Incoming, client::conn::TrySendError};
 
 use super::{
-    Endpoint, Failure, Phase, Reason, ReplyBody, Resolver, Upload,
+    Endpoint, Failure, Phase, Reason, ReplyBody, Resolver, Switched, Upload,
     body::{Awaiting, Progress},
+    coarse::{CoarseTimer, CoarseTimers},
     endpoint::EndpointId,
     error::{h2_reason, is_cut, went_away},
     pool::{Hold, Pool},
@@ -52,6 +55,7 @@ pub struct Upstream(Rc<Inner>);
 
 struct Inner {
     pools: RefCell<HashMap<EndpointId, Rc<Pool>>>,
+    timers: CoarseTimers,
     resolver: Resolver,
     workers: usize,
 }
@@ -66,11 +70,12 @@ impl Upstream {
     /// The connections of one of `workers` workers.
     #[must_use]
     pub fn new(resolver: Resolver, workers: usize) -> Self {
-        Self(Rc::new(Inner { pools: RefCell::default(), resolver, workers }))
+        Self(Rc::new(Inner { pools: RefCell::default(), timers: CoarseTimers::default(), resolver, workers }))
     }
 
-    /// Closes unused and old connections, until it is dropped. Run it as a task of the worker.
+    /// Closes unused and old connections and fires timers, until it is dropped. Run it as a task of the worker.
     pub async fn sweep(self) {
+        tokio::task::spawn_local(self.0.timers.clone().run());
         loop {
             tokio::time::sleep(SWEEP).await;
             let now = Instant::now();
@@ -95,6 +100,7 @@ impl Upstream {
     /// [`Phase::Head`] it may have acted on it, unless the reason is [`Reason::Unprocessed`].
     pub async fn send(&self, endpoint: &Arc<Endpoint>, mut outgoing: Outgoing) -> Result<Response<ReplyBody>, Failure> {
         let pool = self.pool(endpoint);
+        let timer = self.0.timers.timer();
         let mut resends = 0;
         loop {
             let progress = outgoing.body.progress();
@@ -106,12 +112,12 @@ impl Upstream {
                     // A connection may end between two requests for no fault of the second (RFC 9112 §9.3.1).
                     let copy = if connection.used && outgoing.method.is_safe() { outgoing.again() } else { None };
                     let reply = connection.sender.try_send_request(outgoing.into_http1());
-                    (copy, wait(reply, &progress, endpoint).await.map(|reply| (reply, Hold::Http1(connection))))
+                    (copy, wait(reply, &progress, endpoint, &timer).await.map(|reply| (reply, Hold::Http1(connection))))
                 }
                 Hold::Http2(slot) => {
                     let copy = outgoing.again();
                     let reply = slot.connection.sender().try_send_request(outgoing.into_http2(endpoint));
-                    let result = wait(reply, &progress, endpoint).await;
+                    let result = wait(reply, &progress, endpoint, &timer).await;
                     if result.as_ref().is_err_and(Missed::distrusts_connection) {
                         slot.connection.retire();
                     }
@@ -119,7 +125,7 @@ impl Upstream {
                 }
             };
             match result {
-                Ok((reply, hold)) => return Ok(reply.map(|incoming| ReplyBody::new(incoming, hold, pool.idle_timeout()))),
+                Ok((reply, hold)) => return Ok(reply.map(|incoming| ReplyBody::new(incoming, Some(hold), timer, pool.idle_timeout()))),
                 Err(missed) => match missed.again(copy, over_http1) {
                     (Some(again), _) if resends < RESENDS => {
                         resends += 1;
@@ -130,6 +136,32 @@ impl Upstream {
                 },
             }
         }
+    }
+}
+
+impl Upstream {
+    /// Asks for an upgrade over a connection of its own, which speaks HTTP/1.1 whatever the others speak, and waits for the
+    /// reply's head. With a 101 comes what the connection has become.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::send`]. It is sent once: a fresh connection has no earlier exchange to blame.
+    pub async fn upgrade(&self, endpoint: &Arc<Endpoint>, outgoing: Outgoing) -> Result<(Response<ReplyBody>, Option<Switched>), Failure> {
+        let pool = self.pool(endpoint);
+        let progress = outgoing.body.progress();
+        let mut own = pool.dial_own().await?;
+        progress.begin();
+        let timer = self.0.timers.timer();
+        let reply = wait(own.sender.try_send_request(outgoing.into_http1()), &progress, endpoint, &timer).await;
+        let reply = reply.map_err(|missed| missed.again(None, true).1)?;
+        if reply.status() != StatusCode::SWITCHING_PROTOCOLS {
+            return Ok((
+                reply.map(|incoming| ReplyBody::new(incoming, Some(Hold::Http1(own.into_http1())), timer, pool.idle_timeout())),
+                None,
+            ));
+        }
+        let switched = own.switched(endpoint.connect_timeout()).await?;
+        Ok((reply.map(|incoming| ReplyBody::new(incoming, None, timer, pool.idle_timeout())), Some(switched)))
     }
 }
 
@@ -178,6 +210,7 @@ async fn wait(
     reply: impl Future<Output = Result<Response<Incoming>, TrySendError<Sent>>>,
     progress: &Progress,
     endpoint: &Endpoint,
+    timer: &CoarseTimer,
 ) -> Result<Response<Incoming>, Missed> {
     let timeouts = &endpoint.timeouts;
     let deadline = || {
@@ -186,26 +219,29 @@ async fn wait(
     };
     // Whom the upload waits for changes without a word, and the deadline with it: nobody looks away for longer than this.
     let shorter = timeouts.first_byte.0.min(timeouts.idle.0);
+    let mut patience = shorter;
     let mut reply = pin!(reply);
-    let mut timer = pin!(tokio::time::sleep(shorter));
-    loop {
-        tokio::select! {
-            biased;
-            result = &mut reply => return result.map_err(|error| match progress.broken() {
+    timer.stop();
+    poll_fn(|cx| {
+        if let Poll::Ready(result) = reply.as_mut().poll(cx) {
+            return Poll::Ready(result.map_err(|error| match progress.broken() {
                 // On HTTP/2 hyper only says that it gave the stream up, not why.
                 Some(broken) => Missed::Failed(Failure::because(Phase::Head, broken.reason(), broken)),
                 None => Missed::Hyper(error),
-            }),
-            () = &mut timer => {
-                let (now, deadline) = (Instant::now(), deadline());
-                if now >= deadline {
-                    let reason = if progress.awaiting().0 == Awaiting::Client { Reason::Upload } else { Reason::Timeout };
-                    return Err(Missed::Failed(Failure::new(Phase::Head, reason)));
-                }
-                timer.as_mut().reset(deadline.min(now + shorter).into());
-            }
+            }));
         }
-    }
+        loop {
+            ready!(timer.poll(patience, cx));
+            let (now, deadline) = (Instant::now(), deadline());
+            if now >= deadline {
+                let reason = if progress.awaiting().0 == Awaiting::Client { Reason::Upload } else { Reason::Timeout };
+                return Poll::Ready(Err(Missed::Failed(Failure::new(Phase::Head, reason))));
+            }
+            timer.stop();
+            patience = shorter.min(deadline - now);
+        }
+    })
+    .await
 }
 
 impl Outgoing {

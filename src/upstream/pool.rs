@@ -21,7 +21,7 @@ use tokio::task::AbortHandle;
 use super::{
     Endpoint, Failure, Phase, Reason, Resolver, Upload,
     addresses::Newest,
-    connect::{Connected, Io, Protocol, Stream, connect, known_protocol},
+    connect::{Connected, Io, Offer, Protocol, Stream, connect, known_protocol},
     endpoint::Open,
     http2,
     line::{Line, Place, Turn},
@@ -31,28 +31,40 @@ use super::{
 /// The most that is read from a provider ahead of the client, for each HTTP/1 connection.
 const READ_BUFFER: usize = 64 << 10;
 
-/// The most fields in a reply's head.
-const MAX_HEADERS: usize = 128;
-
 /// An HTTP/1 connection in use.
 pub(super) struct Http1 {
     pub(super) sender: SendRequest<Upload>,
     /// Whether it has carried an exchange before.
     pub(super) used: bool,
     created: Instant,
-    address: Option<IpAddr>,
+    pub(super) address: Option<IpAddr>,
     pool: Weak<Pool>,
     _driver: Driver,
     _place: Place,
 }
 
+impl Http1 {
+    /// One that is in no pool, and gets into none.
+    pub(super) fn alone(sender: SendRequest<Upload>, driver: Driver, place: Place) -> Self {
+        Self { sender, used: false, created: Instant::now(), address: None, pool: Weak::new(), _driver: driver, _place: place }
+    }
+}
+
 /// The task that runs an HTTP/1 connection, ended by `Drop`: hyper would first finish an upload that may never end.
-struct Driver(AbortHandle);
+pub(super) struct Driver(pub(super) AbortHandle);
 
 impl Drop for Driver {
     fn drop(&mut self) {
         self.0.abort();
     }
+}
+
+/// How every HTTP/1 connection is spoken on.
+pub(super) fn http1() -> hyper::client::conn::http1::Builder {
+    let mut builder = hyper::client::conn::http1::Builder::new();
+    // hyper parses up to 100 fields without an allocation; any other bound costs a large one for each head.
+    builder.preserve_header_case(true).max_buf_size(READ_BUFFER);
+    builder
 }
 
 /// A connection that was just made.
@@ -61,8 +73,8 @@ enum Dialled {
     Http2(Rc<http2::Connection>),
 }
 
-struct IdleHttp1 {
-    connection: Http1,
+pub(super) struct IdleHttp1 {
+    pub(super) connection: Http1,
     since: Instant,
 }
 
@@ -85,16 +97,16 @@ impl Hold {
 
 /// The connections of one worker to one endpoint.
 pub(super) struct Pool {
-    endpoint: Arc<Endpoint>,
-    resolver: Resolver,
+    pub(super) endpoint: Arc<Endpoint>,
+    pub(super) resolver: Resolver,
     /// This worker's share of the endpoint's connections.
-    max: usize,
+    pub(super) max: usize,
     /// Learned from the first connection where the config leaves it open.
     protocol: Cell<Option<Protocol>>,
-    idle: RefCell<Vec<IdleHttp1>>,
-    multiplexed: RefCell<Vec<Rc<http2::Connection>>>,
+    pub(super) idle: RefCell<Vec<IdleHttp1>>,
+    pub(super) multiplexed: RefCell<Vec<Rc<http2::Connection>>>,
     dialing: Cell<usize>,
-    line: Rc<Line>,
+    pub(super) line: Rc<Line>,
     pub(super) newest: Newest,
 }
 
@@ -115,17 +127,6 @@ impl Pool {
         });
         pool.newest.follow(&pool.endpoint, &pool.resolver, Rc::downgrade(&pool));
         pool
-    }
-
-    /// Closes unused connections to addresses that the name no longer has, and lets the others end with what they carry.
-    pub(super) fn drain(&self) {
-        // Dropped when nothing is borrowed: the place of each tells those who wait.
-        let gone: Vec<_> = self.idle.borrow_mut().extract_if(.., |idle| !self.newest.holds(idle.connection.address)).collect();
-        drop(gone);
-        for connection in self.multiplexed.borrow().iter().filter(|connection| !self.newest.holds(connection.address.get())) {
-            connection.retire();
-        }
-        self.multiplexed.borrow_mut().retain(|connection| !connection.is_done());
     }
 
     /// A connection or stream that is free, or the next to become so within the `connect` timeout.
@@ -258,7 +259,7 @@ impl Pool {
 
     async fn dial(&self) -> Result<(Dialled, Option<IpAddr>), Failure> {
         let dialling = async {
-            let Connected { stream, protocol, address } = connect(&self.endpoint, &self.resolver).await?;
+            let Connected { stream, protocol, address } = connect(&self.endpoint, &self.resolver, Offer::Configured).await?;
             let dialled = match stream {
                 Stream::Plain(io) => self.speak(io, protocol).await,
                 Stream::Tls(io) => self.speak(io, protocol).await,
@@ -285,9 +286,7 @@ impl Pool {
     }
 
     async fn speak_http1(&self, io: impl Io + 'static) -> hyper::Result<Dialled> {
-        let mut builder = hyper::client::conn::http1::Builder::new();
-        builder.preserve_header_case(true).max_headers(MAX_HEADERS).max_buf_size(READ_BUFFER);
-        let (mut sender, driver) = builder.handshake(TokioIo::new(Patient(io))).await?;
+        let (mut sender, driver) = http1().handshake(TokioIo::new(Patient::new(io))).await?;
         let driver = Driver(self.drive(driver));
         sender.ready().await?;
         Ok(Dialled::Http1(sender, driver))

@@ -94,6 +94,11 @@ pub(crate) struct TlsFront {
 
 impl TlsFront {
     pub(crate) async fn before(provider: SocketAddr, config: ServerConfig) -> Self {
+        Self::before_both(provider, provider, config).await
+    }
+
+    /// Before one provider for who speaks HTTP/2, and another for who does not.
+    pub(crate) async fn before_both(h2: SocketAddr, h1: SocketAddr, config: ServerConfig) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
         let address = listener.local_addr().expect("a bound socket has an address");
         let acceptor = TlsAcceptor::from(Arc::new(config));
@@ -101,7 +106,7 @@ impl TlsFront {
         let seen = Arc::clone(&handshakes);
         let accepting = tokio::spawn(async move {
             while let Ok((socket, _)) = listener.accept().await {
-                tokio::spawn(pass(socket, provider, acceptor.clone(), Arc::clone(&seen)));
+                tokio::spawn(pass(socket, (h2, h1), acceptor.clone(), Arc::clone(&seen)));
             }
         });
         Self { address, handshakes, accepting: accepting.abort_handle() }
@@ -119,10 +124,11 @@ impl Drop for TlsFront {
     }
 }
 
-async fn pass(socket: TcpStream, provider: SocketAddr, acceptor: TlsAcceptor, seen: Arc<Mutex<Vec<Handshake>>>) {
+async fn pass(socket: TcpStream, (h2, h1): (SocketAddr, SocketAddr), acceptor: TlsAcceptor, seen: Arc<Mutex<Vec<Handshake>>>) {
     let Ok(mut secure) = acceptor.accept(socket).await else { return seen.lock().unwrap().push(Handshake::Failed) };
     let session = secure.get_ref().1;
     let protocol = session.alpn_protocol().map(|protocol| String::from_utf8_lossy(protocol).into_owned());
+    let provider = if protocol.as_deref() == Some("h2") { h2 } else { h1 };
     let resumed = session.handshake_kind() == Some(HandshakeKind::Resumed);
     seen.lock().unwrap().push(Handshake::Agreed { protocol, resumed });
     if let Ok(mut plain) = TcpStream::connect(provider).await {

@@ -1,0 +1,110 @@
+//! The simulated provider: as little work as an answer can be, and no hyper. It runs on the load's own thread.
+
+use std::{
+    io,
+    net::{Ipv4Addr, SocketAddr},
+    rc::Rc,
+};
+
+use memchr::memmem;
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::{TcpListener, TcpSocket, TcpStream},
+    sync::{Mutex, mpsc},
+    task::spawn_local,
+};
+
+use crate::load::{BODY, STREAM};
+
+/// Bytes of the body of a reply that is no stream.
+pub(crate) const REPLY: usize = 690;
+
+/// Bytes of one event, without the framing of its chunk.
+pub(crate) const EVENT: usize = 180;
+
+/// A provider that listens, and the streams that it has begun: who takes one writes its events.
+#[derive(Clone)]
+pub(crate) struct Provider {
+    pub(crate) address: SocketAddr,
+    begun: Rc<Mutex<mpsc::UnboundedReceiver<TcpStream>>>,
+}
+
+impl Provider {
+    pub(crate) fn start() -> io::Result<Self> {
+        let socket = TcpSocket::new_v4()?;
+        socket.bind((Ipv4Addr::LOCALHOST, 0).into())?;
+        let listener = socket.listen(4096)?;
+        let (begin, begun) = mpsc::unbounded_channel();
+        let address = listener.local_addr()?;
+        spawn_local(accept(listener, begin));
+        Ok(Self { address, begun: Rc::new(Mutex::new(begun)) })
+    }
+
+    /// The connection of the next stream that was asked for: its head is sent, its events are the caller's.
+    pub(crate) async fn next_stream(&self) -> TcpStream {
+        self.begun.lock().await.recv().await.expect("the provider outlives its streams")
+    }
+}
+
+async fn accept(listener: TcpListener, begin: mpsc::UnboundedSender<TcpStream>) {
+    loop {
+        let (socket, _) = listener.accept().await.expect("the provider accepts");
+        socket.set_nodelay(true).expect("a fresh socket takes options");
+        let begin = begin.clone();
+        // An error is a proxy that has left.
+        spawn_local(async move { drop(answer(socket, begin).await) });
+    }
+}
+
+async fn answer(mut socket: TcpStream, begin: mpsc::UnboundedSender<TcpStream>) -> io::Result<()> {
+    let reply = reply();
+    let mut received = Vec::with_capacity(4 << 10);
+    loop {
+        let head = loop {
+            // Every body has one length, so the head's end tells the request's.
+            if let Some(at) = memmem::find(&received, b"\r\n\r\n")
+                && received.len() >= at + 4 + BODY
+            {
+                break at;
+            }
+            if socket.read_buf(&mut received).await? == 0 {
+                return Ok(());
+            }
+        };
+        if memmem::find(&received[head..], STREAM).is_some() {
+            socket.write_all(STREAM_HEAD).await?;
+            drop(begin.send(socket));
+            return Ok(());
+        }
+        received.clear();
+        socket.write_all(&reply).await?;
+    }
+}
+
+const STREAM_HEAD: &[u8] = b"HTTP/1.1 200 OK\r\n\
+    date: Mon, 02 Jun 2025 10:00:00 GMT\r\n\
+    content-type: text/event-stream; charset=utf-8\r\n\
+    cache-control: no-cache\r\n\
+    x-request-id: req_8a1c3de0b5f24c7e9a6d\r\n\
+    transfer-encoding: chunked\r\n\r\n";
+
+/// A whole reply, head and body.
+fn reply() -> Vec<u8> {
+    let head = format!(
+        "HTTP/1.1 200 OK\r\ndate: Mon, 02 Jun 2025 10:00:00 GMT\r\ncontent-type: application/json\r\n\
+         content-length: {REPLY}\r\nx-request-id: req_8a1c3de0b5f24c7e9a6d\r\n\r\n"
+    );
+    let start = r#"{"id":"chatcmpl-1","object":"chat.completion","model":"gpt-4o-mini","choices":[{"index":0,"message":{"role":"assistant","content":""#;
+    let end = r#""},"finish_reason":"stop"}],"usage":{"prompt_tokens":20,"completion_tokens":100,"total_tokens":120}}"#;
+    let filling = "a".repeat(REPLY - start.len() - end.len());
+    [head.as_bytes(), start.as_bytes(), filling.as_bytes(), end.as_bytes()].concat()
+}
+
+/// One event in one chunk.
+pub(crate) fn event() -> Vec<u8> {
+    let start =
+        r#"data: {"id":"chatcmpl-1","object":"chat.completion.chunk","model":"gpt-4o-mini","choices":[{"index":0,"delta":{"content":""#;
+    let end = "\"}}]}\n\n";
+    let filling = "a".repeat(EVENT - start.len() - end.len());
+    format!("{EVENT:x}\r\n{start}{filling}{end}\r\n").into_bytes()
+}

@@ -1,0 +1,93 @@
+//! What the log says of one request.
+
+use std::{
+    fmt,
+    net::IpAddr,
+    time::{Duration, SystemTime},
+};
+
+use super::line::Line;
+
+/// One request, as `docs/access-log.md` lists the fields. What is not known is left out.
+#[derive(Debug)]
+pub struct Entry<'a> {
+    /// When the request's head came, RFC 3339 in UTC with milliseconds.
+    pub time: SystemTime,
+    /// The id that the client sent, or ours.
+    pub request_id: &'a str,
+    /// The method.
+    pub method: &'a str,
+    /// The path without the query, which may hold credentials.
+    pub path: &'a str,
+    /// The status that went down; 499 if the client left before one did.
+    pub status: u16,
+    /// The client's name, where it has one.
+    pub client: Option<&'a str>,
+    /// The client's tier.
+    pub tier: Option<&'a str>,
+    /// The client's address; absent on a Unix socket.
+    pub ip: Option<IpAddr>,
+    /// The route's path prefix.
+    pub route: Option<&'a str>,
+    /// The provider.
+    pub provider: Option<&'a str>,
+    /// The fingerprint of the pool's key.
+    pub key: Option<&'a str>,
+    /// The name of the pool's key.
+    pub key_name: Option<&'a str>,
+    /// The model that was asked for, at most 256 bytes of it.
+    pub model: Option<&'a str>,
+    /// Whether a stream was asked for.
+    pub stream: bool,
+    /// Attempts made.
+    pub attempts: u32,
+    /// Bytes of the request's body that were sent up.
+    pub bytes_in: u64,
+    /// Bytes of the reply's body that were handed down.
+    pub bytes_out: u64,
+    /// From head to end; written in milliseconds.
+    pub duration: Duration,
+    /// From sending to the provider's first byte; written in milliseconds.
+    pub first_byte: Option<Duration>,
+    /// What Sidegate itself added before the first byte; written in milliseconds.
+    pub overhead: Duration,
+    /// `complete`, `left`, `truncated` or `rejected`.
+    pub end: &'static str,
+    /// The code of our own error, or why a reply was truncated.
+    pub error: Option<&'a str>,
+}
+
+impl Entry<'_> {
+    /// Writes the fields in their order.
+    pub(super) fn write(&self, line: &mut Line) {
+        line.time("time", self.time);
+        line.text("request_id", Some(self.request_id));
+        line.text("method", Some(self.method));
+        line.text("path", Some(self.path));
+        line.number("status", self.status.into());
+        line.text("client", self.client);
+        line.text("tier", self.tier);
+        line.ip("ip", self.ip);
+        line.text("route", self.route);
+        line.text("provider", self.provider);
+        line.text("key", self.key);
+        line.text("key_name", self.key_name);
+        line.text("model", self.model);
+        line.flag("stream", self.stream);
+        line.number("attempts", self.attempts.into());
+        line.number("bytes_in", self.bytes_in);
+        line.number("bytes_out", self.bytes_out);
+        line.millis("duration_ms", Some(self.duration));
+        line.millis("first_byte_ms", self.first_byte);
+        line.millis("overhead_ms", Some(self.overhead));
+        line.text("end", Some(self.end));
+        line.text("error", self.error);
+    }
+}
+
+impl fmt::Display for Entry<'_> {
+    /// Its line, as the log has it.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&String::from_utf8_lossy(Line::default().of(self)))
+    }
+}
