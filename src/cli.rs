@@ -11,7 +11,7 @@ use clap::{Parser, Subcommand};
 use crate::{
     config::{self, Environment, Loaded, Problems},
     server,
-    simulator::{demo, mock},
+    simulator::{demo, load, mock},
     types::Address,
 };
 
@@ -48,6 +48,8 @@ pub enum Command {
     Mock(mock::Args),
     /// Show the proxy at work in front of a simulated provider. No account is needed.
     Demo(demo::Args),
+    /// Put a bounded load on a URL and measure it.
+    Load(Box<load::Args>),
 }
 
 impl Cli {
@@ -94,6 +96,27 @@ pub fn demo(args: &demo::Args) -> io::Result<()> {
             Address::Unix(_) => Err(io::ErrorKind::Unsupported.into()),
         }
     })
+}
+
+/// `sidegate load`: 0 where enough requests succeeded, 1 where not or where there is nothing to measure, [`EX_USAGE`] for
+/// arguments that make no sense.
+pub fn load(args: &load::Args) -> ExitCode {
+    match load::run(args, &mut io::stdout().lock()) {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::FAILURE,
+        Err(error) => {
+            // Nobody is left to tell where standard error is closed; the exit code still says it.
+            let _ = writeln!(io::stderr().lock(), "sidegate load: {error}");
+            if matches!(error, load::Error::Usage(_)) { ExitCode::from(EX_USAGE) } else { ExitCode::FAILURE }
+        }
+    }
+}
+
+/// What clap has to say: help and version are no error; anything else is one of usage.
+pub fn explain(error: &clap::Error) -> ExitCode {
+    // As above.
+    let _ = error.print();
+    if error.use_stderr() { ExitCode::from(EX_USAGE) } else { ExitCode::SUCCESS }
 }
 
 /// Prints what is wrong with a config to standard error; the answer is [`EX_USAGE`].

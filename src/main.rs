@@ -17,7 +17,11 @@ use tokio::{
 };
 
 fn main() -> ExitCode {
-    let cli = Cli::parse();
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => return cli::explain(&error),
+    };
+    raise_the_limit_of_open_files();
     let environment = Environment::of_process();
     let result = match &cli.command {
         None => match cli.load(&environment) {
@@ -28,6 +32,7 @@ fn main() -> ExitCode {
         Some(Command::Schema) => return cli::schema(),
         Some(Command::Mock(args)) => sidegate::simulator::mock::run(args),
         Some(Command::Demo(args)) => cli::demo(args),
+        Some(Command::Load(args)) => return cli::load(args),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,
@@ -50,6 +55,14 @@ fn serve(loaded: Loaded) -> io::Result<()> {
     tracing::info!(signal, "stopping");
     running.stop();
     Ok(())
+}
+
+/// A connection is a descriptor, and the usual soft limit of 1024 is there for programs that call select(2).
+fn raise_the_limit_of_open_files() {
+    use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+    let maximum = getrlimit(Resource::Nofile).maximum;
+    // Where it may not be raised, the lower one serves fewer connections.
+    let _ = setrlimit(Resource::Nofile, Rlimit { current: maximum, maximum });
 }
 
 /// Keys live in this process's memory: no core dump, and no other process of the same user looks into it.

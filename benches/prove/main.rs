@@ -9,12 +9,14 @@ mod client;
 mod dns;
 mod figures;
 mod h2;
+mod load;
 mod memory;
 mod network;
 mod provider;
 mod realtime;
 mod sidegate;
 mod streams;
+mod tls;
 
 use std::process::ExitCode;
 
@@ -34,7 +36,8 @@ fn main() -> ExitCode {
             Some("cancel") => cancel::prove(&mut table).await,
             Some("h2") => h2::prove(&mut table).await,
             Some("network") => network::prove(&mut table).await,
-            other => panic!("one of streams, realtime, memory, cancel, h2, network is wanted, not {other:?}"),
+            Some("tls") => tls::prove(&mut table).await,
+            other => panic!("one of streams, realtime, memory, cancel, h2, network, tls is wanted, not {other:?}"),
         }
     });
     table.print();

@@ -3,6 +3,7 @@
 use std::{
     fs,
     net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream},
+    path::Path,
     process::{Child, Command, Stdio},
     time::{Duration, Instant},
 };
@@ -34,16 +35,22 @@ impl Sidegate {
         Self::start_with(&format!("{host}:{port}"), "1.1", "", &dns).await
     }
 
-    async fn start(provider: SocketAddr, version: &str, workers: &str) -> Self {
-        Self::start_with(&provider.to_string(), version, workers, "").await
+    /// With TLS: `certificate.pem` and `key.pem` of this folder.
+    pub(crate) async fn with_tls_before(provider: SocketAddr, folder: &Path) -> Self {
+        let folder = folder.display();
+        Self::start(provider, "1.1", &format!(", tls: {{ certificate: {folder}/certificate.pem, key: {folder}/key.pem }}")).await
     }
 
-    async fn start_with(provider: &str, version: &str, workers: &str, more: &str) -> Self {
+    async fn start(provider: SocketAddr, version: &str, listen: &str) -> Self {
+        Self::start_with(&provider.to_string(), version, listen, "").await
+    }
+
+    async fn start_with(provider: &str, version: &str, listen: &str, more: &str) -> Self {
         let (address, admin) = (free_port(), free_port());
         let config = tempfile::tempdir().expect("a temporary directory");
         let file = config.path().join("proxy.yaml");
         let text = format!(
-            "listen: {{ address: \"{address}\"{workers} }}\n\
+            "listen: {{ address: \"{address}\"{listen} }}\n\
              admin: {{ address: \"{admin}\" }}\n{more}\
              providers:\n  scripted:\n    base_url: http://{provider}/v1\n    http_version: {version}\n    keys: [{{ value: sk-of-the-pool, name: only }}]\n\
              routes:\n  - {{ path: /v1, targets: [scripted] }}\n"

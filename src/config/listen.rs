@@ -20,6 +20,10 @@ pub struct Listen {
     /// Serve TLS (with ALPN for HTTP/2); without it, plain HTTP/1.1 and HTTP/2 by prior knowledge.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub tls: Option<ListenTls>,
+    /// Peers that `trust.proxies` covers begin each connection with a PROXY protocol header, version 1 or 2, before TLS; its
+    /// source is the peer from then on. Without a valid one their connection is closed. Nobody else is believed: what they
+    /// send is ordinary traffic.
+    pub proxy_protocol: bool,
     /// Connections open at once; beyond it, new ones wait in the kernel's backlog.
     pub connections: NonZeroUsize,
     /// The time a client has to say which protocol it speaks, to finish its TLS handshake, and to send a whole request head.
@@ -44,6 +48,7 @@ impl Default for Listen {
         Self {
             address: Address::Tcp(SocketAddr::from((Ipv4Addr::LOCALHOST, 8080))),
             tls: None,
+            proxy_protocol: false,
             connections: const { NonZeroUsize::new(10_000).unwrap() },
             header_timeout: Period::secs(10),
             keep_alive: Period::secs(90),
@@ -55,7 +60,8 @@ impl Default for Listen {
     }
 }
 
-/// The certificate that the listener shows.
+/// The certificate that the listener shows, and those that it asks for. When the files change, new handshakes use what is
+/// in them within two seconds; connections that are open stay.
 #[derive(Clone, Debug, PartialEq, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ListenTls {
@@ -63,6 +69,10 @@ pub struct ListenTls {
     pub certificate: PathBuf,
     /// A PEM file with the private key.
     pub key: PathBuf,
+    /// A PEM file of authorities. With it a client must present a certificate that leads to one of them, at every handshake:
+    /// no session is resumed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub client_ca: Option<PathBuf>,
 }
 
 /// Where operators and probes connect. Never share this address with applications.

@@ -147,10 +147,13 @@ fn decoded(
 
 /// Makes every path of the config independent of where its file stands.
 fn start_paths_from(directory: &Path, config: &mut Config) {
-    let tls = config.listen.tls.iter_mut().flat_map(|tls| [&mut tls.certificate, &mut tls.key]);
+    let tls =
+        config.listen.tls.iter_mut().flat_map(|tls| [Some(&mut tls.certificate), Some(&mut tls.key), tls.client_ca.as_mut()]).flatten();
     let providers = config.providers.values_mut().flat_map(|provider| {
-        let roots = if let Roots::File(path) = &mut provider.tls.roots { Some(path) } else { None };
-        provider.keys.iter_mut().flat_map(|key| [key.dir.as_mut(), key.file.as_mut()]).flatten().chain(roots)
+        let upstream = &mut provider.tls;
+        let roots = if let Roots::File(path) = &mut upstream.roots { Some(path) } else { None };
+        let identity = [roots, upstream.certificate.as_mut(), upstream.key.as_mut()].into_iter().flatten();
+        provider.keys.iter_mut().flat_map(|key| [key.dir.as_mut(), key.file.as_mut()]).flatten().chain(identity)
     });
     tls.chain(providers).for_each(|path| *path = directory.join(&*path));
 }

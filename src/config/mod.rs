@@ -6,6 +6,7 @@
 
 pub mod annotate;
 pub mod base_url;
+pub mod certificates;
 pub mod clients;
 pub mod dns;
 pub mod environment;
@@ -14,6 +15,7 @@ pub mod load;
 pub mod problem;
 pub mod providers;
 pub mod proxy;
+pub mod renewal;
 pub mod routes;
 pub mod schema;
 pub mod trust;
@@ -46,6 +48,7 @@ pub use load::{Key, Loaded, from_environment, from_text, load};
 pub use problem::{Problem, Problems};
 pub use providers::{Connections, HttpVersion, KeySource, Provider, Roots, Timeouts, UpstreamTls};
 pub use proxy::{Proxy, ProxyChoice};
+pub use renewal::Renewal;
 pub use routes::{Credentials, ModelPattern, Route, Target};
 pub use schema::schema;
 pub use trust::{Trust, TrustedPeer};

@@ -35,7 +35,7 @@ pub struct Provider {
     /// and the URL of an HTTP proxy goes through that one, also for plain-text providers by CONNECT.
     #[serde(default)]
     pub proxy: ProxyChoice,
-    /// How the provider proves who it is.
+    /// How both sides prove who they are.
     #[serde(default)]
     pub tls: UpstreamTls,
 }
@@ -190,12 +190,18 @@ impl Default for Connections {
     }
 }
 
-/// How a provider proves who it is.
+/// How a provider proves who it is, and how we do. When the files change, new connections use what is in them.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct UpstreamTls {
     /// The certificates that are trusted: `bundled`, `system`, or the path of a PEM file.
     pub roots: Roots,
+    /// A PEM file with the certificate and its chain that is shown where the provider asks for one; `key` goes with it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub certificate: Option<PathBuf>,
+    /// A PEM file with the private key of `certificate`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub key: Option<PathBuf>,
 }
 
 /// The root certificates that a provider's certificate must lead to.

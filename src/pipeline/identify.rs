@@ -54,19 +54,47 @@ fn client_ip(request: &Admitted, trust: &Trust) -> Option<IpAddr> {
         if !trust.covers(nearest) {
             break;
         }
-        match parse_hop(hop) {
-            Some(ip) => nearest = Some(ip),
-            None => break,
+        match hop.trim_ascii() {
+            // Nobody is named between two commas, and the list goes on (RFC 9110 §5.6.1).
+            b"" => {}
+            hop => match parse_hop(hop) {
+                Some(ip) => nearest = Some(ip),
+                None => break,
+            },
         }
     }
     nearest
 }
 
-/// An address of the chain, perhaps with a port, as some proxies write it.
+/// An address of the chain: alone, in brackets, and perhaps with a port, as some proxies write it. A zone (RFC 4007 §11)
+/// means something on one machine only, and is left out.
 fn parse_hop(hop: &[u8]) -> Option<IpAddr> {
-    let text = std::str::from_utf8(hop.trim_ascii()).ok()?;
-    let ip = text.parse().ok().or_else(|| text.parse::<std::net::SocketAddr>().ok().map(|address| address.ip()));
-    ip.or_else(|| text.strip_prefix('[')?.strip_suffix(']')?.parse().ok()).map(|ip| ip.to_canonical())
+    let text = std::str::from_utf8(hop).ok()?;
+    let ip = match text.strip_prefix('[') {
+        Some(rest) => {
+            let (ip, port) = rest.split_once(']')?;
+            let numbered = port.is_empty() || port.strip_prefix(':').is_some_and(is_port);
+            numbered.then(|| parse_v6(ip)).flatten()?
+        }
+        None => match text.parse::<IpAddr>() {
+            Ok(ip) => ip,
+            Err(_) => match text.split_once(':') {
+                Some((ip, port)) if is_port(port) => IpAddr::V4(ip.parse().ok()?),
+                _ => parse_v6(text)?,
+            },
+        },
+    };
+    Some(ip.to_canonical())
+}
+
+fn is_port(text: &str) -> bool {
+    !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit()) && text.parse::<u16>().is_ok()
+}
+
+fn parse_v6(text: &str) -> Option<IpAddr> {
+    let (ip, zone) = text.split_once('%').unwrap_or((text, "-"));
+    let is_zone = !zone.is_empty() && zone.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-._~".contains(&byte));
+    is_zone.then(|| ip.parse().ok().map(IpAddr::V6)).flatten()
 }
 
 #[cfg(test)]
@@ -122,6 +150,25 @@ mod tests {
             ("10.0.0.1", "9.9.9.9:1234", "9.9.9.9"),
             ("10.0.0.1", "[2001:db8::1]:443", "2001:db8::1"),
             ("::ffff:10.0.0.1", "::ffff:9.9.9.9", "9.9.9.9"),
+            ("10.0.0.1", "[::ffff:9.9.9.9]:443", "9.9.9.9"),
+            ("10.0.0.1", "[2001:db8::1]", "2001:db8::1"),
+            ("10.0.0.1", "fe80::1%eth0", "fe80::1"),
+            ("10.0.0.1", "[fe80::1%25]:443", "fe80::1"),
+            ("10.0.0.1", "6.6.6.6, 9.9.9.9,, ,10.0.0.2,", "9.9.9.9"),
+            ("10.0.0.1", "10.0.0.3, 10.0.0.2", "10.0.0.3"),
+            // What is no address ends the chain at the hop that wrote it.
+            ("10.0.0.1", "9.9.9.9, unknown", "10.0.0.1"),
+            ("10.0.0.1", "9.9.9.9:", "10.0.0.1"),
+            ("10.0.0.1", "9.9.9.9:65536", "10.0.0.1"),
+            ("10.0.0.1", "9.9.9.9:+1", "10.0.0.1"),
+            ("10.0.0.1", "9.9.9.9%eth0", "10.0.0.1"),
+            ("10.0.0.1", "fe80::1%", "10.0.0.1"),
+            ("10.0.0.1", "[9.9.9.9]", "10.0.0.1"),
+            ("10.0.0.1", "[2001:db8::1", "10.0.0.1"),
+            ("10.0.0.1", "[2001:db8::1]x", "10.0.0.1"),
+            ("10.0.0.1", "09.9.9.9", "10.0.0.1"),
+            ("10.0.0.1", "\"[2001:db8::1]\"", "10.0.0.1"),
+            ("10.0.0.1", "9.9.9.9 6.6.6.6", "10.0.0.1"),
         ] {
             let client = call(peer, &[("x-forwarded-for", chain)], &clients(Stranger::Local)).unwrap();
             assert_eq!(client.ip.unwrap().to_string(), ip, "{peer} {chain}");

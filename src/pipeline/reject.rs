@@ -142,6 +142,7 @@ impl Reject {
             Self::Upstream(failure) => match (failure.phase, failure.reason) {
                 (_, Reason::Upload) => "The request's body broke off or stalled.".to_owned(),
                 (_, Reason::TooLarge) => Self::BodyTooLarge.message(),
+                (_, Reason::Certificate(_)) => "The provider's certificate does not hold.".to_owned(),
                 (Phase::Connect, Reason::Timeout) => "The provider could not be reached in time.".to_owned(),
                 (_, Reason::Timeout) => "The provider did not answer in time.".to_owned(),
                 (Phase::Connect, _) | (_, Reason::Unprocessed) => "The provider could not be reached.".to_owned(),
@@ -204,6 +205,9 @@ impl Reject {
 pub fn answer(reject: &Reject, unread: Option<Incoming>, mut trail: Trail) -> Response<Body> {
     if let Some(body) = unread.filter(|_| !trail.expects_continue()) {
         tokio::task::spawn_local(drain(body));
+    }
+    if let Reject::Upstream(failure) = reject {
+        trail.failed(failure.name());
     }
     let shape = reject.shape();
     trail.runtime().metrics.rejected(shape.code);

@@ -94,6 +94,7 @@ struct Course {
     waited: Duration,
     attempts: u32,
     last: Option<Attempt>,
+    failure: Option<&'static str>,
     ended: bool,
 }
 
@@ -116,6 +117,7 @@ impl Trail {
             waited: Duration::ZERO,
             attempts: 0,
             last: None,
+            failure: None,
             ended: false,
         }))
     }
@@ -148,6 +150,11 @@ impl Trail {
         if let Some(attempt) = &mut self.0.last {
             attempt.head = Some(Instant::now());
         }
+    }
+
+    /// The last attempt got no reply, for this reason.
+    pub fn failed(&mut self, reason: &'static str) {
+        self.0.failure = Some(reason);
     }
 
     /// Attempts made so far.
@@ -249,6 +256,7 @@ impl Trail {
             overhead,
             end: end.name(),
             error: end.error(),
+            failure: self.0.failure,
         });
     }
 }

@@ -11,7 +11,7 @@ use crate::{
     provider::Credential,
     telemetry::{Metrics, metrics::ProviderMetrics},
     types::ProviderName,
-    upstream::{Endpoint, endpoint::Observer, tls},
+    upstream::{Endpoint, endpoint::Observer, tls::EndpointTls},
 };
 
 /// Why a config that reads well can't be put in force.
@@ -50,7 +50,7 @@ pub fn compile(loaded: Loaded, generation: u64, metrics: &Metrics) -> Result<Sna
     let routes =
         routes.into_iter().enumerate().map(|(at, route)| compile_route(at, route, &providers, metrics)).collect::<Result<_, _>>()?;
     let clients = clients.map(compile_clients).unwrap_or_default();
-    Ok(Snapshot { generation, listen, body, annotate, trust, clients, routes, config })
+    Ok(Snapshot { generation, listen, body, annotate, trust, clients, providers, routes, config })
 }
 
 fn compile_provider(
@@ -63,9 +63,7 @@ fn compile_provider(
     let url = provider.base_url().ok_or_else(|| error("base_url", "missing".to_owned()))?;
     let dialect = provider.dialect;
     let tls = match url.tls() {
-        true => {
-            Some(tls::client_config(&provider.tls.roots, provider.http_version).map_err(|source| error("tls.roots", source.to_string()))?)
-        }
+        true => Some(EndpointTls::new(provider.tls, provider.http_version).map_err(|why| error("tls", why))?),
         false => None,
     };
     let observer = Arc::new(Watcher(metrics.provider(name.as_str())));

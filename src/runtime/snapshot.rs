@@ -1,6 +1,9 @@
 //! The config in the form in which requests use it: everything looked up, parsed and prepared beforehand.
 
-use std::{collections::HashMap, sync::Arc};
+use std::{
+    collections::{BTreeMap, HashMap},
+    sync::Arc,
+};
 
 use http::HeaderValue;
 
@@ -28,6 +31,8 @@ pub struct Snapshot {
     pub trust: Trust,
     /// Who may call.
     pub clients: Clients,
+    /// All providers, also those that no route names.
+    pub providers: BTreeMap<ProviderName, Arc<Provider>>,
     /// Which requests go where; the first that fits is taken.
     pub routes: Vec<Route>,
     /// The config that this was made from; it prints without secrets.

@@ -10,6 +10,7 @@ use std::{
     net::IpAddr,
     pin::{Pin, pin},
     rc::Rc,
+    sync::Arc,
     time::Instant,
 };
 
@@ -28,13 +29,14 @@ use tokio::{
     io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt},
     time::{Instant as Deadline, timeout, timeout_at},
 };
-use tokio_rustls::TlsAcceptor;
 
 use super::{
     activity::{Activity, Attended, Busy, Close, Connections},
     guard::Refused,
     io::Stream,
+    proxy_protocol,
     socket::Socket,
+    tls::ListenerTls,
 };
 use crate::{
     config::Listen,
@@ -67,7 +69,7 @@ pub struct Shared {
     /// Bounds on heads and patience.
     pub listen: Listen,
     /// TLS, where the listener asks for it.
-    pub tls: Option<TlsAcceptor>,
+    pub tls: Option<Arc<ListenerTls>>,
     /// All connections of this worker.
     pub connections: Connections,
 }
@@ -83,6 +85,8 @@ impl fmt::Debug for Shared {
 pub enum Ended {
     /// It said nothing, or not enough, in time.
     Silent,
+    /// It begins with no PROXY header, or a wrong one, and must begin with one.
+    Unannounced,
     /// TLS could not be agreed on.
     Handshake,
     /// A head is beyond the bounds.
@@ -93,21 +97,26 @@ pub enum Ended {
     Refused(Refused),
 }
 
-/// Serves one connection until it ends.
+/// Serves one connection until it ends. With `announced` it must begin with a PROXY header, which says who the peer is.
 ///
 /// # Errors
 ///
 /// If it ended because of what was sent, or was not. What concerns a single request is logged with that.
-pub async fn serve(mut socket: Socket, peer: Option<IpAddr>, shared: Rc<Shared>) -> Result<(), Ended> {
+pub async fn serve(mut socket: Socket, mut peer: Option<IpAddr>, announced: bool, shared: Rc<Shared>) -> Result<(), Ended> {
     let deadline = Deadline::now() + shared.listen.header_timeout.0;
     let watched = socket.clone();
+    if announced {
+        let source = in_time(deadline, proxy_protocol::read(&mut socket)).await?;
+        let no_header = |error: io::Error| if error.kind() == io::ErrorKind::InvalidData { Ended::Unannounced } else { Ended::Silent };
+        peer = source.map_err(no_header)?.or(peer);
+    }
     match shared.tls.clone() {
         None => {
             let (early, multiplexed) = in_time(deadline, told_protocol(&mut socket)).await?.map_err(|_| Ended::Silent)?;
             speak(socket, early, multiplexed, watched, (peer, shared)).await
         }
         Some(tls) => {
-            let stream = in_time(deadline, tls.accept(socket)).await?.map_err(|_| Ended::Handshake)?;
+            let stream = in_time(deadline, tls.acceptor().accept(socket)).await?.map_err(|_| Ended::Handshake)?;
             let multiplexed = stream.get_ref().1.alpn_protocol() == Some(b"h2");
             speak(stream, BytesMut::new(), multiplexed, watched, (peer, shared)).await
         }

@@ -1,5 +1,5 @@
 //! Layer 5: what faces the network. [`start`] brings a config to life: a thread for each worker, one control thread for
-//! accepting, admin and DNS, and one that writes the access log, since writing may block.
+//! accepting, admin, DNS and certificates, and one that writes the access log, since writing may block.
 
 pub mod activity;
 pub mod admin;
@@ -8,6 +8,8 @@ pub mod guard;
 pub mod io;
 pub mod listener;
 pub mod local;
+pub mod proxy_protocol;
+pub mod renewals;
 pub mod socket;
 pub mod tls;
 pub mod worker;
@@ -25,7 +27,7 @@ use std::{
 use arc_swap::ArcSwap;
 use tokio::sync::oneshot;
 
-use self::{listener::Listener, worker::Worker};
+use self::{listener::Listener, renewals::Renewals, tls::ListenerTls, worker::Worker};
 use crate::{
     config::Loaded,
     runtime::{self, Held, Runtime},
@@ -107,7 +109,7 @@ impl Drop for Running {
 pub fn start(loaded: Loaded, options: Options) -> Result<Running> {
     let (listen, admin) = (loaded.config.listen.clone(), loaded.config.admin.clone());
     let (resolver, lookups) = dns::resolver(loaded.config.dns.clone());
-    let tls = listen.tls.as_ref().map(tls::acceptor).transpose()?;
+    let tls = listen.tls.clone().map(ListenerTls::new).transpose().map_err(Error::other)?.map(Arc::new);
     let metrics = Metrics::default();
     let server_metrics = metrics.server();
     let snapshot = runtime::compile(loaded, 1, &metrics).map_err(Error::other)?;
@@ -134,7 +136,8 @@ pub fn start(loaded: Loaded, options: Options) -> Result<Running> {
     });
     let (workers, threads): (Vec<_>, Vec<_>) = started.collect::<Result<Vec<_>>>()?.into_iter().unzip();
     let (stop, stopped) = oneshot::channel();
-    let served = Control { listener, places: listen.connections.get(), workers, admin, lookups, runtime };
+    let renewals = Renewals::new(Arc::clone(&runtime), tls);
+    let served = Control { listener, places: listen.connections.get(), workers, admin, lookups, renewals, runtime };
     let control = local::spawn("control".to_owned(), move || served.run(stopped))?;
     tracing::info!(%address, admin = %admin_address, workers = count, "listening");
     Ok(Running {
@@ -165,13 +168,15 @@ struct Control {
     workers: Vec<Worker>,
     admin: TcpListener,
     lookups: Lookups,
+    renewals: Renewals,
     runtime: Arc<Runtime>,
 }
 
 impl Control {
     async fn run(self, stopped: oneshot::Receiver<()>) {
-        let Self { listener, places, workers, admin, lookups, runtime } = self;
+        let Self { listener, places, workers, admin, lookups, renewals, runtime } = self;
         tokio::task::spawn_local(lookups.run());
+        tokio::task::spawn_local(renewals.run());
         tokio::task::spawn_local(admin::serve(admin, Arc::clone(&runtime)));
         tokio::task::spawn_local(upkeep(Arc::clone(&runtime)));
         tokio::select! {

@@ -16,7 +16,6 @@ use tokio::{
     net::{TcpStream, UnixStream},
     sync::{OwnedSemaphorePermit, mpsc},
 };
-use tokio_rustls::TlsAcceptor;
 
 use super::{
     activity::Connections,
@@ -24,6 +23,7 @@ use super::{
     guard::Refused,
     local,
     socket::{Kind, Socket},
+    tls::ListenerTls,
 };
 use crate::{
     pipeline::Pipeline,
@@ -76,7 +76,7 @@ pub struct Parts {
     /// Names to addresses.
     pub resolver: Resolver,
     /// TLS, where the listener asks for it.
-    pub tls: Option<TlsAcceptor>,
+    pub tls: Option<Arc<ListenerTls>>,
     /// How many workers there are.
     pub workers: usize,
 }
@@ -130,11 +130,13 @@ async fn attend(accepted: Accepted, _load: Load, shared: Rc<Shared>, runtime: Ar
     let metrics = &runtime.server_metrics;
     let _open = Raised::new(&metrics.connections);
     let Ok(socket) = register(socket) else { return metrics.accept.increment(1) };
-    match connection::serve(socket, peer, shared).await {
+    let announced = shared.listen.proxy_protocol && runtime.snapshot.load().trust.covers(peer);
+    match connection::serve(socket, peer, announced, shared).await {
         Ok(()) => {}
         Err(ended) => match ended {
             Ended::Silent => &metrics.silent,
             Ended::Handshake => &metrics.handshake,
+            Ended::Unannounced => &metrics.proxy_protocol,
             Ended::TooLarge => &metrics.too_large,
             Ended::Malformed => &metrics.malformed,
             Ended::Refused(Refused::BareLineFeed) => &metrics.bare_line_feed,

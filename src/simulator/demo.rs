@@ -29,6 +29,9 @@ pub struct Args {
     /// Make the first request and leave
     #[arg(long)]
     pub once: bool,
+    /// Stay up without a line for every request, as under a load
+    #[arg(long)]
+    pub quiet: bool,
     /// How the provider's replies come
     #[command(flatten)]
     pub replies: Replies,
@@ -81,6 +84,10 @@ pub fn run<P>(args: &Args, out: &mut dyn Write, mut start_proxy: impl FnMut(&str
         client::stream(address, |token| screen.token(token)).await?;
         if args.once {
             return screen.end_of_text();
+        }
+        if args.quiet {
+            screen.end_of_text()?;
+            return interrupted().await;
         }
         screen.before_traffic()?;
         show(&mut traffic, &mut screen).await

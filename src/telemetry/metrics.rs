@@ -93,6 +93,36 @@ impl Metrics {
         })
     }
 
+    /// The handles of the listener's certificate, or of ours towards a provider.
+    #[must_use]
+    pub fn certificate(&self, provider: Option<&str>) -> CertificateMetrics {
+        metrics::with_local_recorder(&self.recorder, || match provider {
+            None => CertificateMetrics {
+                reloaded: counter!(names::CERTIFICATE_RELOADS, "result" => "ok"),
+                failed: counter!(names::CERTIFICATE_RELOADS, "result" => "failed"),
+            },
+            Some(provider) => {
+                let with = |result: &'static str| [("provider", provider.to_owned()), ("result", result.to_owned())];
+                CertificateMetrics {
+                    reloaded: counter!(names::UPSTREAM_CERTIFICATE_RELOADS, &with("ok")),
+                    failed: counter!(names::UPSTREAM_CERTIFICATE_RELOADS, &with("failed")),
+                }
+            }
+        })
+    }
+
+    /// Says when the listener's certificate, or ours towards a provider, ends. Where there is none there is no series: a
+    /// gauge that was never set would say 1970.
+    pub fn certificate_ends(&self, provider: Option<&str>, not_after: u64) {
+        metrics::with_local_recorder(&self.recorder, || {
+            let gauge = match provider {
+                None => gauge!(names::CERTIFICATE_NOT_AFTER),
+                Some(provider) => gauge!(names::UPSTREAM_CERTIFICATE_NOT_AFTER, "provider" => provider.to_owned()),
+            };
+            gauge.set(not_after as f64);
+        });
+    }
+
     /// The handles of the listener and the process.
     #[must_use]
     pub fn server(&self) -> ServerMetrics {
@@ -100,6 +130,7 @@ impl Metrics {
             connections: gauge!(names::CONNECTIONS),
             silent: counter!(names::CONNECTIONS_REFUSED, "reason" => "silent"),
             handshake: counter!(names::CONNECTIONS_REFUSED, "reason" => "handshake"),
+            proxy_protocol: counter!(names::CONNECTIONS_REFUSED, "reason" => "proxy_protocol"),
             accept: counter!(names::CONNECTIONS_REFUSED, "reason" => "accept"),
             too_large: counter!(names::CONNECTIONS_REFUSED, "reason" => "too_large"),
             malformed: counter!(names::CONNECTIONS_REFUSED, "reason" => "malformed"),
@@ -181,6 +212,15 @@ pub struct ProviderMetrics {
     pub resends: Counter,
 }
 
+/// Changes of the files of one side's TLS.
+#[derive(Clone, Debug)]
+pub struct CertificateMetrics {
+    /// Put in force.
+    pub reloaded: Counter,
+    /// Refused; what was in force before still is.
+    pub failed: Counter,
+}
+
 /// The listener and the process.
 #[derive(Clone, Debug)]
 pub struct ServerMetrics {
@@ -190,6 +230,8 @@ pub struct ServerMetrics {
     pub silent: Counter,
     /// Connections closed because TLS could not be agreed on.
     pub handshake: Counter,
+    /// Connections of trusted peers closed because they begin with no PROXY header, or a wrong one.
+    pub proxy_protocol: Counter,
     /// Connections that could not be accepted.
     pub accept: Counter,
     /// Connections closed because a head is beyond the bounds.

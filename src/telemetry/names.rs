@@ -55,6 +55,14 @@ pub const UPSTREAM_CONNECTIONS: &str = "sidegate_upstream_connections";
 pub const UPSTREAM_CONNECTS: &str = "sidegate_upstream_connects_total";
 /// Requests sent again over another connection, within one attempt.
 pub const RESENDS: &str = "sidegate_upstream_resends_total";
+/// When the listener's certificate ends.
+pub const CERTIFICATE_NOT_AFTER: &str = "sidegate_downstream_certificate_not_after_seconds";
+/// Changes of the listener's certificate files.
+pub const CERTIFICATE_RELOADS: &str = "sidegate_downstream_certificate_reloads_total";
+/// When our own certificate towards a provider ends.
+pub const UPSTREAM_CERTIFICATE_NOT_AFTER: &str = "sidegate_upstream_certificate_not_after_seconds";
+/// Changes of a provider's certificate files.
+pub const UPSTREAM_CERTIFICATE_RELOADS: &str = "sidegate_upstream_certificate_reloads_total";
 /// Lines of the access log that were dropped.
 pub const LOG_DROPPED: &str = "sidegate_access_log_dropped_total";
 /// Bytes of request bodies held in memory.
@@ -92,8 +100,8 @@ pub const ALL: &[Metric] = &[
         CONNECTIONS_REFUSED,
         Kind::Counter,
         &["reason"],
-        "Connections closed without a request (accept, handshake, silent), or for what was sent in place of one (malformed, \
-         too_large, bare_line_feed, ambiguous). The access log has no line for a head that was refused.",
+        "Connections closed without a request (accept, handshake, proxy_protocol, silent), or for what was sent in place of one \
+         (malformed, too_large, bare_line_feed, ambiguous). The access log has no line for a head that was refused.",
     ),
     row(UPSTREAM_CONNECTIONS, Kind::Gauge, &["provider"], "Connections open to a provider."),
     row(UPSTREAM_CONNECTS, Kind::Counter, &["provider", "result"], "Connections tried to a provider: ok or failed."),
@@ -102,6 +110,25 @@ pub const ALL: &[Metric] = &[
         Kind::Counter,
         &["provider"],
         "Requests sent again over another connection: the provider did not process them, or they were safe and their connection ended.",
+    ),
+    row(CERTIFICATE_NOT_AFTER, Kind::Gauge, &[], "When the listener's certificate ends, in seconds of Unix time. Absent without TLS."),
+    row(
+        CERTIFICATE_RELOADS,
+        Kind::Counter,
+        &["result"],
+        "Changed files of the listener's TLS: ok (in force for new handshakes) or failed (what was in force before still is).",
+    ),
+    row(
+        UPSTREAM_CERTIFICATE_NOT_AFTER,
+        Kind::Gauge,
+        &["provider"],
+        "When our own certificate towards a provider ends, in seconds of Unix time. Absent where there is none.",
+    ),
+    row(
+        UPSTREAM_CERTIFICATE_RELOADS,
+        Kind::Counter,
+        &["provider", "result"],
+        "Changed files of a provider's TLS: ok (in force for new connections) or failed (what was in force before still is).",
     ),
     row(LOG_DROPPED, Kind::Counter, &[], "Lines of the access log dropped because its reader is too slow."),
     row(BUFFERED, Kind::Gauge, &[], "Bytes of request bodies held in memory."),

@@ -8,6 +8,7 @@ pub mod dialect;
 pub mod fields;
 pub mod names;
 pub mod secret;
+pub mod subnet;
 pub mod units;
 
 pub use address::Address;
@@ -15,4 +16,5 @@ pub use ask::Ask;
 pub use dialect::{Dialect, RequestFormat};
 pub use names::{ClientName, ProviderName, Tier};
 pub use secret::{Fingerprint, Secret};
+pub use subnet::Subnet;
 pub use units::{Period, Size};

@@ -14,7 +14,7 @@ use tokio::{
 };
 use tokio_rustls::TlsConnector;
 
-use super::{Endpoint, Failure, Phase, Reason, Resolver, addresses::Experience, endpoint::Door, error::is_tls, proxy};
+use super::{Endpoint, Failure, Phase, Reason, Resolver, addresses::Experience, endpoint::Door, proxy, tls};
 use crate::config::HttpVersion;
 
 /// How long a peer may leave our bytes unacknowledged before the kernel gives the connection up.
@@ -91,18 +91,15 @@ pub(super) async fn connect(endpoint: &Endpoint, resolver: &Resolver, offer: Off
         }
         None => socket,
     };
-    let Some(tls) = &endpoint.tls else {
+    let Some((secure, name)) = &endpoint.tls else {
         return Ok(Connected { stream: Stream::Plain(socket), protocol: plain, address });
     };
-    let connector = TlsConnector::from(tls.config.clone());
+    let connector = TlsConnector::from(secure.config());
     let handshake = match offer {
-        Offer::Configured => connector.connect(tls.name.clone(), socket).await,
-        Offer::Http1 => connector.with_alpn(vec![b"http/1.1".to_vec()]).connect(tls.name.clone(), socket).await,
+        Offer::Configured => connector.connect(name.clone(), socket).await,
+        Offer::Http1 => connector.with_alpn(vec![b"http/1.1".to_vec()]).connect(name.clone(), socket).await,
     };
-    let stream = handshake.map_err(|error| {
-        let reason = if is_tls(&error) { Reason::Tls } else { Reason::Closed };
-        Failure::because(Phase::Connect, reason, error)
-    })?;
+    let stream = handshake.map_err(|error| Failure::because(Phase::Connect, tls::reason(&error), error))?;
     let chosen = stream.get_ref().1.alpn_protocol();
     let protocol = match (chosen, endpoint.version) {
         (Some(b"h2"), _) => Protocol::Http2,

@@ -11,9 +11,9 @@ use std::{
 };
 
 use http::{HeaderValue, uri::Scheme};
-use rustls::{ClientConfig, pki_types::ServerName};
+use rustls::pki_types::ServerName;
 
-use super::addresses::Experience;
+use super::{addresses::Experience, tls::EndpointTls};
 use crate::config::{BaseUrl, Connections, HttpVersion, Proxy, Timeouts};
 
 /// Hears what happens to an endpoint's connections. All calls are quick and come from any worker.
@@ -55,15 +55,6 @@ impl EndpointId {
     }
 }
 
-/// TLS for one endpoint: one shared config, so that sessions are resumed.
-#[derive(Clone)]
-pub struct EndpointTls {
-    /// Roots and ALPN.
-    pub config: Arc<ClientConfig>,
-    /// The name that the certificate must bear.
-    pub name: ServerName<'static>,
-}
-
 /// Where a connection to an endpoint begins.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Door<'e> {
@@ -83,8 +74,8 @@ pub struct Endpoint {
     pub proxy: Option<Proxy>,
     /// The value of `Host`.
     pub host: HeaderValue,
-    /// Present for `https`.
-    pub tls: Option<EndpointTls>,
+    /// Present for `https`, with the name that the certificate must bear.
+    pub tls: Option<(EndpointTls, ServerName<'static>)>,
     /// The protocol to speak.
     pub version: HttpVersion,
     /// How long each phase may take.
@@ -103,13 +94,13 @@ impl Endpoint {
     #[must_use]
     pub fn new(
         (url, proxy): (BaseUrl, Option<Proxy>),
-        tls: Option<Arc<ClientConfig>>,
+        tls: Option<EndpointTls>,
         how: (HttpVersion, Timeouts, Connections),
         observer: Arc<dyn Observer>,
     ) -> Option<Self> {
         let host = HeaderValue::from_str(url.authority().as_str()).ok()?;
         let tls = match tls {
-            Some(config) => Some(EndpointTls { config, name: ServerName::try_from(url.host().to_owned()).ok()? }),
+            Some(tls) => Some((tls, ServerName::try_from(url.host().to_owned()).ok()?)),
             None => None,
         };
         let (version, timeouts, bounds) = how;
@@ -124,6 +115,17 @@ impl Endpoint {
             (Some(proxy), None) => Door::Tcp(proxy.host(), proxy.port()),
             (None, None) => Door::Tcp(self.url.host(), self.url.port()),
         }
+    }
+
+    /// Its TLS, where some of that comes from files that may change.
+    #[must_use]
+    pub fn certified(&self) -> Option<&EndpointTls> {
+        self.tls.as_ref().map(|(tls, _)| tls).filter(|tls| tls.has_files())
+    }
+
+    /// How often its TLS has changed.
+    pub(super) fn renewals(&self) -> u64 {
+        self.tls.as_ref().map_or(0, |(tls, _)| tls.renewals())
     }
 
     /// The scheme, as `:scheme` wants it.

@@ -24,8 +24,10 @@ pub enum Reason {
     Refused,
     /// The egress proxy opened no tunnel.
     Proxy,
-    /// TLS could not be agreed on, or the certificate does not hold.
+    /// TLS could not be agreed on.
     Tls,
+    /// The provider's certificate does not hold.
+    Certificate(Flaw),
     /// The phase took longer than its timeout.
     Timeout,
     /// The connection or stream was closed or reset in the middle.
@@ -38,6 +40,21 @@ pub enum Reason {
     Upload,
     /// The client's upload went beyond its bound.
     TooLarge,
+}
+
+/// Why a provider's certificate does not hold.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Flaw {
+    /// Its time is over.
+    Expired,
+    /// Its time has not come, or this machine's clock is wrong.
+    NotYetValid,
+    /// It is for another name.
+    WrongName,
+    /// It leads to none of the roots: self-signed, or of an unknown authority.
+    Untrusted,
+    /// Anything else, such as a use that it is not meant for.
+    Other,
 }
 
 /// A failed exchange.
@@ -72,6 +89,9 @@ impl Failure {
             Reason::Protocol
         } else if phase == Phase::Head && is_unprocessed(&error) {
             Reason::Unprocessed
+        } else if find::<io::Error>(&error).is_some_and(is_tls) {
+            // Such as a provider that refuses our certificate: over TLS 1.3 it says so only after our side is done.
+            Reason::Tls
         } else {
             Reason::Closed
         };
@@ -86,6 +106,13 @@ impl Failure {
             (_, Reason::Refused) => "connect_refused",
             (_, Reason::Proxy) => "proxy",
             (_, Reason::Tls) => "tls",
+            (_, Reason::Certificate(flaw)) => match flaw {
+                Flaw::Expired => "certificate_expired",
+                Flaw::NotYetValid => "certificate_not_yet_valid",
+                Flaw::WrongName => "certificate_wrong_name",
+                Flaw::Untrusted => "certificate_untrusted",
+                Flaw::Other => "certificate_invalid",
+            },
             (Phase::Connect, Reason::Timeout) => "connect_timeout",
             (Phase::Head, Reason::Timeout) => "first_byte_timeout",
             (Phase::Body, Reason::Timeout) => "idle_timeout",
@@ -186,6 +213,6 @@ pub(super) fn is_cut(error: &hyper::Error) -> bool {
 }
 
 /// Whether an I/O error is TLS's own.
-pub(super) fn is_tls(error: &io::Error) -> bool {
+fn is_tls(error: &io::Error) -> bool {
     error.get_ref().is_some_and(|inner| inner.is::<rustls::Error>())
 }

@@ -31,6 +31,6 @@ pub use body::{ReplyBody, Upload};
 pub use client::{Outgoing, Upstream};
 pub use dns::Resolver;
 pub use endpoint::Endpoint;
-pub use error::{Failure, Phase, Reason};
+pub use error::{Failure, Flaw, Phase, Reason};
 pub use http2::LocalExecutor;
 pub use switch::Switched;

@@ -108,14 +108,19 @@ pub(super) struct Pool {
     dialing: Cell<usize>,
     pub(super) line: Rc<Line>,
     pub(super) newest: Newest,
+    renewals: Cell<u64>,
+    renewed: Cell<Option<Instant>>,
 }
 
 impl Pool {
     pub(super) fn new(endpoint: Arc<Endpoint>, resolver: Resolver, workers: usize) -> Rc<Self> {
         let max = (endpoint.bounds.max.get() / workers).max(1);
         let protocol = Cell::new(known_protocol(&endpoint));
+        let renewals = Cell::new(endpoint.renewals());
         let pool = Rc::new(Self {
             endpoint,
+            renewals,
+            renewed: Cell::default(),
             resolver,
             max,
             protocol,
@@ -178,6 +183,7 @@ impl Pool {
         let bounds = &self.endpoint.bounds;
         now.saturating_duration_since(idle.since) >= bounds.idle.0
             || now.saturating_duration_since(idle.connection.created) >= bounds.max_age.0
+            || self.renewed.get().is_some_and(|renewed| idle.connection.created <= renewed)
     }
 
     fn put_back(self: &Rc<Self>, mut connection: Http1) {
@@ -303,14 +309,20 @@ impl Pool {
         tokio::task::spawn_local(driving).abort_handle()
     }
 
-    /// Closes what has been unused or has lived for too long.
+    /// Closes what has been unused or has lived for too long, and lets what was agreed on under other certificates end
+    /// with the exchanges that it carries.
     pub(super) fn sweep(&self, now: Instant) {
+        let renewals = self.endpoint.renewals();
+        let renewed = self.renewals.replace(renewals) != renewals;
+        if renewed {
+            self.renewed.set(Some(now));
+        }
         self.idle.borrow_mut().retain(|idle| !idle.connection.sender.is_closed() && !self.is_stale(idle, now));
         let bounds = &self.endpoint.bounds;
         let mut multiplexed = self.multiplexed.borrow_mut();
         for connection in multiplexed.iter() {
             let unused = connection.in_flight() == 0 && now.saturating_duration_since(connection.unused_since.get()) >= bounds.idle.0;
-            if unused || connection.age(now) >= bounds.max_age.0 {
+            if unused || renewed || connection.age(now) >= bounds.max_age.0 {
                 connection.retire();
             }
         }

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde_json::{Value, json};
 use sidegate::{config::KeyHash, telemetry::names, types::Secret};
 
-use crate::support::{Client, Gate, H2Client, Provider, Script, Sidegate, h2_client, proxy::POOL_KEY, within};
+use crate::support::{Client, Gate, H2Client, Provider, Script, Sidegate, h2_client, proxy::POOL_KEY, tls::Authority, within};
 
 const ASK: &str = r#"{"model":"gpt-4o","stream":true}"#;
 const HALF: &str = "HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nhalf";
@@ -191,9 +191,22 @@ async fn probes_answer_and_nothing_else_is_there() {
 
 #[tokio::test]
 async fn every_metric_is_in_the_table_with_its_kind_and_labels() {
-    let provider = Provider::always(Script::ok("served")).await;
-    let sidegate = Sidegate::before(provider.address).await;
-    let mut client = Client::connect(sidegate.address).await;
+    let (provider, authority) = (Provider::always(Script::ok("served")).await, Authority::new());
+    // With certificates on both sides, since what is said of them is said only where there are some.
+    let (certificate, key) = authority.files("localhost");
+    let identity = format!("certificate: {}, key: {}", certificate.display(), key.display());
+    let config = format!(
+        r#"
+listen: {{ address: "127.0.0.1:0", workers: 1, tls: {{ {identity} }} }}
+admin: {{ address: "127.0.0.1:0" }}
+providers:
+  scripted: {{ base_url: "http://$UPSTREAM/v1", keys: [{{ value: "$KEY" }}] }}
+  certified: {{ base_url: "https://localhost/v1", keys: [{{ value: "$KEY" }}], tls: {{ {identity} }} }}
+routes: [{{ path: /v1, targets: [scripted, certified] }}]
+"#
+    );
+    let sidegate = Sidegate::start(&config, provider.address).await;
+    let mut client = Client::over(authority.connect(sidegate.address, &["http/1.1"]).await);
     for target in ["/v1/models", "/nowhere"] {
         client.get(target).await;
         client.reply("GET").await;

@@ -2,7 +2,12 @@
 
 mod caller;
 mod demo;
+mod dialects;
 mod faults;
+mod keys;
+mod realtime;
+mod surface;
+mod tls;
 
 use std::{
     io::{ErrorKind, Read},
@@ -12,7 +17,10 @@ use std::{
 
 use clap::Parser;
 use serde_json::{Value, json};
-use sidegate::simulator::{End, Options, mock, start};
+use sidegate::{
+    simulator::{End, Limits, Options, mock, start},
+    types::Dialect,
+};
 
 use caller::{DEADLINE, Protocol, Simulated, body, call, chat, events, frames, request};
 
@@ -32,6 +40,22 @@ async fn equal_requests_get_equal_bytes_and_another_seed_or_prompt_gets_others()
     assert_eq!(body(call(&second, Protocol::Http2, ask("hello")).await).await, reply);
     assert_ne!(body(call(&other_seed, Protocol::Http1, ask("hello")).await).await, reply);
     assert_ne!(body(call(&first, Protocol::Http1, ask("goodbye")).await).await, reply);
+}
+
+#[tokio::test]
+async fn a_reply_that_was_given_before_is_given_again_in_its_time() {
+    let options = Options { first_token: Duration::from_millis(40), tokens_per_second: 100.0, length: 6, ..Options::default() };
+    let mut provider = Simulated::start(options);
+    let ask = || chat(&json!({ "model": "gpt-4o", "messages": [], "stream": true }));
+    let first = frames(call(&provider, Protocol::Http2, ask()).await).await;
+    let start = Instant::now();
+    let again = frames(call(&provider, Protocol::Http2, ask()).await).await;
+    assert!(start.elapsed() >= Duration::from_millis(40 + 5 * 10), "it came before its time");
+    assert_eq!(first, again);
+    for _ in 0..2 {
+        let seen = provider.seen().await;
+        assert_eq!((seen.model.as_deref(), seen.tokens, seen.end), (Some("gpt-4o"), 6, End::Complete));
+    }
 }
 
 #[tokio::test]
@@ -185,6 +209,26 @@ fn flags_that_make_no_sense_are_refused() {
     assert_eq!((options.length, options.seed), (5, 7));
     for flags in
         [["--length", "0"], ["--tokens-per-second", "0"], ["--tokens-per-second", "NaN"], ["--first-token", "1"], ["--listen", "9090"]]
+    {
+        assert!(parse(&flags).is_err(), "{flags:?}");
+    }
+}
+
+#[test]
+fn flags_settle_limits_faults_and_threads() {
+    #[derive(Parser)]
+    struct Flags {
+        #[command(flatten)]
+        mock: mock::Args,
+    }
+
+    let parse = |flags: &[&str]| Flags::try_parse_from(["mock"].iter().chain(flags)).map(|flags| flags.mock.options());
+    let flags = ["--requests-per-minute", "60", "--tokens-per-minute", "9000", "--dialect", "gemini", "--workers", "2"];
+    let options = parse(&[&flags[..], &["--fault", "error-500=2%", "--fault", "reset=1%"]].concat()).unwrap();
+    assert_eq!(options.limits, Limits { requests: Some(60), tokens: Some(9000) });
+    assert_eq!((options.dialect, options.workers, options.faults.len()), (Some(Dialect::Gemini), 2, 2));
+    for flags in
+        [["--dialect", "cobol"], ["--fault", "reset"], ["--certificate", "a.pem"], ["--key", "a.pem"], ["--requests-per-minute", "0"]]
     {
         assert!(parse(&flags).is_err(), "{flags:?}");
     }

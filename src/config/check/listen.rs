@@ -58,7 +58,18 @@ fn listen(review: &mut Review<'_>, config: &Config) {
         }
     }
     if let Some(tls) = &listen.tls {
-        review.identity(&field!["listen", "tls"], tls);
+        let at = field!["listen", "tls"];
+        review.identity(&at, &tls.certificate, &tls.key);
+        if let Some(path) = &tls.client_ca {
+            review.roots(&at.then("client_ca"), path);
+        }
+    }
+    if listen.proxy_protocol && config.trust.proxies.is_empty() && review.intact(&field!["trust"]) {
+        let fault = Fault::new(
+            "no peer is trusted, so nobody's PROXY header would be read",
+            "name the load balancer below `trust:`, such as `proxies: [10.0.0.0/8]`, or leave `proxy_protocol` out",
+        );
+        review.value(&field!["listen", "proxy_protocol"], fault);
     }
 }
 

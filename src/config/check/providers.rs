@@ -8,7 +8,7 @@ use super::{
 };
 use crate::{
     config::{
-        Config, Provider, Roots,
+        Config, Provider, Roots, UpstreamTls,
         path::{FieldPath, field},
         problem::Fault,
     },
@@ -37,10 +37,21 @@ fn one(review: &mut Review<'_>, name: &ProviderName, provider: &Provider) -> Poo
         review.name(&at, fault.noting("`base_url` is needed here"));
     }
     bounds(review, &at, provider);
-    if let Roots::File(path) = &provider.tls.roots {
-        review.roots(&at.then("tls").then("roots"), path);
-    }
+    tls(review, &at.then("tls"), &provider.tls);
     keys::read(review, &at.then("keys"), &provider.keys)
+}
+
+fn tls(review: &mut Review<'_>, at: &FieldPath, tls: &UpstreamTls) {
+    if let Roots::File(path) = &tls.roots {
+        review.roots(&at.then("roots"), path);
+    }
+    let half = |what: &str, other: &str| Fault::new(format!("a {what} alone proves nothing"), format!("add `{other}:`, or remove this"));
+    match (&tls.certificate, &tls.key) {
+        (Some(certificate), Some(key)) => review.identity(at, certificate, key),
+        (Some(_), None) if review.intact(at) => review.value(&at.then("certificate"), half("certificate", "key")),
+        (None, Some(_)) if review.intact(at) => review.value(&at.then("key"), half("key", "certificate")),
+        _ => {}
+    }
 }
 
 fn bounds(review: &mut Review<'_>, at: &FieldPath, provider: &Provider) {

@@ -55,6 +55,9 @@ pub struct Entry<'a> {
     pub end: &'static str,
     /// The code of our own error, or why a reply was truncated.
     pub error: Option<&'a str>,
+    /// Why the provider gave no reply, such as `resolve`, `connect_refused`, `first_byte_timeout`, `tls` or
+    /// `certificate_{expired,not_yet_valid,wrong_name,untrusted,invalid}`.
+    pub failure: Option<&'a str>,
 }
 
 impl Entry<'_> {
@@ -82,6 +85,7 @@ impl Entry<'_> {
         line.millis("overhead_ms", Some(self.overhead));
         line.text("end", Some(self.end));
         line.text("error", self.error);
+        line.text("failure", self.failure);
     }
 }
 

@@ -3,6 +3,7 @@
 //! A serializer that knows nothing of what it writes costs five times as much, and every request has its line.
 
 use std::{
+    fmt,
     io::Write,
     net::IpAddr,
     time::{Duration, SystemTime, UNIX_EPOCH},
@@ -102,6 +103,19 @@ impl Line {
     }
 }
 
+/// A moment of the wall clock, printed as the log does.
+#[derive(Clone, Copy, Debug)]
+pub struct Timestamp(pub SystemTime);
+
+impl fmt::Display for Timestamp {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let since = self.0.duration_since(UNIX_EPOCH).unwrap_or_default();
+        let mut second = Vec::new();
+        write_second(&mut second, since.as_secs());
+        write!(f, "{}.{:03}Z", String::from_utf8_lossy(&second), since.subsec_millis())
+    }
+}
+
 /// The three digits of a number below a thousand.
 fn digits(number: u32) -> [u8; 3] {
     [100, 10, 1].map(|place| b'0' + (number / place % 10) as u8)
@@ -152,7 +166,9 @@ mod tests {
             (4_107_542_400, "2100-03-01T00:00:00.007Z"),
         ] {
             line.bytes.clear();
-            line.time("t", UNIX_EPOCH + Duration::from_secs(seconds) + Duration::from_millis(7));
+            let time = UNIX_EPOCH + Duration::from_secs(seconds) + Duration::from_millis(7);
+            line.time("t", time);
+            assert_eq!(Timestamp(time).to_string(), text);
             assert_eq!(std::str::from_utf8(&line.bytes).unwrap(), format!("{{\"t\":\"{text}\""));
         }
     }

@@ -18,6 +18,7 @@ use std::{
 
 pub use entry::Entry;
 use line::Line;
+pub use line::Timestamp;
 
 use super::ServerMetrics;
 

@@ -79,6 +79,7 @@ fn every_field_of_the_access_log_has_its_row() {
         overhead: Duration::ZERO,
         end: "",
         error: Some(""),
+        failure: Some("connect_refused"),
     };
     let line = everything.to_string();
     let fields: Vec<&str> = line.split('"').skip(1).step_by(2).filter(|text| line.contains(&format!("\"{text}\":"))).collect();

@@ -145,3 +145,20 @@ async fn a_client_that_leaves_mid_stream_is_seen_to_leave_and_when() {
     }
     assert_eq!((provider.counters().cancelled(), provider.counters().open()), (2, 0));
 }
+
+#[tokio::test]
+async fn a_stalled_stream_brings_half_and_then_nothing_until_its_reader_leaves() {
+    let mut provider = Simulated::start(quick());
+    for protocol in [Protocol::Http1, Protocol::Http2] {
+        let mut reply = call(&provider, protocol, chat(&json!({ "model": "fault-stall", "messages": [], "stream": true }))).await;
+        let mut text = String::new();
+        while text.matches("data: ").count() < 1 + 6 {
+            let frame = tokio::time::timeout(DEADLINE, reply.body_mut().frame()).await.unwrap().unwrap().unwrap();
+            text.push_str(std::str::from_utf8(frame.data_ref().unwrap()).unwrap());
+        }
+        assert_eq!(provider.counters().open(), 1, "{protocol:?}: it ended");
+        drop(reply);
+        let seen = provider.seen().await;
+        assert_eq!((seen.end, seen.tokens), (End::Cancelled, 6), "{protocol:?}");
+    }
+}

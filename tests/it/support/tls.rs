@@ -2,16 +2,20 @@
 
 use std::{
     net::SocketAddr,
-    path::PathBuf,
+    path::{Path, PathBuf},
     sync::{Arc, Mutex},
 };
 
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
 use rustls::{
     ClientConfig, HandshakeKind, RootCertStore, ServerConfig,
-    pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer, ServerName},
+    pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer, ServerName},
+    server::WebPkiClientVerifier,
 };
-use tokio::net::{TcpListener, TcpStream};
+use tokio::{
+    io::{AsyncRead, AsyncWrite},
+    net::{TcpListener, TcpStream},
+};
 use tokio_rustls::{TlsAcceptor, TlsConnector, client::TlsStream};
 
 use super::within;
@@ -37,38 +41,68 @@ impl Authority {
 
     /// A certificate for `name` and its key, as PEM files.
     pub(crate) fn files(&self, name: &str) -> (PathBuf, PathBuf) {
-        let (certificate, key) = self.issue(name);
-        (self.write("certificate.pem", &certificate.pem()), self.write("key.pem", &key.serialize_pem()))
+        let identity = self.issue(name);
+        (self.write("certificate.pem", &identity.certificate.pem()), self.write("key.pem", &identity.key.serialize_pem()))
     }
 
     /// What a server for `name` needs; it offers `protocols` by ALPN.
     pub(crate) fn server(&self, name: &str, protocols: &[&str]) -> ServerConfig {
-        let (certificate, key) = self.issue(name);
-        let key = PrivateKeyDer::Pkcs8(PrivatePkcs8KeyDer::from(key.serialize_der()));
-        let builder = ServerConfig::builder_with_provider(Arc::new(rustls::crypto::aws_lc_rs::default_provider()));
-        let builder = builder.with_safe_default_protocol_versions().unwrap().with_no_client_auth();
-        let mut config = builder.with_single_cert(vec![certificate.der().clone()], key).unwrap();
-        config.alpn_protocols = protocols.iter().map(|protocol| protocol.as_bytes().to_vec()).collect();
-        config
+        server(&self.issue(name), protocols)
+    }
+
+    /// What a server needs whose certificate has these properties.
+    pub(crate) fn server_with(&self, params: &CertificateParams) -> ServerConfig {
+        let key = KeyPair::generate().unwrap();
+        server(&Identity { certificate: params.signed_by(&key, &self.issuer).unwrap(), key }, &["http/1.1"])
+    }
+
+    /// What a server for `localhost` needs that asks its clients for a certificate of this authority.
+    pub(crate) fn server_for_certified(&self) -> ServerConfig {
+        let Identity { certificate, key } = self.issue("localhost");
+        let crypto = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+        let verifier = WebPkiClientVerifier::builder_with_provider(Arc::new(self.store()), Arc::clone(&crypto)).build().unwrap();
+        let builder = ServerConfig::builder_with_provider(crypto).with_safe_default_protocol_versions().unwrap();
+        builder.with_client_cert_verifier(verifier).with_single_cert(vec![certificate.der().clone()], private(&key)).unwrap()
     }
 
     /// Connects to `localhost` at this address, trusting this authority alone.
     pub(crate) async fn connect(&self, to: SocketAddr, protocols: &[&str]) -> TlsStream<TcpStream> {
-        let mut roots = RootCertStore::empty();
-        roots.add(self.issuer.der().clone()).unwrap();
-        let builder = ClientConfig::builder_with_provider(Arc::new(rustls::crypto::aws_lc_rs::default_provider()));
-        let builder = builder.with_safe_default_protocol_versions().unwrap();
-        let mut config = builder.with_root_certificates(roots).with_no_client_auth();
-        config.alpn_protocols = protocols.iter().map(|protocol| protocol.as_bytes().to_vec()).collect();
-        let socket = within("a connection", TcpStream::connect(to)).await.expect("somebody listens");
-        let name = ServerName::try_from("localhost").unwrap();
-        within("a TLS handshake", TlsConnector::from(Arc::new(config)).connect(name, socket)).await.expect("TLS is agreed on")
+        connect_with(Arc::new(self.client(None, protocols)), within("a connection", TcpStream::connect(to)).await.unwrap()).await
     }
 
-    fn issue(&self, name: &str) -> (rcgen::Certificate, KeyPair) {
+    /// A client that trusts this authority alone and may show a certificate.
+    pub(crate) fn client(&self, identity: Option<&Identity>, protocols: &[&str]) -> ClientConfig {
+        let builder = ClientConfig::builder_with_provider(Arc::new(rustls::crypto::aws_lc_rs::default_provider()));
+        let builder = builder.with_safe_default_protocol_versions().unwrap().with_root_certificates(self.store());
+        let mut config = match identity {
+            None => builder.with_no_client_auth(),
+            Some(Identity { certificate, key }) => builder.with_client_auth_cert(vec![certificate.der().clone()], private(key)).unwrap(),
+        };
+        config.alpn_protocols = protocols.iter().map(|protocol| protocol.as_bytes().to_vec()).collect();
+        config
+    }
+
+    fn store(&self) -> RootCertStore {
+        let mut roots = RootCertStore::empty();
+        roots.add(self.issuer.der().clone()).unwrap();
+        roots
+    }
+
+    /// A certificate for `name` and its key.
+    pub(crate) fn issue(&self, name: &str) -> Identity {
         let key = KeyPair::generate().unwrap();
         let params = CertificateParams::new(vec![name.to_owned()]).unwrap();
-        (params.signed_by(&key, &self.issuer).unwrap(), key)
+        Identity { certificate: params.signed_by(&key, &self.issuer).unwrap(), key }
+    }
+
+    /// Its own certificate as PEM.
+    pub(crate) fn pem(&self) -> String {
+        self.issuer.pem()
+    }
+
+    /// Where its files are.
+    pub(crate) fn folder(&self) -> &Path {
+        self.folder.path()
     }
 
     fn write(&self, file: &str, text: &str) -> PathBuf {
@@ -76,6 +110,31 @@ impl Authority {
         std::fs::write(&path, text).unwrap();
         path
     }
+}
+
+/// A certificate and its key.
+pub(crate) struct Identity {
+    pub(crate) certificate: rcgen::Certificate,
+    pub(crate) key: KeyPair,
+}
+
+/// What a server needs that shows this.
+pub(crate) fn server(identity: &Identity, protocols: &[&str]) -> ServerConfig {
+    let builder = ServerConfig::builder_with_provider(Arc::new(rustls::crypto::aws_lc_rs::default_provider()));
+    let builder = builder.with_safe_default_protocol_versions().unwrap().with_no_client_auth();
+    let mut config = builder.with_single_cert(vec![identity.certificate.der().clone()], private(&identity.key)).unwrap();
+    config.alpn_protocols = protocols.iter().map(|protocol| protocol.as_bytes().to_vec()).collect();
+    config
+}
+
+/// Agrees on TLS for `localhost` over this socket.
+pub(crate) async fn connect_with<S: AsyncRead + AsyncWrite + Unpin>(config: Arc<ClientConfig>, socket: S) -> TlsStream<S> {
+    let name = ServerName::try_from("localhost").unwrap();
+    within("a TLS handshake", TlsConnector::from(config).connect(name, socket)).await.expect("TLS is agreed on")
+}
+
+fn private(key: &KeyPair) -> PrivateKeyDer<'static> {
+    PrivateKeyDer::Pkcs8(PrivatePkcs8KeyDer::from(key.serialize_der()))
 }
 
 /// How one handshake with a [`TlsFront`] went.
@@ -89,6 +148,8 @@ pub(crate) enum Handshake {
 pub(crate) struct TlsFront {
     pub(crate) address: SocketAddr,
     handshakes: Arc<Mutex<Vec<Handshake>>>,
+    /// The certificates that clients showed.
+    shown: Arc<Mutex<Vec<CertificateDer<'static>>>>,
     accepting: tokio::task::AbortHandle,
 }
 
@@ -103,18 +164,25 @@ impl TlsFront {
         let address = listener.local_addr().expect("a bound socket has an address");
         let acceptor = TlsAcceptor::from(Arc::new(config));
         let handshakes: Arc<Mutex<Vec<Handshake>>> = Arc::default();
-        let seen = Arc::clone(&handshakes);
+        let shown: Arc<Mutex<Vec<CertificateDer<'static>>>> = Arc::default();
+        let (seen, certificates) = (Arc::clone(&handshakes), Arc::clone(&shown));
         let accepting = tokio::spawn(async move {
             while let Ok((socket, _)) = listener.accept().await {
-                tokio::spawn(pass(socket, (h2, h1), acceptor.clone(), Arc::clone(&seen)));
+                let seen = (Arc::clone(&seen), Arc::clone(&certificates));
+                tokio::spawn(pass(socket, (h2, h1), acceptor.clone(), seen));
             }
         });
-        Self { address, handshakes, accepting: accepting.abort_handle() }
+        Self { address, handshakes, shown, accepting: accepting.abort_handle() }
     }
 
     /// Every handshake so far.
     pub(crate) fn handshakes(&self) -> Vec<Handshake> {
         self.handshakes.lock().unwrap().clone()
+    }
+
+    /// The certificate that each client showed, of those that did.
+    pub(crate) fn shown(&self) -> Vec<CertificateDer<'static>> {
+        self.shown.lock().unwrap().clone()
     }
 }
 
@@ -124,9 +192,12 @@ impl Drop for TlsFront {
     }
 }
 
-async fn pass(socket: TcpStream, (h2, h1): (SocketAddr, SocketAddr), acceptor: TlsAcceptor, seen: Arc<Mutex<Vec<Handshake>>>) {
+type Seen = (Arc<Mutex<Vec<Handshake>>>, Arc<Mutex<Vec<CertificateDer<'static>>>>);
+
+async fn pass(socket: TcpStream, (h2, h1): (SocketAddr, SocketAddr), acceptor: TlsAcceptor, (seen, shown): Seen) {
     let Ok(mut secure) = acceptor.accept(socket).await else { return seen.lock().unwrap().push(Handshake::Failed) };
     let session = secure.get_ref().1;
+    shown.lock().unwrap().extend(session.peer_certificates().and_then(|chain| chain.first()).map(|first| first.clone().into_owned()));
     let protocol = session.alpn_protocol().map(|protocol| String::from_utf8_lossy(protocol).into_owned());
     let provider = if protocol.as_deref() == Some("h2") { h2 } else { h1 };
     let resumed = session.handshake_kind() == Some(HandshakeKind::Resumed);
