@@ -36,8 +36,9 @@ fn main() -> ExitCode {
             Some("cancel") => cancel::prove(&mut table).await,
             Some("h2") => h2::prove(&mut table).await,
             Some("network") => network::prove(&mut table).await,
+            Some("load") => load::prove(&mut table),
             Some("tls") => tls::prove(&mut table).await,
-            other => panic!("one of streams, realtime, memory, cancel, h2, network, tls is wanted, not {other:?}"),
+            other => panic!("an area of `scripts/prove` is wanted, not {other:?}"),
         }
     });
     table.print();
