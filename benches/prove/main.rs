@@ -5,10 +5,13 @@
 
 mod cancel;
 mod client;
+#[path = "../../tests/it/support/dns.rs"]
+mod dns;
 mod figures;
 mod h2;
 mod load;
 mod memory;
+mod network;
 mod provider;
 mod realtime;
 mod sidegate;
@@ -32,6 +35,7 @@ fn main() -> ExitCode {
             Some("memory") => memory::prove(&mut table).await,
             Some("cancel") => cancel::prove(&mut table).await,
             Some("h2") => h2::prove(&mut table).await,
+            Some("network") => network::prove(&mut table).await,
             Some("load") => load::prove(&mut table),
             Some("tls") => tls::prove(&mut table).await,
             other => panic!("an area of `scripts/prove` is wanted, not {other:?}"),

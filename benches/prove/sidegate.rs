@@ -29,6 +29,12 @@ impl Sidegate {
         Self::start(provider, version, ", workers: 1").await
     }
 
+    /// Before whoever has this name, by the word of a name server; no answer of it counts for less than a second.
+    pub(crate) async fn before_name(host: &str, port: u16, server: SocketAddr) -> Self {
+        let dns = format!("dns: {{ servers: [\"{server}\"], min_ttl: 1s }}\n");
+        Self::start_with(&format!("{host}:{port}"), "1.1", "", &dns).await
+    }
+
     /// With TLS: `certificate.pem` and `key.pem` of this folder.
     pub(crate) async fn with_tls_before(provider: SocketAddr, folder: &Path) -> Self {
         let folder = folder.display();
@@ -36,12 +42,16 @@ impl Sidegate {
     }
 
     async fn start(provider: SocketAddr, version: &str, listen: &str) -> Self {
+        Self::start_with(&provider.to_string(), version, listen, "").await
+    }
+
+    async fn start_with(provider: &str, version: &str, listen: &str, more: &str) -> Self {
         let (address, admin) = (free_port(), free_port());
         let config = tempfile::tempdir().expect("a temporary directory");
         let file = config.path().join("proxy.yaml");
         let text = format!(
             "listen: {{ address: \"{address}\"{listen} }}\n\
-             admin: {{ address: \"{admin}\" }}\n\
+             admin: {{ address: \"{admin}\" }}\n{more}\
              providers:\n  scripted:\n    base_url: http://{provider}/v1\n    http_version: {version}\n    keys: [{{ value: sk-of-the-pool, name: only }}]\n\
              routes:\n  - {{ path: /v1, targets: [scripted] }}\n"
         );

@@ -1,6 +1,11 @@
 //! A provider's `base_url`: the only place where a scheme, a host or a port can come from.
 
-use std::{borrow::Cow, fmt, str::FromStr};
+use std::{
+    borrow::Cow,
+    fmt,
+    path::{Path, PathBuf},
+    str::FromStr,
+};
 
 use http::{
     Uri,
@@ -9,12 +14,17 @@ use http::{
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
-/// `https://host[:port][/path]`. No user, no query, no fragment; the path has no slash at its end.
+/// What fits into `sun_path` beside its closing zero; unix(7).
+const MAX_SOCKET_PATH: usize = 107;
+
+/// `https://host[:port][/path]`, or `unix:/run/some.sock[:/path]`. No user, no query, no fragment; the path has no slash at its
+/// end.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct BaseUrl {
     tls: bool,
     authority: Authority,
     path: Box<str>,
+    socket: Option<PathBuf>,
 }
 
 impl BaseUrl {
@@ -24,7 +34,13 @@ impl BaseUrl {
         self.tls
     }
 
-    /// Host and, where one was written, port: the value of `Host` and `:authority`.
+    /// The file of the Unix socket to connect to, instead of host and port.
+    #[must_use]
+    pub fn socket(&self) -> Option<&Path> {
+        self.socket.as_deref()
+    }
+
+    /// Host and, where one was written, port: the value of `Host` and `:authority`. `localhost` behind a Unix socket.
     #[must_use]
     pub fn authority(&self) -> &Authority {
         &self.authority
@@ -59,12 +75,18 @@ impl FromStr for BaseUrl {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
+        if let Some(behind) = text.strip_prefix("unix:") {
+            return Self::unix(behind);
+        }
+        if let Some(meant) = unix_elsewhere(text) {
+            return Err(format!("a Unix socket has another form here; write `unix:{meant}`"));
+        }
         let uri: Uri =
             text.parse().map_err(|_| format!("`{text}` is not a URL; write `https://host/path`, such as `https://api.openai.com/v1`"))?;
         let tls = match uri.scheme_str() {
             Some("https") => true,
             Some("http") => false,
-            _ => return Err(format!("`{text}` has no scheme that is known here; begin with `https://` or `http://`")),
+            _ => return Err(format!("`{text}` has no scheme that is known here; begin with `https://`, `http://` or `unix:/`")),
         };
         let authority = uri
             .authority()
@@ -79,13 +101,53 @@ impl FromStr for BaseUrl {
         if uri.query().is_some() || text.contains('#') {
             return Err("a base URL has no query and no fragment; remove what stands from `?` or `#` on".to_owned());
         }
-        Ok(Self { tls, authority: authority.clone(), path: uri.path().trim_end_matches('/').into() })
+        Ok(Self { tls, authority: authority.clone(), path: uri.path().trim_end_matches('/').into(), socket: None })
     }
+}
+
+impl BaseUrl {
+    /// What stands behind `unix:`: the path of a socket, and a path prefix behind the first `:/`.
+    fn unix(text: &str) -> Result<Self, String> {
+        let (socket, path) = text.split_once(":/").map_or((text, ""), |(socket, path)| (socket, path));
+        if !socket.starts_with('/') || socket.ends_with('/') {
+            return Err(
+                "`unix:` wants the whole path of a socket behind it; write `unix:/run/some.sock`, or `unix:/run/some.sock:/v1`".to_owned()
+            );
+        }
+        if socket.len() > MAX_SOCKET_PATH {
+            return Err(format!("the path of this socket is too long; write one of at most {MAX_SOCKET_PATH} bytes"));
+        }
+        if socket.contains(char::is_control) {
+            return Err("the path of this socket holds a control character; correct it".to_owned());
+        }
+        let path: Uri = format!("/{path}")
+            .parse()
+            .map_err(|_| "what stands behind the socket is no path; write `unix:/run/some.sock:/v1`".to_owned())?;
+        if path.query().is_some() || text.contains('#') {
+            return Err("a base URL has no query and no fragment; remove what stands from `?` or `#` on".to_owned());
+        }
+        let path = path.path().trim_end_matches('/').into();
+        Ok(Self { tls: false, authority: Authority::from_static("localhost"), path, socket: Some(socket.into()) })
+    }
+}
+
+/// What the forms that other programs have for a Unix socket mean here: `http://unix:/a.sock:/v1` and `http+unix://%2Fa.sock/v1`.
+fn unix_elsewhere(text: &str) -> Option<String> {
+    if let Some(behind) = text.strip_prefix("http://unix:") {
+        return Some(behind.to_owned());
+    }
+    let (socket, path) = text.strip_prefix("http+unix://").map(|behind| behind.split_once('/').unwrap_or((behind, "")))?;
+    let socket = socket.replace("%2F", "/").replace("%2f", "/");
+    Some(if path.is_empty() { socket } else { format!("{socket}:/{path}") })
 }
 
 impl fmt::Display for BaseUrl {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}://{}{}", self.scheme(), self.authority, self.path)
+        match (&self.socket, &*self.path) {
+            (Some(socket), "") => write!(f, "unix:{}", socket.display()),
+            (Some(socket), path) => write!(f, "unix:{}:{path}", socket.display()),
+            (None, path) => write!(f, "{}://{}{path}", self.scheme(), self.authority),
+        }
     }
 }
 
@@ -107,7 +169,7 @@ impl JsonSchema for BaseUrl {
     }
 
     fn json_schema(_: &mut SchemaGenerator) -> Schema {
-        json_schema!({ "type": "string", "pattern": "^https?://", "examples": ["https://api.openai.com/v1"] })
+        json_schema!({ "type": "string", "pattern": "^(https?://|unix:/)", "examples": ["https://api.openai.com/v1", "unix:/run/vllm.sock:/v1"] })
     }
 }
 
@@ -125,6 +187,28 @@ mod tests {
         ] {
             let url: BaseUrl = text.parse().unwrap();
             assert_eq!((url.host(), url.port(), url.path()), (host, port, path), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_unix_socket_has_a_path_of_its_own_and_may_have_a_prefix() {
+        for (text, socket, path) in [
+            ("unix:/run/vllm.sock", "/run/vllm.sock", ""),
+            ("unix:/run/vllm.sock:/v1", "/run/vllm.sock", "/v1"),
+            ("unix:/run/vllm.sock:/v1/", "/run/vllm.sock", "/v1"),
+            ("unix:/run/a:b.sock:/a/b", "/run/a:b.sock", "/a/b"),
+        ] {
+            let url: BaseUrl = text.parse().unwrap();
+            assert_eq!((url.socket(), url.path(), url.authority().as_str()), (Some(Path::new(socket)), path, "localhost"), "{text}");
+            assert_eq!(url.to_string(), text.trim_end_matches('/'));
+        }
+        let long = format!("unix:/{}", "x".repeat(107));
+        for text in ["unix:", "unix:run.sock", "unix:/", "unix:/run/", "unix:/a.sock:/v1?q", "unix:/a.sock:/v 1", "unix:/a\nb", &long] {
+            assert!(text.parse::<BaseUrl>().is_err(), "{text}");
+        }
+        assert!(long[..long.len() - 1].parse::<BaseUrl>().is_ok());
+        for text in ["http+unix://%2Frun%2Fvllm.sock/v1", "http://unix:/run/vllm.sock:/v1"] {
+            assert!(text.parse::<BaseUrl>().unwrap_err().ends_with("write `unix:/run/vllm.sock:/v1`"), "{text}");
         }
     }
 

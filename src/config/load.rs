@@ -7,8 +7,8 @@ use std::{
 };
 
 use super::{
-    Config, Environment, Problems, Roots,
-    check::{self, Review},
+    Config, Environment, Problems, Proxy, Roots,
+    check::{self, Named, Review},
     decode,
     expand::Expansion,
     files, parse,
@@ -44,6 +44,8 @@ pub struct Loaded {
     pub config: Config,
     /// The keys of each provider, in the order of the config; empty for one that only passes its callers' own.
     pub keys: BTreeMap<ProviderName, Vec<Key>>,
+    /// The egress proxy of each provider that is reached through one.
+    pub proxies: BTreeMap<ProviderName, Proxy>,
     /// Every file and directory that was read, the config's own first: what to watch for changes.
     pub files: Vec<PathBuf>,
 }
@@ -139,8 +141,8 @@ fn decoded(
 ) -> Option<Loaded> {
     let mut config: Config = decode::decode(tree, findings)?;
     start_paths_from(directory, &mut config);
-    let keys = check::check(&mut Review::new(tree, environment, findings, &mut files), &config);
-    Some(Loaded { config, keys, files })
+    let Named { keys, proxies } = check::check(&mut Review::new(tree, environment, findings, &mut files), &config);
+    Some(Loaded { config, keys, proxies, files })
 }
 
 /// Makes every path of the config independent of where its file stands.

@@ -8,11 +8,13 @@ pub mod annotate;
 pub mod base_url;
 pub mod certificates;
 pub mod clients;
+pub mod dns;
 pub mod environment;
 pub mod listen;
 pub mod load;
 pub mod problem;
 pub mod providers;
+pub mod proxy;
 pub mod renewal;
 pub mod routes;
 pub mod schema;
@@ -39,11 +41,13 @@ use serde::{Deserialize, Serialize};
 pub use annotate::Annotate;
 pub use base_url::BaseUrl;
 pub use clients::{Anonymous, ClientKey, Clients, KeyHash};
+pub use dns::{Dns, NameResolution, NameServer};
 pub use environment::Environment;
 pub use listen::{Admin, Body, Listen, ListenTls};
 pub use load::{Key, Loaded, from_environment, from_text, load};
 pub use problem::{Problem, Problems};
 pub use providers::{Connections, HttpVersion, KeySource, Provider, Roots, Timeouts, UpstreamTls};
+pub use proxy::{Proxy, ProxyChoice};
 pub use renewal::Renewal;
 pub use routes::{Credentials, ModelPattern, Route, Target};
 pub use schema::schema;
@@ -72,6 +76,9 @@ pub struct Config {
     /// What is added to replies.
     #[serde(default)]
     pub annotate: Annotate,
+    /// How the names of providers become addresses.
+    #[serde(default)]
+    pub dns: Dns,
     /// The AI providers, by name.
     #[serde(default)]
     pub providers: BTreeMap<ProviderName, Provider>,

@@ -5,7 +5,7 @@ use std::{borrow::Cow, fmt, num::NonZeroUsize, path::PathBuf};
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
-use super::BaseUrl;
+use super::{BaseUrl, ProxyChoice};
 use crate::types::{Dialect, Period, Secret};
 
 /// One AI provider.
@@ -15,7 +15,8 @@ pub struct Provider {
     /// How it wants its key, and which request format it speaks.
     #[serde(default)]
     pub dialect: Dialect,
-    /// Scheme, host, port and path prefix; may be left out where the dialect has one well-known host.
+    /// Scheme, host, port and path prefix; may be left out where the dialect has one well-known host. Behind a Unix socket:
+    /// `unix:/run/vllm.sock:/v1`, the path of the socket and, behind `:`, that of the URL.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub base_url: Option<BaseUrl>,
     /// The keys of the pool. May be empty only where every route to it says `credentials: client`.
@@ -30,6 +31,10 @@ pub struct Provider {
     /// Bounds on the pool of connections.
     #[serde(default)]
     pub connections: Connections,
+    /// The egress proxy on the way: `environment` follows `HTTPS_PROXY`, `HTTP_PROXY`, `ALL_PROXY` and `NO_PROXY`, `none` goes straight,
+    /// and the URL of an HTTP proxy goes through that one, also for plain-text providers by CONNECT.
+    #[serde(default)]
+    pub proxy: ProxyChoice,
     /// How both sides prove who they are.
     #[serde(default)]
     pub tls: UpstreamTls,

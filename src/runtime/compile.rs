@@ -6,7 +6,7 @@ use http::HeaderValue;
 
 use super::snapshot::{Clients, Known, PoolKey, Provider, Route, Snapshot, Stranger, Target};
 use crate::{
-    config::{self, Anonymous, Config, Key, Loaded},
+    config::{self, Anonymous, Config, Key, Loaded, Proxy},
     policy::key_pool::{self, Slot, Turn},
     provider::Credential,
     telemetry::{Metrics, metrics::ProviderMetrics},
@@ -37,14 +37,14 @@ impl std::error::Error for CompileError {}
 ///
 /// If roots can't be read, or a host or key can't be put on the wire.
 pub fn compile(loaded: Loaded, generation: u64, metrics: &Metrics) -> Result<Snapshot, CompileError> {
-    let Loaded { config, mut keys, files: _ } = loaded;
-    // Named one by one, so that a new section can't be forgotten here.
-    let Config { listen, admin: _, trust, body, annotate, providers, routes, clients } = config.clone();
+    let Loaded { config, mut keys, mut proxies, files: _ } = loaded;
+    // Named one by one, so that a new section can't be forgotten here. Names are looked up for all generations alike.
+    let Config { listen, admin: _, trust, body, annotate, dns: _, providers, routes, clients } = config.clone();
     let providers = providers
         .into_iter()
         .map(|(name, provider)| {
-            let keys = keys.remove(&name).unwrap_or_default();
-            Ok((name.clone(), Arc::new(compile_provider(name, provider, keys, metrics)?)))
+            let named = (keys.remove(&name).unwrap_or_default(), proxies.remove(&name));
+            Ok((name.clone(), Arc::new(compile_provider(name, provider, named, metrics)?)))
         })
         .collect::<Result<BTreeMap<_, _>, CompileError>>()?;
     let routes =
@@ -53,7 +53,12 @@ pub fn compile(loaded: Loaded, generation: u64, metrics: &Metrics) -> Result<Sna
     Ok(Snapshot { generation, listen, body, annotate, trust, clients, providers, routes, config })
 }
 
-fn compile_provider(name: ProviderName, provider: config::Provider, keys: Vec<Key>, metrics: &Metrics) -> Result<Provider, CompileError> {
+fn compile_provider(
+    name: ProviderName,
+    provider: config::Provider,
+    (keys, proxy): (Vec<Key>, Option<Proxy>),
+    metrics: &Metrics,
+) -> Result<Provider, CompileError> {
     let error = |field: &str, problem: String| CompileError { field: format!("providers.{name}.{field}"), problem };
     let url = provider.base_url().ok_or_else(|| error("base_url", "missing".to_owned()))?;
     let dialect = provider.dialect;
@@ -63,7 +68,8 @@ fn compile_provider(name: ProviderName, provider: config::Provider, keys: Vec<Ke
     };
     let observer = Arc::new(Watcher(metrics.provider(name.as_str())));
     let how = (provider.http_version, provider.timeouts, provider.connections);
-    let endpoint = Endpoint::new(url, tls, how, observer).ok_or_else(|| error("base_url", "the host is not a valid name".to_owned()))?;
+    let endpoint =
+        Endpoint::new((url, proxy), tls, how, observer).ok_or_else(|| error("base_url", "the host is not a valid name".to_owned()))?;
     let slots = compile_slots(&keys);
     let keys = keys
         .into_iter()

@@ -108,6 +108,7 @@ impl Drop for Running {
 /// If the config can't be put in force, an address can't be bound, or the system gives no thread.
 pub fn start(loaded: Loaded, options: Options) -> Result<Running> {
     let (listen, admin) = (loaded.config.listen.clone(), loaded.config.admin.clone());
+    let (resolver, lookups) = dns::resolver(loaded.config.dns.clone());
     let tls = listen.tls.clone().map(ListenerTls::new).transpose().map_err(Error::other)?.map(Arc::new);
     let metrics = Metrics::default();
     let server_metrics = metrics.server();
@@ -128,7 +129,6 @@ pub fn start(loaded: Loaded, options: Options) -> Result<Running> {
         held,
         failures: Seldom::default(),
     });
-    let (resolver, lookups) = dns::resolver();
     let count = listen.workers.or_else(|| thread::available_parallelism().ok()).map_or(1, NonZeroUsize::get);
     let started = (0..count).map(|index| {
         let parts = worker::Parts { runtime: Arc::clone(&runtime), resolver: resolver.clone(), tls: tls.clone(), workers: count };

@@ -1,16 +1,20 @@
-//! One connection from nothing: look up the name, connect, agree on TLS, learn which protocol to speak.
+//! One connection from nothing: look up the name, connect, pass an egress proxy, agree on TLS, learn which protocol to speak.
 
-use std::{io, net::SocketAddr, time::Duration};
+use std::{
+    io,
+    net::{IpAddr, SocketAddr},
+    time::{Duration, Instant},
+};
 
 use socket2::{SockRef, TcpKeepalive};
 use tokio::{
     io::{AsyncRead, AsyncWrite},
-    net::TcpStream,
+    net::{TcpStream, UnixStream},
     task::JoinSet,
 };
 use tokio_rustls::TlsConnector;
 
-use super::{Endpoint, Failure, Phase, Reason, Resolver, tls};
+use super::{Endpoint, Failure, Phase, Reason, Resolver, addresses::Experience, endpoint::Door, proxy, tls};
 use crate::config::HttpVersion;
 
 /// How long a peer may leave our bytes unacknowledged before the kernel gives the connection up.
@@ -47,6 +51,15 @@ pub(super) enum Offer {
 pub(super) enum Stream {
     Plain(TcpStream),
     Tls(Box<tokio_rustls::client::TlsStream<TcpStream>>),
+    Unix(UnixStream),
+}
+
+/// A connection that was made.
+pub(super) struct Connected {
+    pub(super) stream: Stream,
+    pub(super) protocol: Protocol,
+    /// The address that was looked up for it: that of the provider, or of its proxy. None on a Unix socket.
+    pub(super) address: Option<IpAddr>,
 }
 
 /// The protocol that the config says; `None` where ALPN decides.
@@ -60,10 +73,26 @@ pub(super) fn known_protocol(endpoint: &Endpoint) -> Option<Protocol> {
 }
 
 /// Connects. The caller bounds the time.
-pub(super) async fn connect(endpoint: &Endpoint, resolver: &Resolver, offer: Offer) -> Result<(Stream, Protocol), Failure> {
-    let socket = reach(endpoint, resolver).await?;
+pub(super) async fn connect(endpoint: &Endpoint, resolver: &Resolver, offer: Offer) -> Result<Connected, Failure> {
+    let plain = known_protocol(endpoint).unwrap_or(Protocol::Http1);
+    let (socket, address) = match endpoint.door() {
+        Door::Unix(path) => {
+            let socket = UnixStream::connect(path).await;
+            let socket = socket.map_err(|error| Failure::because(Phase::Connect, Reason::Refused, error))?;
+            return Ok(Connected { stream: Stream::Unix(socket), protocol: plain, address: None });
+        }
+        Door::Tcp(host, port) => reach(host, port, resolver, &endpoint.experience).await?,
+    };
+    let address = Some(address);
+    let socket = match &endpoint.proxy {
+        Some(through) => {
+            let tunnel = proxy::tunnel(socket, through, &endpoint.url).await;
+            tunnel.map_err(|error| Failure::because(Phase::Connect, Reason::Proxy, error))?
+        }
+        None => socket,
+    };
     let Some((secure, name)) = &endpoint.tls else {
-        return Ok((Stream::Plain(socket), known_protocol(endpoint).unwrap_or(Protocol::Http1)));
+        return Ok(Connected { stream: Stream::Plain(socket), protocol: plain, address });
     };
     let connector = TlsConnector::from(secure.config());
     let handshake = match offer {
@@ -80,36 +109,54 @@ pub(super) async fn connect(endpoint: &Endpoint, resolver: &Resolver, offer: Off
         }
         _ => Protocol::Http1,
     };
-    Ok((Stream::Tls(Box::new(stream)), protocol))
+    Ok(Connected { stream: Stream::Tls(Box::new(stream)), protocol, address })
 }
 
-/// Looks the provider's name up and connects.
-async fn reach(endpoint: &Endpoint, resolver: &Resolver) -> Result<TcpStream, Failure> {
-    let resolved = resolver.resolve(endpoint.url.host(), endpoint.url.port()).await;
+/// Looks a name up and connects.
+async fn reach(host: &str, port: u16, resolver: &Resolver, experience: &Experience) -> Result<(TcpStream, IpAddr), Failure> {
+    let resolved = resolver.resolve(host, port).await;
     let addresses = resolved.map_err(|error| Failure::because(Phase::Connect, Reason::Resolve, error))?;
-    first_of(&addresses).await
+    first_of(&experience.order(&addresses, Instant::now()), experience).await
 }
 
 /// Connects to the address that answers first. Each has a head start over the next, or until it fails (RFC 8305 §5): one
-/// that swallows everything costs that much and no more.
+/// that swallows everything costs that much and no more, and goes last for a while.
 ///
 /// Cancel: dropping the future gives all attempts up.
-async fn first_of(addresses: &[SocketAddr]) -> Result<TcpStream, Failure> {
+async fn first_of(addresses: &[SocketAddr], experience: &Experience) -> Result<(TcpStream, IpAddr), Failure> {
     let mut left = addresses.iter().copied();
     let mut attempts = JoinSet::new();
+    let mut begun: Vec<(IpAddr, Instant)> = Vec::new();
     let mut missed = Failure::new(Phase::Connect, Reason::Resolve);
     loop {
         if let Some(address) = left.next() {
-            attempts.spawn(TcpStream::connect(address));
+            begun.push((address.ip(), Instant::now()));
+            attempts.spawn(async move { (address.ip(), TcpStream::connect(address).await) });
         }
         let patience = if left.len() > 0 { HEAD_START } else { Duration::MAX };
-        match tokio::time::timeout(patience, attempts.join_next()).await {
-            Err(_) => {}
+        let (ip, attempt) = match tokio::time::timeout(patience, attempts.join_next()).await {
+            Err(_) => continue,
             Ok(None) => return Err(missed),
-            Ok(Some(attempt)) => match attempt.map_err(io::Error::other).flatten().and_then(tune) {
-                Ok(socket) => return Ok(socket),
-                Err(error) => missed = Failure::because(Phase::Connect, Reason::Refused, error),
-            },
+            Ok(Some(Ok(ended))) => ended,
+            Ok(Some(Err(broken))) => {
+                missed = Failure::because(Phase::Connect, Reason::Refused, io::Error::other(broken));
+                continue;
+            }
+        };
+        begun.retain(|(other, _)| *other != ip);
+        match attempt.and_then(tune) {
+            Ok(socket) => {
+                let now = Instant::now();
+                experience.welcome(ip);
+                // Those that were overtaken.
+                let overtaken = begun.iter().filter(|(_, since)| now.saturating_duration_since(*since) >= HEAD_START);
+                overtaken.for_each(|(slow, _)| experience.shun(*slow, now));
+                return Ok((socket, ip));
+            }
+            Err(error) => {
+                experience.shun(ip, Instant::now());
+                missed = Failure::because(Phase::Connect, Reason::Refused, error);
+            }
         }
     }
 }
@@ -146,10 +193,11 @@ mod tests {
         let refusing = { TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap() };
         for addresses in [[swallowing, answering], [refusing, answering], [answering, swallowing]] {
             let begun = tokio::time::Instant::now();
-            assert_eq!(first_of(&addresses).await.unwrap().peer_addr().unwrap(), answering, "{addresses:?}");
+            let (socket, _) = first_of(&addresses, &Experience::default()).await.unwrap();
+            assert_eq!(socket.peer_addr().unwrap(), answering, "{addresses:?}");
             assert!(begun.elapsed() < 4 * HEAD_START, "{addresses:?} took {:?}", begun.elapsed());
         }
-        assert_eq!(first_of(&[refusing]).await.unwrap_err().reason, Reason::Refused);
-        assert_eq!(first_of(&[]).await.unwrap_err().reason, Reason::Resolve);
+        assert_eq!(first_of(&[refusing], &Experience::default()).await.unwrap_err().reason, Reason::Refused);
+        assert_eq!(first_of(&[], &Experience::default()).await.unwrap_err().reason, Reason::Resolve);
     }
 }

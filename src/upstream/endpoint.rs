@@ -2,6 +2,7 @@
 
 use std::{
     fmt,
+    path::Path,
     sync::{
         Arc,
         atomic::{AtomicU64, Ordering},
@@ -12,8 +13,8 @@ use std::{
 use http::{HeaderValue, uri::Scheme};
 use rustls::pki_types::ServerName;
 
-use super::tls::EndpointTls;
-use crate::config::{BaseUrl, Connections, HttpVersion, Timeouts};
+use super::{addresses::Experience, tls::EndpointTls};
+use crate::config::{BaseUrl, Connections, HttpVersion, Proxy, Timeouts};
 
 /// Hears what happens to an endpoint's connections. All calls are quick and come from any worker.
 pub trait Observer: Send + Sync {
@@ -54,12 +55,23 @@ impl EndpointId {
     }
 }
 
+/// Where a connection to an endpoint begins.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Door<'e> {
+    /// At a host and port.
+    Tcp(&'e str, u16),
+    /// At the file of a Unix socket.
+    Unix(&'e Path),
+}
+
 /// One host of one provider.
 pub struct Endpoint {
     /// Which pool its connections are in.
     pub id: EndpointId,
     /// Scheme, host, port and path prefix. Nothing a client sends can change them.
     pub url: BaseUrl,
+    /// The egress proxy on the way.
+    pub proxy: Option<Proxy>,
     /// The value of `Host`.
     pub host: HeaderValue,
     /// Present for `https`, with the name that the certificate must bear.
@@ -72,13 +84,16 @@ pub struct Endpoint {
     pub bounds: Connections,
     /// Hears of connections made and lost.
     pub observer: Arc<dyn Observer>,
+    /// Which of its addresses were trouble lately.
+    pub(super) experience: Experience,
 }
 
 impl Endpoint {
-    /// An endpoint with a pool of its own. `None` if the URL's host is fit for neither `Host` nor a certificate.
+    /// An endpoint with a pool of its own, behind a proxy or not. `None` if the URL's host is fit for neither `Host` nor a
+    /// certificate.
     #[must_use]
     pub fn new(
-        url: BaseUrl,
+        (url, proxy): (BaseUrl, Option<Proxy>),
         tls: Option<EndpointTls>,
         how: (HttpVersion, Timeouts, Connections),
         observer: Arc<dyn Observer>,
@@ -89,7 +104,17 @@ impl Endpoint {
             None => None,
         };
         let (version, timeouts, bounds) = how;
-        Some(Self { id: EndpointId::next(), url, host, tls, version, timeouts, bounds, observer })
+        let experience = Experience::default();
+        Some(Self { id: EndpointId::next(), url, proxy, host, tls, version, timeouts, bounds, observer, experience })
+    }
+
+    /// Whom to connect to first: the proxy, the socket, or the provider itself.
+    pub(super) fn door(&self) -> Door<'_> {
+        match (&self.proxy, self.url.socket()) {
+            (_, Some(socket)) => Door::Unix(socket),
+            (Some(proxy), None) => Door::Tcp(proxy.host(), proxy.port()),
+            (None, None) => Door::Tcp(self.url.host(), self.url.port()),
+        }
     }
 
     /// Its TLS, where some of that comes from files that may change.

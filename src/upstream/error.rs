@@ -22,6 +22,8 @@ pub enum Reason {
     Resolve,
     /// The connection was refused or could not be made.
     Refused,
+    /// The egress proxy opened no tunnel.
+    Proxy,
     /// TLS could not be agreed on.
     Tls,
     /// The provider's certificate does not hold.
@@ -102,6 +104,7 @@ impl Failure {
         match (self.phase, self.reason) {
             (_, Reason::Resolve) => "resolve",
             (_, Reason::Refused) => "connect_refused",
+            (_, Reason::Proxy) => "proxy",
             (_, Reason::Tls) => "tls",
             (_, Reason::Certificate(flaw)) => match flaw {
                 Flaw::Expired => "certificate_expired",

@@ -6,6 +6,7 @@
 use std::{
     cell::{Cell, RefCell},
     future::poll_fn,
+    net::IpAddr,
     pin::Pin,
     rc::Rc,
     task::{Poll, Waker},
@@ -50,6 +51,8 @@ pub(super) struct Connection {
     /// How many streams the provider allows.
     allowed: Cell<usize>,
     created: Instant,
+    /// The address that it leads to, where one was looked up.
+    pub(super) address: Cell<Option<IpAddr>>,
     /// When its last stream ended.
     pub(super) unused_since: Cell<Instant>,
     /// Gone once it takes no new stream. Then it closes when its last one ends, and another may be made in its place.
@@ -179,6 +182,7 @@ pub(super) async fn handshake<I: Io + 'static>(io: I, line: &Rc<Line>) -> Result
         in_flight: Cell::new(0),
         allowed: Cell::new(UNKNOWN),
         created: now,
+        address: Cell::default(),
         unused_since: Cell::new(now),
         place: RefCell::default(),
     });

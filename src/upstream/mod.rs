@@ -9,6 +9,7 @@
 //! Cancel: dropping the future of [`Upstream::send`] or the [`ReplyBody`] closes the HTTP/1 connection or resets the
 //! HTTP/2 stream at once. Nothing waits.
 
+mod addresses;
 pub mod body;
 pub mod client;
 pub mod coalesce;
@@ -22,6 +23,7 @@ mod interim;
 mod line;
 mod patient;
 mod pool;
+mod proxy;
 pub mod switch;
 pub mod tls;
 

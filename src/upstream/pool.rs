@@ -3,10 +3,12 @@
 //! HTTP/1 connections are kept in a stack, so that the warmest is used next and the rest can grow old. HTTP/2
 //! connections are kept in a list, and the one with the fewest streams takes the next. Whoever finds nothing free
 //! waits in line while a connection is dialled; a dial belongs to the pool, not to who asked for it, so a client that
-//! leaves wastes no handshake.
+//! leaves wastes no handshake. When the name of the endpoint has other addresses, connections to the old ones get no request
+//! more.
 
 use std::{
     cell::{Cell, RefCell},
+    net::IpAddr,
     rc::{Rc, Weak},
     sync::Arc,
     time::{Duration, Instant},
@@ -18,7 +20,8 @@ use tokio::task::AbortHandle;
 
 use super::{
     Endpoint, Failure, Phase, Reason, Resolver, Upload,
-    connect::{Io, Offer, Protocol, Stream, connect, known_protocol},
+    addresses::Newest,
+    connect::{Connected, Io, Offer, Protocol, Stream, connect, known_protocol},
     endpoint::Open,
     http2,
     line::{Line, Place, Turn},
@@ -34,6 +37,7 @@ pub(super) struct Http1 {
     /// Whether it has carried an exchange before.
     pub(super) used: bool,
     created: Instant,
+    pub(super) address: Option<IpAddr>,
     pool: Weak<Pool>,
     _driver: Driver,
     _place: Place,
@@ -42,7 +46,7 @@ pub(super) struct Http1 {
 impl Http1 {
     /// One that is in no pool, and gets into none.
     pub(super) fn alone(sender: SendRequest<Upload>, driver: Driver, place: Place) -> Self {
-        Self { sender, used: false, created: Instant::now(), pool: Weak::new(), _driver: driver, _place: place }
+        Self { sender, used: false, created: Instant::now(), address: None, pool: Weak::new(), _driver: driver, _place: place }
     }
 }
 
@@ -70,7 +74,7 @@ enum Dialled {
 }
 
 pub(super) struct IdleHttp1 {
-    connection: Http1,
+    pub(super) connection: Http1,
     since: Instant,
 }
 
@@ -103,7 +107,7 @@ pub(super) struct Pool {
     pub(super) multiplexed: RefCell<Vec<Rc<http2::Connection>>>,
     dialing: Cell<usize>,
     pub(super) line: Rc<Line>,
-    /// How often the endpoint's TLS had changed when we last looked, and when that look was if it had.
+    pub(super) newest: Newest,
     renewals: Cell<u64>,
     renewed: Cell<Option<Instant>>,
 }
@@ -113,7 +117,7 @@ impl Pool {
         let max = (endpoint.bounds.max.get() / workers).max(1);
         let protocol = Cell::new(known_protocol(&endpoint));
         let renewals = Cell::new(endpoint.renewals());
-        Rc::new(Self {
+        let pool = Rc::new(Self {
             endpoint,
             renewals,
             renewed: Cell::default(),
@@ -124,7 +128,10 @@ impl Pool {
             multiplexed: RefCell::default(),
             dialing: Cell::default(),
             line: Rc::default(),
-        })
+            newest: Newest::default(),
+        });
+        pool.newest.follow(&pool.endpoint, &pool.resolver, Rc::downgrade(&pool));
+        pool
     }
 
     /// A connection or stream that is free, or the next to become so within the `connect` timeout.
@@ -195,6 +202,9 @@ impl Pool {
     }
 
     fn keep(&self, connection: Http1) {
+        if connection.used && !self.newest.holds(connection.address) {
+            return;
+        }
         self.idle.borrow_mut().push(IdleHttp1 { connection, since: Instant::now() });
         self.line.tell_one(Ok(()));
     }
@@ -216,7 +226,7 @@ impl Pool {
             let dialled = pool.dial().await;
             pool.dialing.set(pool.dialing.get() - 1);
             match dialled {
-                Ok(dialled) => pool.admit(dialled, place),
+                Ok((dialled, address)) => pool.admit(dialled, address, place),
                 Err(failure) => {
                     pool.endpoint.observer.failed();
                     // On HTTP/1 the dial was meant for one, else for all who wait.
@@ -231,15 +241,17 @@ impl Pool {
         });
     }
 
-    fn admit(self: &Rc<Self>, dialled: Dialled, place: Place) {
+    /// It serves at least who waits for it, wherever it leads.
+    fn admit(self: &Rc<Self>, dialled: Dialled, address: Option<IpAddr>, place: Place) {
         let protocol = match dialled {
             Dialled::Http1(sender, driver) => {
                 let pool = Rc::downgrade(self);
-                self.keep(Http1 { sender, used: false, created: Instant::now(), pool, _driver: driver, _place: place });
+                self.keep(Http1 { sender, used: false, created: Instant::now(), address, pool, _driver: driver, _place: place });
                 Protocol::Http1
             }
             Dialled::Http2(connection) => {
                 connection.settle(place);
+                connection.address.set(address);
                 self.multiplexed.borrow_mut().push(connection);
                 Protocol::Http2
             }
@@ -251,12 +263,15 @@ impl Pool {
         }
     }
 
-    async fn dial(&self) -> Result<Dialled, Failure> {
+    async fn dial(&self) -> Result<(Dialled, Option<IpAddr>), Failure> {
         let dialling = async {
-            match connect(&self.endpoint, &self.resolver, Offer::Configured).await? {
-                (Stream::Plain(io), protocol) => self.speak(io, protocol).await,
-                (Stream::Tls(io), protocol) => self.speak(io, protocol).await,
-            }
+            let Connected { stream, protocol, address } = connect(&self.endpoint, &self.resolver, Offer::Configured).await?;
+            let dialled = match stream {
+                Stream::Plain(io) => self.speak(io, protocol).await,
+                Stream::Tls(io) => self.speak(io, protocol).await,
+                Stream::Unix(io) => self.speak(io, protocol).await,
+            };
+            Ok((dialled?, address))
         };
         let dialled = tokio::time::timeout(self.endpoint.connect_timeout(), dialling).await;
         dialled.unwrap_or_else(|_| Err(Failure::new(Phase::Connect, Reason::Timeout)))

@@ -74,9 +74,10 @@ impl Pool {
         let deadline = tokio::time::Instant::now() + self.endpoint.connect_timeout();
         let dialling = async {
             let place = self.place_of_its_own().await?;
-            let own = match connect(&self.endpoint, &self.resolver, Offer::Http1).await? {
-                (Stream::Plain(io), _) => Own::over(io, place, Open::count(&self.endpoint.observer)).await,
-                (Stream::Tls(io), _) => Own::over(io, place, Open::count(&self.endpoint.observer)).await,
+            let own = match connect(&self.endpoint, &self.resolver, Offer::Http1).await?.stream {
+                Stream::Plain(io) => Own::over(io, place, Open::count(&self.endpoint.observer)).await,
+                Stream::Tls(io) => Own::over(io, place, Open::count(&self.endpoint.observer)).await,
+                Stream::Unix(io) => Own::over(io, place, Open::count(&self.endpoint.observer)).await,
             };
             own.map_err(|error| Failure::because(Phase::Connect, Reason::Closed, error))
         };

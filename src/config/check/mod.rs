@@ -4,29 +4,41 @@
 //! nothing is said about what follows from it. So one mistake makes one error, and all mistakes show in one run.
 
 mod clients;
+mod dns;
 mod files;
 mod keys;
 mod listen;
 mod providers;
+mod proxies;
 mod routes;
 
 use std::{collections::BTreeMap, path::PathBuf};
 
 use super::{
-    Config, Environment, Key,
+    Config, Environment, Key, Proxy,
     path::{FieldPath, Step},
     problem::{Fault, Finding, MOST},
     source::{Node, Value},
 };
 use crate::types::{Period, ProviderName};
 
+/// What a checked config names.
+pub(super) struct Named {
+    /// The keys of each provider.
+    pub(super) keys: BTreeMap<ProviderName, Vec<Key>>,
+    /// The proxies through which providers are reached.
+    pub(super) proxies: BTreeMap<ProviderName, Proxy>,
+}
+
 /// Checks the whole config and reads every key and certificate that it names.
-pub(super) fn check(review: &mut Review<'_>, config: &Config) -> BTreeMap<ProviderName, Vec<Key>> {
+pub(super) fn check(review: &mut Review<'_>, config: &Config) -> Named {
     listen::check(review, config);
+    dns::check(review, config);
     clients::check(review, config);
     let pools = providers::check(review, config);
     routes::check(review, config, &pools);
-    pools.into_iter().map(|(name, pool)| (name, pool.keys)).collect()
+    let proxies = proxies::check(review, config);
+    Named { keys: pools.into_iter().map(|(name, pool)| (name, pool.keys)).collect(), proxies }
 }
 
 /// What a check may look at and where it says what is wrong.

@@ -52,7 +52,12 @@ struct Shared {
 
 impl H2Provider {
     pub(crate) async fn start(builder: server::Builder) -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
+        Self::at("127.0.0.1", 0, builder).await.expect("a free port")
+    }
+
+    /// At this very place, if nobody else is there.
+    pub(crate) async fn at(ip: &str, port: u16, builder: server::Builder) -> Option<Self> {
+        let listener = TcpListener::bind((ip, port)).await.ok()?;
         let address = listener.local_addr().expect("a bound socket has an address");
         let (requests_in, requests) = mpsc::unbounded_channel();
         let (departures_in, departures) = mpsc::unbounded_channel();
@@ -66,7 +71,7 @@ impl H2Provider {
             flooded: AtomicU64::new(0),
         });
         let accepting = tokio::spawn(accept(listener, builder, Arc::clone(&shared))).abort_handle();
-        Self { address, shared, requests, departures, accepting }
+        Some(Self { address, shared, requests, departures, accepting })
     }
 
     /// A provider that answers every request alike.

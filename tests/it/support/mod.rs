@@ -4,6 +4,8 @@
 //! [`Gate`], or asks again until an answer holds ([`eventually`]); all three give up after [`PATIENCE`].
 
 pub(crate) mod client;
+pub(crate) mod dns;
+pub(crate) mod egress;
 pub(crate) mod gate;
 pub(crate) mod h2_client;
 pub(crate) mod h2_provider;
@@ -18,6 +20,8 @@ pub(crate) mod wire;
 use std::{fmt::Debug, future::Future, time::Duration};
 
 pub(crate) use client::Client;
+pub(crate) use dns::{NameServer, Says};
+pub(crate) use egress::EgressProxy;
 pub(crate) use gate::Gate;
 pub(crate) use h2_client::H2Client;
 pub(crate) use h2_provider::H2Provider;

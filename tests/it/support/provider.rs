@@ -57,20 +57,30 @@ pub(crate) struct Provider {
 
 impl Provider {
     pub(crate) async fn start() -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
+        Self::at("127.0.0.1", 0).await.expect("a free port")
+    }
+
+    /// At this very place, if nobody else is there.
+    pub(crate) async fn at(ip: &str, port: u16) -> Option<Self> {
+        let listener = TcpListener::bind((ip, port)).await.ok()?;
         let address = listener.local_addr().expect("a bound socket has an address");
         let (requests_in, requests) = mpsc::unbounded_channel();
         let (departures_in, departures) = mpsc::unbounded_channel();
         let shared = Arc::new(Shared { requests: requests_in, departures: departures_in, ..Shared::new() });
         let accepting = tokio::spawn(accept(listener, Arc::clone(&shared))).abort_handle();
-        Self { address, shared, requests, departures, accepting }
+        Some(Self { address, shared, requests, departures, accepting })
     }
 
     /// A provider that answers every request alike.
     pub(crate) async fn always(script: Script) -> Self {
         let provider = Self::start().await;
-        provider.shared.programme.otherwise(script);
+        provider.otherwise(script);
         provider
+    }
+
+    /// Requests without a script of their own get this one.
+    pub(crate) fn otherwise(&self, script: Script) {
+        self.shared.programme.otherwise(script);
     }
 
     /// The next request without a script of its own gets this one.

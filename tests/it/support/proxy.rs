@@ -67,6 +67,16 @@ impl Sidegate {
         let text = config.replace("$UPSTREAM", &provider.to_string()).replace("$KEY", POOL_KEY);
         let mut loaded = config::from_text("proxy.yaml", &text, &Environment::default()).unwrap_or_else(|problems| panic!("{problems}"));
         change(&mut loaded);
+        Self::run(loaded)
+    }
+
+    /// With a config of its own, in which `$KEY` is the pool's key, and these variables of the environment.
+    pub(crate) fn start_in(config: &str, environment: &Environment) -> Self {
+        let text = config.replace("$KEY", POOL_KEY);
+        Self::run(config::from_text("proxy.yaml", &text, environment).unwrap_or_else(|problems| panic!("{problems}")))
+    }
+
+    fn run(loaded: Loaded) -> Self {
         let log = Log::default();
         let options = server::Options { access_log: Box::new(log.clone()) };
         let running = server::start(loaded, options).expect("it starts");
