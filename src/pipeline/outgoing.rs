@@ -77,9 +77,9 @@ pub fn compose(request: Admitted, route: &Route, provider: &Provider, credential
 fn goes_as_it_is((present, version): (Present, Version), credentials: Credentials<'_>, upload: &Upload) -> bool {
     let replaced = credentials.value_of(&AUTHORIZATION).is_some() || !present.has(Present::AUTHORIZATION);
     let hidden = !replaced || present.has(Present::OTHER_KEY) || present.has(Present::ACCOUNT);
-    let framed = !present.has(Present::LENGTH) || upload.length().is_some();
+    let unframed = present.has(Present::LENGTH) && upload.length().is_none();
     let in_crumbs = version == Version::HTTP_2 && present.has(Present::ACCOUNT);
-    framed && !in_crumbs && !present.has(Present::FILTERED) && !(credentials.hides_clients() && hidden)
+    !(unframed || in_crumbs || present.has(Present::FILTERED) || credentials.hides_clients() && hidden)
 }
 
 /// Fields of ours stand where the client's stood.
@@ -164,7 +164,7 @@ fn goes_up(name: &HeaderName, credentials: Credentials<'_>, aliases: bool) -> bo
     let stays = |name: &HeaderName| {
         fields::is_hop_by_hop(name) || fields::is_claim(name) || credentials.hides_clients() && auth::is_credential(name)
     };
-    !stays(name) && !(aliases && fields::alias(name).is_some_and(|alias| stays(&alias)))
+    !(stays(name) || aliases && fields::alias(name).is_some_and(|alias| stays(&alias)))
 }
 
 /// The trailers as they go up; `None` if nothing is left. No trailer may frame, route or authenticate

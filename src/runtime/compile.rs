@@ -44,7 +44,7 @@ pub fn compile(loaded: Loaded, generation: u64, metrics: &Metrics) -> Result<Sna
         .into_iter()
         .map(|(name, provider)| {
             let named = (keys.remove(&name).unwrap_or_default(), proxies.remove(&name));
-            Ok((name.clone(), Arc::new(compile_provider(name, provider, named, metrics)?)))
+            Ok((name.clone(), Arc::new(compile_provider(name, provider, named, (listen.keep_case, metrics))?)))
         })
         .collect::<Result<BTreeMap<_, _>, CompileError>>()?;
     let routes =
@@ -57,7 +57,7 @@ fn compile_provider(
     name: ProviderName,
     provider: config::Provider,
     (keys, proxy): (Vec<Key>, Option<Proxy>),
-    metrics: &Metrics,
+    (keep_case, metrics): (bool, &Metrics),
 ) -> Result<Provider, CompileError> {
     let error = |field: &str, problem: String| CompileError { field: format!("providers.{name}.{field}"), problem };
     let url = provider.base_url().ok_or_else(|| error("base_url", "missing".to_owned()))?;
@@ -68,8 +68,9 @@ fn compile_provider(
     };
     let observer = Arc::new(Watcher(metrics.provider(name.as_str())));
     let how = (provider.http_version, provider.timeouts, provider.connections);
-    let endpoint =
+    let mut endpoint =
         Endpoint::new((url, proxy), tls, how, observer).ok_or_else(|| error("base_url", "the host is not a valid name".to_owned()))?;
+    endpoint.keep_case = keep_case;
     let slots = compile_slots(&keys);
     let keys = keys
         .into_iter()

@@ -306,7 +306,7 @@ fn for_http2(mut reply: Response<Attended<Body>>) -> Response<Attended<Body>> {
 fn http1(listen: &Listen) -> http1::Builder {
     let mut builder = http1::Builder::new();
     builder
-        .preserve_header_case(true)
+        .preserve_header_case(listen.keep_case)
         .auto_date_header(false)
         .max_header_size(listen.max_header_size.bytes())
         .max_buf_size(BUFFER.max(listen.max_header_size.bytes()));

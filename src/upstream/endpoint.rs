@@ -82,6 +82,8 @@ pub struct Endpoint {
     pub timeouts: Timeouts,
     /// Bounds on its connections, for the whole process.
     pub bounds: Connections,
+    /// Whether the case of a reply's field names is kept, over HTTP/1.1.
+    pub keep_case: bool,
     /// Hears of connections made and lost.
     pub observer: Arc<dyn Observer>,
     /// Which of its addresses were trouble lately.
@@ -105,7 +107,7 @@ impl Endpoint {
         };
         let (version, timeouts, bounds) = how;
         let experience = Experience::default();
-        Some(Self { id: EndpointId::next(), url, proxy, host, tls, version, timeouts, bounds, observer, experience })
+        Some(Self { id: EndpointId::next(), url, proxy, host, tls, version, timeouts, bounds, keep_case: false, observer, experience })
     }
 
     /// Whom to connect to first: the proxy, the socket, or the provider itself.

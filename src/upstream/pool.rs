@@ -60,10 +60,10 @@ impl Drop for Driver {
 }
 
 /// How every HTTP/1 connection is spoken on.
-pub(super) fn http1() -> hyper::client::conn::http1::Builder {
+pub(super) fn http1(endpoint: &Endpoint) -> hyper::client::conn::http1::Builder {
     let mut builder = hyper::client::conn::http1::Builder::new();
     // hyper parses up to 100 fields without an allocation; any other bound costs a large one for each head.
-    builder.preserve_header_case(true).max_buf_size(READ_BUFFER);
+    builder.preserve_header_case(endpoint.keep_case).max_buf_size(READ_BUFFER);
     builder
 }
 
@@ -292,7 +292,7 @@ impl Pool {
     }
 
     async fn speak_http1(&self, io: impl Io + 'static) -> hyper::Result<Dialled> {
-        let (mut sender, driver) = http1().handshake(TokioIo::new(Patient::new(io))).await?;
+        let (mut sender, driver) = http1(&self.endpoint).handshake(TokioIo::new(Patient::new(io))).await?;
         let driver = Driver(self.drive(driver));
         sender.ready().await?;
         Ok(Dialled::Http1(sender, driver))

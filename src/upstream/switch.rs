@@ -10,7 +10,7 @@ use hyper_util::rt::TokioIo;
 use tokio::sync::oneshot;
 
 use super::{
-    Failure, Phase, Reason, Upload,
+    Endpoint, Failure, Phase, Reason, Upload,
     connect::{Io, Offer, Stream, connect},
     endpoint::Open,
     line::{Place, Turn},
@@ -32,8 +32,8 @@ pub(super) struct Own {
 
 impl Own {
     /// Speaks HTTP/1.1 over `io`.
-    pub(super) async fn over(io: impl Io + 'static, place: Place, open: Open) -> hyper::Result<Self> {
-        let (mut sender, connection) = http1().handshake(TokioIo::new(Patient::new(io))).await?;
+    pub(super) async fn over(io: impl Io + 'static, endpoint: &Endpoint, place: Place, open: Open) -> hyper::Result<Self> {
+        let (mut sender, connection) = http1(endpoint).handshake(TokioIo::new(Patient::new(io))).await?;
         let (leave, left) = oneshot::channel();
         let driving = async move {
             if let Ok(parts) = connection.without_shutdown().await {
@@ -75,9 +75,9 @@ impl Pool {
         let dialling = async {
             let place = self.place_of_its_own().await?;
             let own = match connect(&self.endpoint, &self.resolver, Offer::Http1).await?.stream {
-                Stream::Plain(io) => Own::over(io, place, Open::count(&self.endpoint.observer)).await,
-                Stream::Tls(io) => Own::over(io, place, Open::count(&self.endpoint.observer)).await,
-                Stream::Unix(io) => Own::over(io, place, Open::count(&self.endpoint.observer)).await,
+                Stream::Plain(io) => Own::over(io, &self.endpoint, place, Open::count(&self.endpoint.observer)).await,
+                Stream::Tls(io) => Own::over(io, &self.endpoint, place, Open::count(&self.endpoint.observer)).await,
+                Stream::Unix(io) => Own::over(io, &self.endpoint, place, Open::count(&self.endpoint.observer)).await,
             };
             own.map_err(|error| Failure::because(Phase::Connect, Reason::Closed, error))
         };

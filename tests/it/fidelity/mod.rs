@@ -45,9 +45,28 @@ fn report(of: usize, differences: &[String]) {
 
 #[tokio::test]
 async fn every_pair_passes_unchanged() {
+    every_pair_passes(Case::Small).await;
+}
+
+#[tokio::test]
+async fn every_pair_passes_with_the_case_of_its_names() {
+    every_pair_passes(Case::Kept).await;
+}
+
+/// In which case names arrive.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Case {
+    Small,
+    Kept,
+}
+
+async fn every_pair_passes(case: Case) {
     let pairs = corpus();
     let mut provider = Provider::start().await;
-    let sidegate = Sidegate::before(provider.address).await;
+    let sidegate = match case {
+        Case::Small => Sidegate::before(provider.address).await,
+        Case::Kept => Sidegate::that_keeps_case_before(provider.address).await,
+    };
     let authority = provider.address.to_string();
     let mut client = Client::connect(sidegate.address).await;
     let mut differences = Vec::new();
@@ -63,10 +82,10 @@ async fn every_pair_passes_unchanged() {
             continue;
         }
         let request = provider.request().await;
-        differences.extend(request_differences(pair, &request, &authority).iter().map(|what| format!("{pair}: request: {what}")));
+        differences.extend(request_differences((pair, case), &request, &authority).iter().map(|what| format!("{pair}: request: {what}")));
         match outcome {
             Ok(reply) => {
-                differences.extend(reply_differences(pair, &reply).iter().map(|what| format!("{pair}: reply: {what}")));
+                differences.extend(reply_differences((pair, case), &reply).iter().map(|what| format!("{pair}: reply: {what}")));
                 if reply.head.get("connection").is_some_and(|value| value.eq_ignore_ascii_case("close")) {
                     client = Client::connect(sidegate.address).await;
                 }
@@ -80,11 +99,11 @@ async fn every_pair_passes_unchanged() {
     report(pairs.len(), &differences);
 }
 
-fn request_differences(pair: &Pair, arrived: &Request, authority: &str) -> Vec<String> {
+fn request_differences((pair, case): (&Pair, Case), arrived: &Request, authority: &str) -> Vec<String> {
     let line = (arrived.head.line != pair.request.head.line)
         .then(|| format!("{} became {}", show(&pair.request.head.line), show(&arrived.head.line)));
     let fields = request_difference(&pair.request.head.fields, &arrived.head.fields, false);
-    let case = case_difference(&pair.request.head.fields, &arrived.head.fields);
+    let case = case_difference(case, &pair.request.head.fields, &arrived.head.fields);
     let body = body_difference(&pair.request.body, &arrived.body.bytes);
     let trailers = difference(&pair.request.trailers, &arrived.body.trailers);
     let host = (arrived.head.all("host") != [authority.as_bytes()]).then(|| format!("Host is {:?}", arrived.head.get("host")));
@@ -94,11 +113,11 @@ fn request_differences(pair: &Pair, arrived: &Request, authority: &str) -> Vec<S
     [line, fields, case, body, trailers, host, key].into_iter().flatten().collect()
 }
 
-fn reply_differences(pair: &Pair, arrived: &Reply) -> Vec<String> {
+fn reply_differences((pair, case): (&Pair, Case), arrived: &Reply) -> Vec<String> {
     let line = status_line(&pair.reply.head.line);
     let line = (arrived.head.line != line).then(|| format!("{} became {}", show(&line), show(&arrived.head.line)));
     let fields = reply_difference(&pair.reply.head, &arrived.head.fields);
-    let case = case_difference(&pair.reply.head.fields, &arrived.head.fields);
+    let case = case_difference(case, &pair.reply.head.fields, &arrived.head.fields);
     let body = body_difference(&pair.reply.body, &arrived.body.bytes);
     let trailers = difference(&pair.reply.trailers, &arrived.body.trailers);
     let end = (arrived.body.end == End::Truncated).then(|| "breaks off".to_owned());
@@ -106,12 +125,13 @@ fn reply_differences(pair: &Pair, arrived: &Reply) -> Vec<String> {
 }
 
 /// A name of which another case arrived. Names that repeat in several cases count as one.
-fn case_difference(sent: &[Field], arrived: &[Field]) -> Option<String> {
+fn case_difference(case: Case, sent: &[Field], arrived: &[Field]) -> Option<String> {
     sent.iter().find_map(|(name, _)| {
         let same = |(other, _): &&Field| other.eq_ignore_ascii_case(name);
         let ours =
             ["host", "authorization", "content-length", "te", "connection"].iter().any(|other| name.eq_ignore_ascii_case(other.as_bytes()));
         let (first, other) = (sent.iter().find(same)?, arrived.iter().find(same)?);
-        (!ours && first.0 != other.0).then(|| format!("the name {} became {}", show(&first.0), show(&other.0)))
+        let expected = if case == Case::Kept { first.0.clone() } else { first.0.to_ascii_lowercase() };
+        (!ours && expected != other.0).then(|| format!("the name {} became {}", show(&first.0), show(&other.0)))
     })
 }

@@ -47,6 +47,11 @@ impl Sidegate {
         Self::start(&BEFORE.replace("$VERSION", "1.1"), provider).await
     }
 
+    /// The same, with the case of field names kept.
+    pub(crate) async fn that_keeps_case_before(provider: SocketAddr) -> Self {
+        Self::start(&BEFORE.replace("$VERSION", "1.1").replace("workers: 1", "workers: 1, keep_case: true"), provider).await
+    }
+
     /// Before a provider that speaks HTTP/2 by prior knowledge.
     pub(crate) async fn before_h2(provider: SocketAddr) -> Self {
         Self::start(&BEFORE.replace("$VERSION", "2"), provider).await
