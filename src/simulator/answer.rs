@@ -1,165 +1,160 @@
-//! The path of one request: credentials → endpoint → body → fault → reply.
+//! The path of one request: dialect → key → body → limits → fault → endpoint → reply.
 
-use std::{convert::Infallible, future, rc::Rc};
+use std::{convert::Infallible, future, sync::Arc, sync::atomic::Ordering, time::Instant};
 
-use http::{
-    HeaderMap, HeaderName, HeaderValue, Method, Request, Response, StatusCode,
-    header::{CACHE_CONTROL, CONTENT_TYPE},
-};
-use http_body_util::BodyExt;
+use bytes::Bytes;
+use http::{HeaderMap, Method, Request, Response, StatusCode, Uri};
+use http_body_util::{BodyExt, Limited};
 use hyper::body::Incoming;
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use super::{
-    Provider,
+    Provider, anthropic,
+    ask::Ask,
     body::{Body, Ending},
-    chat, embeddings,
-    error::{ApiError, Fields, INVALID_REQUEST},
-    exchange::{Counters, Exchange, credential},
-    faults::{Fault, Kind},
-    models,
+    counts, dialect,
+    error::{ApiError, INVALID_REQUEST},
+    exchange::Exchange,
+    faults::{Fault, Kind, chance},
+    gemini,
+    keys::{self, Key},
+    limits::{Levels, Refusal},
+    listen::Line,
+    openai,
     pace::Pace,
-    responses,
+    realtime,
+    reply::Reply,
     script::Script,
     text::Author,
 };
+use crate::types::Dialect;
 
-/// Where a test reads [`Counters`] from another process; it needs no key and counts as no request.
-const COUNTERS_PATH: &str = "/simulator/counters";
+/// The largest body that is read; OpenAI takes files of 512 MB, which no test needs.
+const LARGEST_BODY: usize = 64 << 20;
 
-/// What OpenAI's replies carry beside the type of their content. The limits are those of an account that is never short of them.
-const USUAL_FIELDS: Fields = &[
-    ("openai-organization", "simulated"),
-    ("openai-version", "2020-10-01"),
-    ("x-ratelimit-limit-requests", "10000"),
-    ("x-ratelimit-limit-tokens", "2000000"),
-    ("x-ratelimit-remaining-requests", "9999"),
-    ("x-ratelimit-remaining-tokens", "1999000"),
-    ("x-ratelimit-reset-requests", "6ms"),
-    ("x-ratelimit-reset-tokens", "30ms"),
-];
-
-/// A body as it was asked for, with what every endpoint reads from it.
-pub(super) struct Ask {
-    pub(super) model: String,
-    pub(super) stream: bool,
-    pub(super) body: Value,
+/// What an endpoint may know beside what it was asked.
+pub(super) struct Desk<'a> {
+    pub(super) provider: &'a Provider,
+    pub(super) key: &'a Key,
+    pub(super) dialect: Dialect,
+    pub(super) method: &'a Method,
+    pub(super) uri: &'a Uri,
+    pub(super) headers: &'a HeaderMap,
+    /// The path behind the API's version.
+    pub(super) path: &'a str,
 }
 
-impl Ask {
-    fn parse(bytes: &[u8]) -> Result<Self, ApiError> {
-        let body: Value = serde_json::from_slice(bytes).map_err(ApiError::malformed)?;
-        if !body.is_object() {
-            return Err(ApiError::malformed("it is of another type"));
-        }
-        let model = match &body["model"] {
-            Value::String(model) => model.clone(),
-            Value::Null => return Err(ApiError::missing("model")),
-            _ => return Err(ApiError::parameter("model", "invalid_type", "`model` must be a string.".to_owned())),
-        };
-        Ok(Self { model, stream: body["stream"] == true, body })
+impl Desk<'_> {
+    /// Writes the reply to this prompt.
+    pub(super) fn author(&self, prompt: &Value) -> Author {
+        Author::new(self.provider.options.seed, self.provider.options.length, prompt)
     }
 
-    /// A field that counts something.
-    pub(super) fn tokens(&self, field: &str) -> Option<usize> {
-        self.body[field].as_u64().map(|count| usize::try_from(count).unwrap_or(usize::MAX))
-    }
-}
-
-/// What answers, by method and path.
-enum Endpoint<'a> {
-    Models,
-    Model(&'a str),
-    Generation(Generation),
-}
-
-/// The endpoints that read a body, and at which a model may misbehave.
-enum Generation {
-    Chat,
-    Responses,
-    Embeddings,
-}
-
-impl<'a> Endpoint<'a> {
-    fn of(method: &Method, path: &'a str) -> Option<Self> {
-        let path = path.strip_prefix("/v1/")?;
-        match (method, path) {
-            (&Method::GET, "models") => Some(Self::Models),
-            (&Method::GET, path) => path.strip_prefix("models/").map(Self::Model),
-            (&Method::POST, "chat/completions") => Some(Self::Generation(Generation::Chat)),
-            (&Method::POST, "responses") => Some(Self::Generation(Generation::Responses)),
-            (&Method::POST, "embeddings") => Some(Self::Generation(Generation::Embeddings)),
-            _ => None,
-        }
-    }
-}
-
-/// How a reply is sent.
-struct Reply {
-    status: StatusCode,
-    fields: Fields,
-    script: Script,
-    pace: Pace,
-    ending: Ending,
-}
-
-impl Reply {
-    /// A good reply that nothing delays.
-    fn at_once(script: Script) -> Self {
-        Self { status: StatusCode::OK, fields: &[], script, pace: Pace::AT_ONCE, ending: Ending::Clean }
+    /// A parameter of the query.
+    pub(super) fn query(&self, name: &str) -> Option<&str> {
+        dialect::query(self.uri, name)
     }
 
-    fn error(error: &ApiError) -> Self {
-        Self { status: error.status, fields: error.fields, ..Self::at_once(Script::whole(&error.json(), 0)) }
+    /// Nothing answers here.
+    pub(super) fn unknown(&self) -> ApiError {
+        ApiError::unknown_endpoint(self.method, self.uri.path())
     }
 }
 
 /// Answers one request. Dropped at any point, it counts as cancelled: the exchange is its own guard.
-pub(super) async fn answer(provider: Rc<Provider>, request: Request<Incoming>) -> Result<Response<Body>, Infallible> {
-    if request.uri().path() == COUNTERS_PATH {
-        let counters = Script::whole(&snapshot(&provider.onlooker.counters), 0);
-        return Ok(respond(Reply::at_once(counters), Exchange::unseen(&provider)));
+pub(super) async fn answer(provider: Arc<Provider>, request: Request<Incoming>, line: &Line) -> Result<Response<Body>, Infallible> {
+    if let Some(counts) = counts::answer(&provider, request.method(), request.uri().path()) {
+        return Ok(Reply::at_once(Dialect::Openai, counts).respond(Exchange::unseen(&provider)));
     }
-    let mut exchange = Exchange::begin(&provider, &request);
-    let reply = reply(&provider, request, &mut exchange).await.unwrap_or_else(|error| Reply::error(&error));
+    let dialect = provider.options.dialect.unwrap_or_else(|| dialect::of(request.uri(), request.headers()));
+    let key = dialect::credential(dialect, request.uri(), request.headers()).map(|text| provider.keys.get(text));
+    let mut exchange = Exchange::begin(&provider, &request, key.clone());
+    let Some(key) = key else {
+        return Ok(Reply::error(dialect, &keys::MISSING, false).respond(exchange));
+    };
+    if realtime::is_wanted(&request) {
+        return Ok(match key.check() {
+            Ok(()) => realtime::accept(&provider, request, exchange, line),
+            Err(error) => Reply::error(dialect, &error, false).respond(exchange),
+        });
+    }
+    let wrapped = dialect::is_compatible(request.uri().path());
+    let mut levels = Levels::AMPLE;
+    let reply = reply(&provider, &key, dialect, request, (&mut exchange, &mut levels)).await;
+    let reply = reply.unwrap_or_else(|error| Reply::error(dialect, &error, wrapped)).at(levels);
     reply.pace.wait_for_head(&reply.script).await;
-    Ok(respond(reply, exchange))
+    Ok(reply.respond(exchange))
 }
 
 /// What to reply; for a model that hangs, never.
-async fn reply(provider: &Provider, request: Request<Incoming>, exchange: &mut Exchange) -> Result<Reply, ApiError> {
+async fn reply(
+    provider: &Provider,
+    key: &Key,
+    dialect: Dialect,
+    request: Request<Incoming>,
+    (exchange, levels): (&mut Exchange, &mut Levels),
+) -> Result<Reply, ApiError> {
+    key.check()?;
     let (head, body) = request.into_parts();
-    if credential(&head.headers).is_none() {
-        return Err(NO_KEY);
+    let path = dialect::rest(head.uri.path()).ok_or_else(|| ApiError::unknown_endpoint(&head.method, head.uri.path()))?;
+    let ask = Ask::read(&head.headers, &read(body).await?);
+    let model = gemini::model(path).unwrap_or(&ask.model);
+    if !model.is_empty() {
+        exchange.note(|seen| seen.model = Some(model.to_owned()));
     }
-    let path = head.uri.path();
-    let generation = match Endpoint::of(&head.method, path) {
-        None => return Err(ApiError::unknown_endpoint(&head.method, path)),
-        Some(Endpoint::Models) => return Ok(Reply::at_once(models::list())),
-        Some(Endpoint::Model(id)) => return models::get(id).map(Reply::at_once),
-        Some(Endpoint::Generation(generation)) => generation,
-    };
-    let bytes = body.collect().await.map_err(ApiError::malformed)?.to_bytes();
-    let ask = Rc::new(Ask::parse(&bytes)?);
-    exchange.note(|seen| seen.model = Some(ask.model.clone()));
-    let (pace, ending) = misbehave(provider, &ask.model).await?;
-    let author = |prompt: &Value| Author::new(provider.options.seed, provider.options.length, prompt);
-    let script = match generation {
-        Generation::Chat => chat::answer(&ask, author(&ask.body["messages"]))?,
-        Generation::Responses => responses::answer(&ask, author(&ask.body["input"]))?,
-        Generation::Embeddings => embeddings::answer(&ask, author)?,
-    };
-    Ok(Reply { pace, ending, ..Reply::at_once(script) })
+    *levels = admit(provider, key, &ask, exchange, levels)?;
+    let conduct = misbehave(provider, model).await?;
+    let (method, uri, headers) = (&head.method, &head.uri, &head.headers);
+    let desk = Desk { provider, key, dialect, method, uri, headers, path };
+    let script = match dialect {
+        Dialect::Openai | Dialect::Azure => openai::answer(&desk, ask),
+        Dialect::Gemini if dialect::is_compatible(uri.path()) => openai::answer(&desk, ask),
+        Dialect::Anthropic => anthropic::answer(&desk, ask),
+        Dialect::Gemini => gemini::answer(&desk, ask),
+    }?;
+    Ok(Reply::new(dialect, script, conduct))
 }
 
-/// What the model's name asks for; most ask for nothing.
+async fn read(body: Incoming) -> Result<Bytes, ApiError> {
+    let too_large = || {
+        ApiError::fixed(StatusCode::PAYLOAD_TOO_LARGE, INVALID_REQUEST, Some("request_too_large"), "")
+            .saying(format!("The body is larger than {LARGEST_BODY} bytes."))
+    };
+    match Limited::new(body, LARGEST_BODY).collect().await {
+        Ok(body) => Ok(body.to_bytes()),
+        Err(error) if error.is::<http_body_util::LengthLimitError>() => Err(too_large()),
+        Err(error) => Err(ApiError::malformed(error)),
+    }
+}
+
+/// Takes a request and its tokens from the account's buckets.
+fn admit(provider: &Provider, key: &Key, ask: &Ask, exchange: &mut Exchange, seen: &mut Levels) -> Result<Levels, ApiError> {
+    // A prompt without a model generates nothing. Four bytes are a token, as English text has on average.
+    let generates = !ask.model.is_empty() || !ask.body["contents"].is_null();
+    let prompt = if generates { ask.size.div_ceil(4) } else { 0 };
+    let most = if generates { ask.most().unwrap_or(provider.options.length).min(provider.options.length) } else { 0 };
+    let (levels, taken) = key.owner.buckets.take(provider.options.limits, prompt + most, Instant::now());
+    *seen = levels;
+    taken.map_err(limited)?;
+    exchange.charge(prompt);
+    Ok(levels)
+}
+
+fn limited(Refusal { what, wait }: Refusal) -> ApiError {
+    let message = format!("Rate limit reached on {what} per min. Please try again in {}ms.", wait.as_millis());
+    ApiError::fixed(StatusCode::TOO_MANY_REQUESTS, what, Some("rate_limit_exceeded"), "").after(wait).saying(message)
+}
+
+/// What the model's name asks for, or chance; most ask for nothing.
 async fn misbehave(provider: &Provider, model: &str) -> Result<(Pace, Ending), ApiError> {
     let pace = Pace::of(&provider.options);
-    match Fault::of(model).map(|fault| &fault.kind) {
+    let options = &provider.options;
+    let by_chance = || chance(&options.faults, options.seed, provider.requests.fetch_add(1, Ordering::Relaxed));
+    match Fault::of(model).or_else(by_chance).map(|fault| &fault.kind) {
         None => Ok((pace, Ending::Clean)),
         Some(Kind::Error(error)) => Err(error.clone()),
         Some(Kind::ByTurns(error)) => {
-            let turn = provider.turns.replace(provider.turns.get() + 1);
+            let turn = provider.turns.fetch_add(1, Ordering::Relaxed);
             if turn.is_multiple_of(2) { Err(error.clone()) } else { Ok((pace, Ending::Clean)) }
         }
         Some(Kind::Hang) => future::pending().await,
@@ -168,42 +163,5 @@ async fn misbehave(provider: &Provider, model: &str) -> Result<(Pace, Ending), A
     }
 }
 
-fn respond(reply: Reply, mut exchange: Exchange) -> Response<Body> {
-    let Reply { status, fields, script, pace, ending } = reply;
-    let stream = matches!(script, Script::Stream { .. });
-    exchange.note(|seen| (seen.status, seen.stream) = (Some(status), stream));
-    let mut headers = HeaderMap::new();
-    let content_type = if stream { "text/event-stream; charset=utf-8" } else { "application/json" };
-    headers.insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
-    if stream {
-        headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-cache"));
-    }
-    for (name, value) in USUAL_FIELDS.iter().chain(fields) {
-        headers.insert(HeaderName::from_static(name), HeaderValue::from_static(value));
-    }
-    headers.insert("openai-processing-ms", HeaderValue::from(u64::try_from(exchange.elapsed().as_millis()).unwrap_or(u64::MAX)));
-    // The only thing in a reply, beside times, that no seed decides: it must tell equal requests apart.
-    if let Ok(id) = HeaderValue::try_from(format!("req_{:016x}", fastrand::u64(..))) {
-        headers.insert("x-request-id", id);
-    }
-    let mut response = Response::new(Body::new(script, pace, ending, exchange));
-    *response.status_mut() = status;
-    *response.headers_mut() = headers;
-    response
-}
-
-fn snapshot(counters: &Counters) -> Value {
-    json!({
-        "requests": counters.requests(), "open": counters.open(), "completed": counters.completed(),
-        "broken": counters.broken(), "cancelled": counters.cancelled(),
-    })
-}
-
-/// What a request without a key gets.
-const NO_KEY: ApiError = ApiError::fixed(
-    StatusCode::UNAUTHORIZED,
-    INVALID_REQUEST,
-    Some("invalid_api_key"),
-    "No API key was sent. Send it as `Authorization: Bearer <key>`.",
-    &[("www-authenticate", "Bearer realm=\"simulator\"")],
-);
+/// A script that an endpoint may give, or the error that it has instead.
+pub(super) type Answer = Result<Script, ApiError>;

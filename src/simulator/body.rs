@@ -30,6 +30,8 @@ pub(super) enum Ending {
     Unfinished,
     /// Half-way, by an error of the connection.
     BrokenOff(BrokenOff),
+    /// Half-way, and then nothing more, until the reader leaves.
+    Stalled,
 }
 
 /// The error of a body that is broken off. Over HTTP/2 both are a `RST_STREAM`.
@@ -92,6 +94,8 @@ impl Body {
                 self.exchange.finish(End::Broken);
                 Poll::Ready(None)
             }
+            // Nothing wakes it: the connection's end drops it.
+            Ending::Stalled => Poll::Pending,
             Ending::BrokenOff(how) => {
                 let at = self.timer.deadline();
                 ready!(self.poll_due(at, cx));
@@ -117,7 +121,7 @@ impl http_body::Body for Body {
                 // hyper asks no more once the declared length is there.
                 Ending::Clean if self.length.is_some() => self.exchange.finish(End::Complete),
                 Ending::BrokenOff(_) => self.timer.as_mut().reset(Instant::now() + BREAK_DELAY),
-                Ending::Clean | Ending::Unfinished => {}
+                Ending::Clean | Ending::Unfinished | Ending::Stalled => {}
             }
         }
         Poll::Ready(Some(Ok(Frame::data(frame))))
@@ -132,17 +136,17 @@ impl http_body::Body for Body {
 fn frames(script: Script, ending: Ending) -> (Events, Option<u64>) {
     let broken = ending != Ending::Clean;
     match script {
-        Script::Whole { mut json, tokens } => {
-            let length = json.len();
+        Script::Whole { mut content, tokens, .. } => {
+            let length = content.len();
             if broken {
-                json.truncate(length / 2);
+                content.truncate(length / 2);
             }
-            let event = Event { at: tokens, frame: json };
+            let event = Event { at: tokens, frame: content };
             // Only a body without a declared length can end early and look well framed.
             let declared = (ending != Ending::Unfinished).then_some(length as u64);
             (Box::new(iter::once(event)), declared)
         }
-        Script::Stream { events, tokens } if broken => (Box::new(events.take_while(move |event| event.at <= tokens / 2)), None),
+        Script::Stream { events, tokens, .. } if broken => (Box::new(events.take_while(move |event| event.at <= tokens / 2)), None),
         Script::Stream { events, .. } => (events, None),
     }
 }

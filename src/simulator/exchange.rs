@@ -1,18 +1,16 @@
 //! One request as an onlooker sees it. It is reported exactly once, when its reply has ended or its reader has left.
 
 use std::{
-    cell::RefCell,
-    rc::Rc,
     sync::{
-        Arc,
+        Arc, Mutex, PoisonError,
         atomic::{AtomicU64, Ordering},
     },
     time::{Duration, Instant},
 };
 
-use http::{HeaderMap, Method, Request, StatusCode};
+use http::{Method, Request, StatusCode};
 
-use super::Provider;
+use super::{Provider, keys::Key};
 use crate::types::Fingerprint;
 
 /// What was seen of one request.
@@ -110,35 +108,44 @@ impl Counters {
     }
 }
 
+/// Who is told of an exchange that has ended.
+type Observer = Box<dyn FnMut(Seen) + Send>;
+
 /// Where exchanges are counted and reported.
 pub(super) struct Onlooker {
     pub(super) counters: Arc<Counters>,
-    observer: RefCell<Box<dyn FnMut(Seen)>>,
+    observer: Option<Mutex<Observer>>,
 }
 
 impl Onlooker {
-    pub(super) fn new(counters: Arc<Counters>, observer: impl FnMut(Seen) + 'static) -> Self {
-        Self { counters, observer: RefCell::new(Box::new(observer)) }
+    pub(super) fn new(counters: Arc<Counters>, observer: Option<Observer>) -> Self {
+        Self { counters, observer: observer.map(Mutex::new) }
     }
 }
 
 /// One request on its way. Dropped before [`Exchange::finish`], it counts as cancelled.
 pub(super) struct Exchange {
-    provider: Rc<Provider>,
+    provider: Arc<Provider>,
+    key: Option<Arc<Key>>,
+    /// Tokens of the prompt, once it has been let in.
+    prompt: usize,
     /// `None` once it has been reported.
     seen: Option<Seen>,
 }
 
 impl Exchange {
     /// Begins with a request's head.
-    pub(super) fn begin<B>(provider: &Rc<Provider>, request: &Request<B>) -> Self {
+    pub(super) fn begin<B>(provider: &Arc<Provider>, request: &Request<B>, key: Option<Arc<Key>>) -> Self {
         provider.onlooker.counters.requests.fetch_add(1, Ordering::AcqRel);
+        if let Some(key) = &key {
+            key.tally.begin();
+        }
         let now = Instant::now();
         let seen = Seen {
             method: request.method().clone(),
             path: request.uri().path().to_owned(),
             model: None,
-            key: credential(request.headers()).map(|key| Fingerprint::of(key.as_bytes())),
+            key: key.as_ref().map(|key| key.fingerprint),
             status: None,
             stream: false,
             tokens: 0,
@@ -146,12 +153,17 @@ impl Exchange {
             ended: now,
             end: End::Cancelled,
         };
-        Self { provider: Rc::clone(provider), seen: Some(seen) }
+        Self { provider: Arc::clone(provider), key, prompt: 0, seen: Some(seen) }
     }
 
     /// An exchange that is neither counted nor reported.
-    pub(super) fn unseen(provider: &Rc<Provider>) -> Self {
-        Self { provider: Rc::clone(provider), seen: None }
+    pub(super) fn unseen(provider: &Arc<Provider>) -> Self {
+        Self { provider: Arc::clone(provider), key: None, prompt: 0, seen: None }
+    }
+
+    /// Its prompt is let in, and will be counted.
+    pub(super) fn charge(&mut self, prompt: usize) {
+        self.prompt += prompt;
     }
 
     /// Notes something down; after the end there is nothing left to note.
@@ -171,7 +183,13 @@ impl Exchange {
         let Some(seen) = self.seen.take() else { return };
         let onlooker = &self.provider.onlooker;
         onlooker.counters.of(end).fetch_add(1, Ordering::AcqRel);
-        (onlooker.observer.borrow_mut())(Seen { end, ended: Instant::now(), ..seen });
+        if let Some(key) = &self.key {
+            let limited = seen.status == Some(StatusCode::TOO_MANY_REQUESTS);
+            key.tally.end(self.prompt + seen.tokens, limited, end == End::Cancelled);
+        }
+        if let Some(observer) = &onlooker.observer {
+            observer.lock().unwrap_or_else(PoisonError::into_inner)(Seen { end, ended: Instant::now(), ..seen });
+        }
     }
 }
 
@@ -181,11 +199,4 @@ impl Drop for Exchange {
         let headed = self.seen.as_ref().is_some_and(|seen| seen.method == Method::HEAD && seen.status.is_some());
         self.finish(if headed { End::Complete } else { End::Cancelled });
     }
-}
-
-/// The key of a request: `Authorization: Bearer …`, or `api-key` as Azure's clients send it.
-pub(super) fn credential(headers: &HeaderMap) -> Option<&str> {
-    let bearer = headers.get(http::header::AUTHORIZATION).and_then(|value| value.to_str().ok()?.strip_prefix("Bearer "));
-    let key = bearer.or_else(|| headers.get("api-key")?.to_str().ok())?.trim();
-    (!key.is_empty()).then_some(key)
 }

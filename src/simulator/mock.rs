@@ -3,6 +3,7 @@
 use std::{
     io::{self, Write},
     net::SocketAddr,
+    path::PathBuf,
 };
 
 use tokio::{
@@ -11,10 +12,14 @@ use tokio::{
     signal::unix::{SignalKind, signal},
 };
 
-use super::{Options, faults, start};
-use crate::types::Period;
+use super::{
+    Limits, Options, Tls,
+    faults::{self, Rate},
+    keys, start,
+};
+use crate::types::{Dialect, Period};
 
-/// Serve a simulated provider: OpenAI's formats without an account
+/// Serve a simulated provider: the formats of OpenAI, Azure, Anthropic and Gemini without an account
 #[derive(Clone, Debug, clap::Args)]
 #[command(after_help = after_help())]
 pub struct Args {
@@ -24,6 +29,9 @@ pub struct Args {
     /// How replies come
     #[command(flatten)]
     pub replies: Replies,
+    /// How the provider behaves towards keys and sockets
+    #[command(flatten)]
+    pub conduct: Conduct,
 }
 
 /// How long replies are, and how fast they come.
@@ -43,12 +51,54 @@ pub struct Replies {
     pub seed: u64,
 }
 
+/// Limits, faults, TLS and threads.
+#[derive(Clone, Debug, Default, clap::Args)]
+pub struct Conduct {
+    /// The dialect of every request; without it, its path and fields tell
+    #[arg(long, value_name = "DIALECT", value_parser = dialect)]
+    pub dialect: Option<Dialect>,
+    /// Requests that an account may make in a minute
+    #[arg(long, value_name = "NUMBER", value_parser = clap::value_parser!(u32).range(1..))]
+    pub requests_per_minute: Option<u32>,
+    /// Tokens that an account may ask for in a minute
+    #[arg(long, value_name = "NUMBER", value_parser = clap::value_parser!(u32).range(1..))]
+    pub tokens_per_minute: Option<u32>,
+    /// Something that goes wrong by chance, such as `error-500=2%`; may be given several times
+    #[arg(long = "fault", value_name = "KIND=RATE")]
+    pub faults: Vec<Rate>,
+    /// Speak TLS with this certificate chain (PEM)
+    #[arg(long, value_name = "FILE", requires = "key")]
+    pub certificate: Option<PathBuf>,
+    /// The certificate's key (PEM)
+    #[arg(long, value_name = "FILE", requires = "certificate")]
+    pub key: Option<PathBuf>,
+    /// Threads that serve
+    #[arg(long, value_name = "NUMBER", default_value = "1", value_parser = clap::value_parser!(u16).range(1..=64))]
+    pub workers: u16,
+}
+
 impl Replies {
     /// The options of a provider at `address`.
     #[must_use]
     pub fn options(&self, address: SocketAddr) -> Options {
         let &Self { first_token, tokens_per_second, length, seed } = self;
-        Options { address, first_token: first_token.0, tokens_per_second, length: length as usize, seed }
+        Options { address, first_token: first_token.0, tokens_per_second, length: length as usize, seed, ..Options::default() }
+    }
+}
+
+impl Args {
+    /// The options that these flags make.
+    #[must_use]
+    pub fn options(&self) -> Options {
+        let Conduct { dialect, requests_per_minute, tokens_per_minute, faults, certificate, key, workers } = self.conduct.clone();
+        Options {
+            dialect,
+            limits: Limits { requests: requests_per_minute, tokens: tokens_per_minute },
+            faults,
+            tls: certificate.zip(key).map(|(certificate, key)| Tls { certificate, key }),
+            workers: workers.max(1).into(),
+            ..self.replies.options(self.listen)
+        }
     }
 }
 
@@ -56,17 +106,28 @@ fn rate(text: &str) -> Result<f64, String> {
     text.parse().ok().filter(|rate| *rate > 0.0).ok_or_else(|| format!("`{text}` is not a rate; write a number above 0, or `inf`"))
 }
 
+fn dialect(text: &str) -> Result<Dialect, String> {
+    let names = || Dialect::ALL.map(Dialect::name).join(", ");
+    Dialect::ALL.into_iter().find(|dialect| dialect.name() == text).ok_or_else(|| format!("`{text}` is no dialect; known are {}", names()))
+}
+
 fn after_help() -> String {
-    format!("Any model is answered. These names misbehave:\n{}", faults::table())
+    format!(
+        "Any model is answered. These names misbehave, and `--fault` takes them without `fault-`:\n{}\n\
+         Any key is taken. These beginnings have a meaning:\n{}\n\
+         GET /_simulator tells what each key has asked for, by its fingerprint; DELETE starts the counts anew.\n",
+        faults::table(),
+        keys::table()
+    )
 }
 
 /// Serves until Ctrl-C or SIGTERM. Prints one line on stdout when it listens.
 ///
 /// # Errors
-/// The address can't be bound, or stdout is closed.
+/// The address can't be bound, the certificate can't be used, or stdout is closed.
 pub fn run(args: &Args) -> io::Result<()> {
     let runtime = Builder::new_current_thread().enable_all().build()?;
-    let provider = start(args.replies.options(args.listen))?;
+    let provider = start(args.options())?;
     writeln!(io::stdout(), "sidegate mock: listening on {}", provider.base_url())?;
     runtime.block_on(interrupted())
 }

@@ -2,7 +2,12 @@
 
 mod caller;
 mod demo;
+mod dialects;
 mod faults;
+mod keys;
+mod realtime;
+mod surface;
+mod tls;
 
 use std::{
     io::{ErrorKind, Read},
@@ -12,7 +17,10 @@ use std::{
 
 use clap::Parser;
 use serde_json::{Value, json};
-use sidegate::simulator::{End, Options, mock, start};
+use sidegate::{
+    simulator::{End, Limits, Options, mock, start},
+    types::Dialect,
+};
 
 use caller::{DEADLINE, Protocol, Simulated, body, call, chat, events, frames, request};
 
@@ -185,6 +193,26 @@ fn flags_that_make_no_sense_are_refused() {
     assert_eq!((options.length, options.seed), (5, 7));
     for flags in
         [["--length", "0"], ["--tokens-per-second", "0"], ["--tokens-per-second", "NaN"], ["--first-token", "1"], ["--listen", "9090"]]
+    {
+        assert!(parse(&flags).is_err(), "{flags:?}");
+    }
+}
+
+#[test]
+fn flags_settle_limits_faults_and_threads() {
+    #[derive(Parser)]
+    struct Flags {
+        #[command(flatten)]
+        mock: mock::Args,
+    }
+
+    let parse = |flags: &[&str]| Flags::try_parse_from(["mock"].iter().chain(flags)).map(|flags| flags.mock.options());
+    let flags = ["--requests-per-minute", "60", "--tokens-per-minute", "9000", "--dialect", "gemini", "--workers", "2"];
+    let options = parse(&[&flags[..], &["--fault", "error-500=2%", "--fault", "reset=1%"]].concat()).unwrap();
+    assert_eq!(options.limits, Limits { requests: Some(60), tokens: Some(9000) });
+    assert_eq!((options.dialect, options.workers, options.faults.len()), (Some(Dialect::Gemini), 2, 2));
+    for flags in
+        [["--dialect", "cobol"], ["--fault", "reset"], ["--certificate", "a.pem"], ["--key", "a.pem"], ["--requests-per-minute", "0"]]
     {
         assert!(parse(&flags).is_err(), "{flags:?}");
     }

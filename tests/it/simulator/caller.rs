@@ -65,7 +65,7 @@ pub(super) async fn call(provider: &Running, protocol: Protocol, mut request: Re
     let io = TokioIo::new(TcpStream::connect(provider.address()).await.unwrap());
     match protocol {
         Protocol::Http1 => {
-            *request.uri_mut() = request.uri().path().parse().unwrap();
+            *request.uri_mut() = request.uri().path_and_query().unwrap().as_str().parse().unwrap();
             let (mut sender, connection) = http1::handshake(io).await.unwrap();
             tokio::spawn(connection);
             sender.send_request(request).await.unwrap()

@@ -2,8 +2,10 @@
 
 use serde_json::{Value, json};
 
-use super::{
-    answer::Ask,
+use crate::simulator::{
+    answer::{Answer, Desk},
+    ask::Ask,
+    base64,
     error::ApiError,
     script::Script,
     text::{self, Author},
@@ -12,8 +14,9 @@ use super::{
 /// The most dimensions that a request may ask for: twice what the largest model has.
 const MOST_DIMENSIONS: usize = 6144;
 
-/// Answers one request for embeddings; `author` makes an author for each text.
-pub(super) fn answer(ask: &Ask, author: impl Fn(&Value) -> Author) -> Result<Script, ApiError> {
+/// Answers one request for embeddings.
+pub(super) fn answer(desk: &Desk<'_>, ask: &Ask) -> Answer {
+    ask.model()?;
     let inputs = inputs(&ask.body["input"])?;
     let dimensions = dimensions(ask)?;
     let base64 = match ask.body["encoding_format"].as_str() {
@@ -25,8 +28,8 @@ pub(super) fn answer(ask: &Ask, author: impl Fn(&Value) -> Author) -> Result<Scr
         }
     };
     let embedding = |input: &Value| {
-        let vector = vector(&mut author(input), dimensions);
-        if base64 { encode(&bytes(&vector)).into() } else { Value::from(vector) }
+        let vector = vector(&mut desk.author(input), dimensions);
+        if base64 { base64::encode(&bytes(&vector)).into() } else { Value::from(vector) }
     };
     let rows: Vec<Value> = inputs
         .iter()
@@ -73,7 +76,7 @@ fn count(input: &Value) -> usize {
 }
 
 /// A vector of length 1, as the models make them.
-fn vector(author: &mut Author, dimensions: usize) -> Vec<f32> {
+pub(crate) fn vector(author: &mut Author, dimensions: usize) -> Vec<f32> {
     let mut vector: Vec<f32> = std::iter::repeat_with(|| author.dice.f32() - 0.5).take(dimensions).collect();
     let length = vector.iter().map(|x| x * x).sum::<f32>().sqrt().max(f32::MIN_POSITIVE);
     vector.iter_mut().for_each(|x| *x /= length);
@@ -85,35 +88,9 @@ fn bytes(vector: &[f32]) -> Vec<u8> {
     vector.iter().flat_map(|x| x.to_le_bytes()).collect()
 }
 
-/// Base64 with padding (RFC 4648 §4).
-fn encode(bytes: &[u8]) -> String {
-    const ALPHABET: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-    let mut text = String::with_capacity(bytes.len().div_ceil(3) * 4);
-    for group in bytes.chunks(3) {
-        let byte = |n: usize| u32::from(group.get(n).copied().unwrap_or(0));
-        let bits = byte(0) << 16 | byte(1) << 8 | byte(2);
-        for n in 0..4 {
-            let digit = char::from(ALPHABET[(bits >> (18 - 6 * n) & 63) as usize]);
-            text.push(if n > group.len() { '=' } else { digit });
-        }
-    }
-    text
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    /// The vectors of RFC 4648 §10.
-    #[test]
-    fn base64_is_that_of_the_rfc() {
-        for (plain, encoded) in
-            [("", ""), ("f", "Zg=="), ("fo", "Zm8="), ("foo", "Zm9v"), ("foob", "Zm9vYg=="), ("fooba", "Zm9vYmE="), ("foobar", "Zm9vYmFy")]
-        {
-            assert_eq!(encode(plain.as_bytes()), encoded);
-        }
-        assert_eq!(encode(&[0xfb, 0xff, 0xfe]), "+//+");
-    }
 
     #[test]
     fn a_vector_has_length_one() {

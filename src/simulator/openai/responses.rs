@@ -5,17 +5,22 @@ use std::{iter, rc::Rc};
 use serde_json::{Value, json};
 
 use super::{
-    answer::Ask,
-    error::ApiError,
     models::CREATED,
-    script::{Event, Script},
-    sse,
-    text::Author,
+    sse, stored,
     tools::{self, Said},
+};
+use crate::simulator::{
+    answer::{Answer, Desk},
+    ask::Ask,
+    error::ApiError,
+    script::{Event, Script},
 };
 
 /// Answers one request for a response.
-pub(super) fn answer(ask: &Rc<Ask>, mut author: Author) -> Result<Script, ApiError> {
+pub(super) fn answer(desk: &Desk<'_>, ask: Ask) -> Answer {
+    ask.model()?;
+    stored::check_past(desk, &ask.body)?;
+    let mut author = desk.author(&ask.body["input"]);
     let input = &ask.body["input"];
     if input.is_null() {
         return Err(ApiError::missing("input"));
@@ -27,11 +32,22 @@ pub(super) fn answer(ask: &Rc<Ask>, mut author: Author) -> Result<Script, ApiErr
     let reply = Reply {
         id: author.id("resp_"),
         item_id: author.id(item_prefix),
-        said: Said::new(call, ask.tokens("max_output_tokens"), &mut author),
+        said: Said::new(call, ask.most(), &mut author),
         input_tokens: author.prompt_tokens,
-        ask: Rc::clone(ask),
+        ask,
     };
-    Ok(if ask.stream { Rc::new(reply).stream() } else { Script::whole(&reply.response(Status::Ended), reply.said.tokens().len()) })
+    stored::keep(desk, &reply.ask.body, reply.response(Status::Ended));
+    if reply.ask.body["background"] == true && !reply.ask.stream {
+        return Ok(Script::at_once(&reply.response(Status::Begun)));
+    }
+    Ok(if reply.ask.stream { Rc::new(reply).stream() } else { Script::whole(&reply.response(Status::Ended), reply.said.tokens().len()) })
+}
+
+/// `POST /v1/responses/input_tokens`.
+pub(super) fn count(desk: &Desk<'_>, ask: &Ask) -> Answer {
+    ask.readable()?;
+    let tokens = desk.author(&ask.body["input"]).prompt_tokens;
+    Ok(Script::at_once(&json!({ "object": "response.input_tokens", "input_tokens": tokens })))
 }
 
 /// A response that has been thought of and not been said.
@@ -40,7 +56,7 @@ struct Reply {
     item_id: String,
     said: Said,
     input_tokens: usize,
-    ask: Rc<Ask>,
+    ask: Ask,
 }
 
 /// Where a response stands when an event shows it.
@@ -80,7 +96,7 @@ impl Reply {
         let asked = |field: &str, default: Value| self.ask.body.get(field).cloned().unwrap_or(default);
         json!({
             "id": self.id, "object": "response", "created_at": CREATED, "model": self.ask.model,
-            "status": self.word(status), "background": false, "error": null,
+            "status": self.word(status), "background": asked("background", false.into()), "error": null,
             "incomplete_details": (ended && self.cut()).then(|| json!({ "reason": "max_output_tokens" })),
             "instructions": asked("instructions", Value::Null),
             "max_output_tokens": asked("max_output_tokens", Value::Null),

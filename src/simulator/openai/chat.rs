@@ -5,26 +5,29 @@ use std::{iter, rc::Rc};
 use serde_json::{Value, json};
 
 use super::{
-    answer::Ask,
-    error::ApiError,
     models::CREATED,
-    script::{Event, Script},
     sse,
-    text::Author,
     tools::{self, Said},
+};
+use crate::simulator::{
+    answer::{Answer, Desk},
+    ask::Ask,
+    error::ApiError,
+    script::{Event, Script},
 };
 
 /// Answers one request for a completion.
-pub(super) fn answer(ask: &Ask, mut author: Author) -> Result<Script, ApiError> {
+pub(super) fn answer(desk: &Desk<'_>, ask: &Ask) -> Answer {
+    let model = ask.model()?;
+    let mut author = desk.author(&ask.body["messages"]);
     let messages = ask.body["messages"].as_array().ok_or_else(|| ApiError::missing("messages"))?;
-    let most = ask.tokens("max_completion_tokens").or_else(|| ask.tokens("max_tokens"));
     // A model that has the result of its call goes on in words; else an agent would never come to an end.
     let answered = messages.last().is_some_and(|message| message["role"] == "tool");
     let call = if answered { None } else { tools::call(&ask.body["tools"], &ask.body["tool_choice"], &mut author) };
     let completion = Completion {
         id: author.id("chatcmpl-"),
-        model: ask.model.clone(),
-        said: Said::new(call, most, &mut author),
+        model: model.to_owned(),
+        said: Said::new(call, ask.most(), &mut author),
         prompt_tokens: author.prompt_tokens,
         include_usage: ask.body["stream_options"]["include_usage"] == true,
     };

@@ -2,16 +2,21 @@
 
 use serde_json::{Value, json};
 
-use super::{error::ApiError, faults::FAULTS, script::Script};
+use crate::simulator::{answer::Answer, error::ApiError, faults::FAULTS, script::Script};
 
 /// The second in which everything here was made: a clock in a reply would make equal requests differ.
-pub(super) const CREATED: u64 = 1_700_000_000;
+pub(crate) const CREATED: u64 = 1_700_000_000;
 
 /// What the list shows before the faults. Any other name is answered too.
 const MODELS: [&str; 7] = ["gpt-4o", "gpt-4o-mini", "gpt-4.1", "gpt-5", "o4-mini", "text-embedding-3-small", "text-embedding-3-large"];
 
+/// The names that lists show, those of the faults among them.
+pub(crate) fn faults() -> impl Iterator<Item = &'static str> {
+    FAULTS.iter().map(|fault| fault.model)
+}
+
 fn ids() -> impl Iterator<Item = &'static str> {
-    MODELS.into_iter().chain(FAULTS.iter().map(|fault| fault.model))
+    MODELS.into_iter().chain(faults())
 }
 
 fn model(id: &str) -> Value {
@@ -21,10 +26,10 @@ fn model(id: &str) -> Value {
 /// Every model.
 pub(super) fn list() -> Script {
     let models: Vec<Value> = ids().map(model).collect();
-    Script::whole(&json!({ "object": "list", "data": models }), 0)
+    Script::at_once(&json!({ "object": "list", "data": models }))
 }
 
 /// One model of the list.
-pub(super) fn get(id: &str) -> Result<Script, ApiError> {
-    ids().find(|known| *known == id).map(|id| Script::whole(&model(id), 0)).ok_or_else(|| ApiError::unknown_model(id))
+pub(super) fn get(id: &str) -> Answer {
+    ids().find(|known| *known == id).map(|id| Script::at_once(&model(id))).ok_or_else(|| ApiError::unknown_model(id))
 }

@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value, json};
 
-use super::text::{Author, Text};
+use crate::simulator::text::{Author, Text};
 
 /// Schemas nested deeper than this get empty objects.
 const DEPTH: usize = 8;
@@ -11,29 +11,29 @@ const DEPTH: usize = 8;
 const PIECE: usize = 4;
 
 /// A call of a function.
-pub(super) struct ToolCall {
+pub(crate) struct ToolCall {
     /// What the result must refer to.
-    pub(super) id: String,
+    pub(crate) id: String,
     /// The function's name.
-    pub(super) name: String,
+    pub(crate) name: String,
     /// Its arguments: a JSON object as text, a piece a token.
-    pub(super) arguments: Vec<String>,
+    pub(crate) arguments: Vec<String>,
 }
 
 /// What the provider says: words, or a call.
-pub(super) enum Said {
+pub(crate) enum Said {
     Words(Text),
     Call(ToolCall),
 }
 
 impl Said {
     /// A call where one is wanted, else words, no more of them than `most`.
-    pub(super) fn new(call: Option<ToolCall>, most: Option<usize>, author: &mut Author) -> Self {
+    pub(crate) fn new(call: Option<ToolCall>, most: Option<usize>, author: &mut Author) -> Self {
         call.map_or_else(|| Self::Words(author.write(most)), Self::Call)
     }
 
     /// What a stream sends one by one.
-    pub(super) fn tokens(&self) -> &[String] {
+    pub(crate) fn tokens(&self) -> &[String] {
         match self {
             Self::Words(text) => &text.tokens,
             Self::Call(call) => &call.arguments,
@@ -41,7 +41,7 @@ impl Said {
     }
 
     /// The text, or the arguments.
-    pub(super) fn joined(&self) -> String {
+    pub(crate) fn joined(&self) -> String {
         self.tokens().concat()
     }
 }
@@ -49,7 +49,7 @@ impl Said {
 /// Calls a tool where `tools` offers one and `choice` allows it; `None` means that words are wanted.
 ///
 /// Takes both shapes of a tool: `{"type":"function","function":{…}}` of chat completions, and the flat one of responses.
-pub(super) fn call(tools: &Value, choice: &Value, author: &mut Author) -> Option<ToolCall> {
+pub(crate) fn call(tools: &Value, choice: &Value, author: &mut Author) -> Option<ToolCall> {
     if choice == "none" {
         return None;
     }
