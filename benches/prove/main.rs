@@ -9,6 +9,7 @@ mod figures;
 mod h2;
 mod memory;
 mod provider;
+mod realtime;
 mod sidegate;
 mod streams;
 
@@ -25,10 +26,11 @@ fn main() -> ExitCode {
     runtime.block_on(async {
         match area.as_deref() {
             Some("streams") => streams::prove(&mut table).await,
+            Some("realtime") => realtime::prove(&mut table).await,
             Some("memory") => memory::prove(&mut table).await,
             Some("cancel") => cancel::prove(&mut table).await,
             Some("h2") => h2::prove(&mut table).await,
-            other => panic!("one of streams, memory, cancel, h2 is wanted, not {other:?}"),
+            other => panic!("one of streams, realtime, memory, cancel, h2 is wanted, not {other:?}"),
         }
     });
     table.print();

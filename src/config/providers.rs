@@ -67,7 +67,7 @@ pub struct KeySource {
     /// Its share of the traffic against its neighbours' weights, by default 1; 0 takes it out of use.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub weight: Option<f64>,
-    /// Keys with the same account share one quota; by default each key is an account of its own.
+    /// Keys with the same account share one quota and what the provider stores for it; by default each key is an account of its own.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub account: Option<String>,
     /// Sent as `openai-organization` with this key.

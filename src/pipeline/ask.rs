@@ -63,7 +63,7 @@ pub async fn read(
     }
     // Refused before anything is read: the body stays where it is, for the answer to deal with.
     let Some(body) = unread.take_if(|body| max.is_none_or(|max| body.size_hint().lower() <= max)) else { return Err(Reject::BodyTooLarge) };
-    let known = |model: Option<&Box<str>>| Ask { model: model.cloned(), stream: false };
+    let known = |model: Option<&Box<str>>| Ask { model: model.cloned(), ..Ask::default() };
     if body.is_end_stream() {
         let ask = known(candidates.model_in_path.as_ref());
         return Ok(Asked { ask, upload: Upload::held(Bytes::new(), None), waited: Duration::ZERO, reserved: None });

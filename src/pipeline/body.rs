@@ -8,7 +8,7 @@ use std::{
 use bytes::Bytes;
 use http_body::{Frame, SizeHint};
 
-use super::relay::Relay;
+use super::{relay::Relay, tunnel::Tunnel};
 use crate::upstream::Failure;
 
 /// What the server sends to the client.
@@ -20,6 +20,7 @@ pub struct Body(Content);
 enum Content {
     Ours(Bytes),
     Relay(Relay),
+    Tunnel(Box<Tunnel>),
 }
 
 impl Body {
@@ -35,6 +36,23 @@ impl Body {
         matches!(self.0, Content::Ours(_))
     }
 
+    /// No body: what follows the head are the bytes of a tunnel.
+    #[must_use]
+    pub fn tunnel(tunnel: Box<Tunnel>) -> Self {
+        Self(Content::Tunnel(tunnel))
+    }
+
+    /// The tunnel that begins behind the head, if one does. Left where it is, it ends with this body.
+    pub fn take_tunnel(&mut self) -> Option<Box<Tunnel>> {
+        match std::mem::replace(&mut self.0, Content::Ours(Bytes::new())) {
+            Content::Tunnel(tunnel) => Some(tunnel),
+            other => {
+                self.0 = other;
+                None
+            }
+        }
+    }
+
     /// A provider's reply.
     #[must_use]
     pub fn relay(relay: Relay) -> Self {
@@ -48,6 +66,7 @@ impl http_body::Body for Body {
 
     fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Failure>>> {
         match &mut self.0 {
+            Content::Tunnel(_) => Poll::Ready(None),
             Content::Ours(bytes) if bytes.is_empty() => Poll::Ready(None),
             Content::Ours(bytes) => Poll::Ready(Some(Ok(Frame::data(std::mem::take(bytes))))),
             Content::Relay(relay) => Pin::new(relay).poll_frame(cx),
@@ -57,6 +76,7 @@ impl http_body::Body for Body {
     fn is_end_stream(&self) -> bool {
         match &self.0 {
             Content::Ours(bytes) => bytes.is_empty(),
+            Content::Tunnel(_) => true,
             Content::Relay(relay) => relay.is_end_stream(),
         }
     }
@@ -65,6 +85,7 @@ impl http_body::Body for Body {
         match &self.0 {
             Content::Ours(bytes) => SizeHint::with_exact(bytes.len() as u64),
             Content::Relay(relay) => relay.size_hint(),
+            Content::Tunnel(_) => SizeHint::with_exact(0),
         }
     }
 }

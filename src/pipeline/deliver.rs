@@ -2,9 +2,9 @@
 //!
 //! One attempt. Between taking the key and sending nothing waits, so a key is never held for nothing.
 
-use std::sync::Arc;
+use std::{rc::Rc, sync::Arc};
 
-use http::{HeaderValue, Response, header::CONTENT_LENGTH};
+use http::{HeaderValue, Response, StatusCode, header::CONTENT_LENGTH};
 
 use super::{
     admit::Admitted,
@@ -14,14 +14,15 @@ use super::{
     reject::Reject,
     settle::Holds,
     trail::Trail,
+    upgrade,
 };
 use crate::{
     config,
-    policy::key_pool::Lease,
+    policy::key_pool::{Choice, Lease},
     runtime::{Provider, Route, Target, snapshot::PoolKey},
     telemetry::metrics::Raised,
     types::fields::retain,
-    upstream::{Failure, Phase, Reason, ReplyBody, Upload, Upstream},
+    upstream::{Failure, Outgoing, Phase, Reason, ReplyBody, Switched, Upload, Upstream, body::Progress},
 };
 
 /// A reply whose head has come, and what is held until its end.
@@ -35,6 +36,8 @@ pub struct Delivery<'s> {
     pub key: Option<&'s Arc<PoolKey>>,
     /// What is given back at the end.
     pub holds: Holds,
+    /// The WebSocket behind the head, if the provider has granted one, and what counts the bytes that go up.
+    pub tunnel: Option<Box<(Switched, Rc<Progress>)>>,
 }
 
 /// Sends the request and waits for the reply's head.
@@ -44,12 +47,12 @@ pub struct Delivery<'s> {
 /// [`Reject::NoKey`] if no target has a key in use, [`Reject::Upstream`] if the attempt failed.
 pub async fn deliver<'s>(
     upstream: &Upstream,
-    route: &'s Route,
+    (route, choice): (&'s Route, Choice),
     client: &Client,
-    (request, upload): (Admitted, Upload),
+    (mut request, upload): (Admitted, Upload),
     trail: &mut Trail,
 ) -> Result<Delivery<'s>, Reject> {
-    let (target, leased) = choose(route)?;
+    let (target, leased) = choose(route, choice)?;
     let provider = &target.provider;
     let credentials = match &leased {
         Some((key, _)) => Credentials::Pool(&key.credential),
@@ -57,14 +60,48 @@ pub async fn deliver<'s>(
     };
     let (key, lease) = leased.unzip();
     let progress = upload.progress();
+    let upgrades = upgrade::asked(&mut request.head, &upload);
     let outgoing = outgoing::compose(request, route, provider, credentials, upload).ok_or(Reject::Malformed("the target is no path"))?;
     let holds = Holds { lease, in_flight: Raised::new(&target.metrics.in_flight) };
-    trail.sent(&provider.name, key.map(Arc::clone), progress);
+    trail.sent(&provider.name, key.map(Arc::clone), Rc::clone(&progress));
+    if upgrades {
+        // Apart, so that no other request carries room for it.
+        let (reply, switched) = Box::pin(upgrade(upstream, provider, outgoing, trail)).await?;
+        return Ok(Delivery { target, reply, key, holds, tunnel: switched.map(|switched| Box::new((switched, progress))) });
+    }
     let mut reply = upstream.send(&provider.endpoint, outgoing).await.map_err(|failure| failed(failure, provider, trail))?;
     trail.answered();
-    let ambiguous = |problem| failed(Failure::because(Phase::Head, Reason::Protocol, problem), provider, trail);
-    downward(&mut reply).map_err(ambiguous)?;
-    Ok(Delivery { target, reply, key, holds })
+    downward(&mut reply).map_err(|problem| unfit(problem, provider, trail))?;
+    Ok(Delivery { target, reply, key, holds, tunnel: None })
+}
+
+/// Asks for a WebSocket. Any answer but a 101 is a reply like others.
+async fn upgrade(
+    upstream: &Upstream,
+    provider: &Provider,
+    mut outgoing: Outgoing,
+    trail: &mut Trail,
+) -> Result<(Response<ReplyBody>, Option<Switched>), Reject> {
+    let asked = upgrade::Asked::with(&mut outgoing.headers);
+    let answer = upstream.upgrade(&provider.endpoint, outgoing).await;
+    let (mut reply, switched) = answer.map_err(|failure| failed(failure, provider, trail))?;
+    trail.answered();
+    if reply.status() == StatusCode::SWITCHING_PROTOCOLS {
+        asked.answered_by(reply.headers()).map_err(|problem| unfit(Ambiguous(problem), provider, trail))?;
+        let headers = std::mem::take(reply.headers_mut());
+        let nominated = Nominated::read(&headers);
+        let mut kept = retain(headers, |name| upgrade::goes_down(name) && !nominated.contains(name));
+        upgrade::switch(&mut kept);
+        *reply.headers_mut() = kept;
+    } else {
+        downward(&mut reply).map_err(|problem| unfit(problem, provider, trail))?;
+    }
+    Ok((reply, switched))
+}
+
+/// The provider answered, and it can't be passed on.
+fn unfit(problem: Ambiguous, provider: &Provider, trail: &Trail) -> Reject {
+    failed(Failure::because(Phase::Head, Reason::Protocol, problem), provider, trail)
 }
 
 /// Tells the operator what the client is not told: which provider it was, and the whole chain of causes.
@@ -76,13 +113,13 @@ fn failed(failure: Failure, provider: &Provider, trail: &Trail) -> Reject {
 }
 
 /// A target, and the key leased for it; none where the client's own credentials go up.
-type Choice<'s> = (&'s Target, Option<(&'s Arc<PoolKey>, Lease)>);
+type Chosen<'s> = (&'s Target, Option<(&'s Arc<PoolKey>, Lease)>);
 
 /// The first target that can serve.
-fn choose(route: &Route) -> Result<Choice<'_>, Reject> {
+fn choose(route: &Route, choice: Choice) -> Result<Chosen<'_>, Reject> {
     match route.credentials {
         config::Credentials::Client => route.targets.first().map(|target| (target, None)),
-        config::Credentials::Pool => route.targets.iter().find_map(|target| Some((target, Some(target.provider.lease().ok()?)))),
+        config::Credentials::Pool => route.targets.iter().find_map(|target| Some((target, Some(target.provider.lease(choice).ok()?)))),
     }
     .ok_or(Reject::NoKey)
 }

@@ -8,7 +8,7 @@
 //! | 3 | **endpoint**: path and method → candidate routes | `route.rs` |
 //! | 5 | **read the ask**: model and stream, by peeking at the bytes | `ask.rs` |
 //! | 8 | **deliver**: key, send, the reply's head | `deliver.rs`, `outgoing.rs` |
-//! | 9 | **relay** the body, frame by frame | `respond.rs`, `relay.rs` |
+//! | 9 | **relay** the body, frame by frame; or a WebSocket's bytes | `respond.rs`, `relay.rs`, `upgrade.rs`, `tunnel.rs` |
 //! | 10 | **settle**, exactly once, also on `Drop` | `settle.rs` |
 //! | ! | **reject**: any `Err` becomes a response, there and nowhere else | `reject.rs` |
 //!
@@ -29,6 +29,8 @@ pub mod respond;
 pub mod route;
 pub mod settle;
 pub mod trail;
+pub mod tunnel;
+pub mod upgrade;
 
 use std::{net::IpAddr, sync::Arc, time::Instant};
 
@@ -37,6 +39,7 @@ use hyper::body::Incoming;
 
 use self::{body::Body, deliver::Delivery, reject::Reject, trail::Trail};
 use crate::{
+    policy::key_pool::Choice,
     runtime::{Runtime, Snapshot},
     upstream::Upstream,
 };
@@ -99,12 +102,13 @@ impl Pipeline {
         // 5: the first bytes of the body, and with them the route.
         let asked = ask::read(&request.head.headers, body, &candidates, (&snapshot.body, &self.runtime.held)).await?;
         let route = candidates.select(&asked.ask);
+        let choice = if candidates.need_home(&asked.ask) { Choice::Home } else { Choice::Any };
         trail.asked(asked.ask, asked.waited);
         let route = route?;
         trail.routed(&route.path);
         // The memory of a body that may go up again is kept until a reply has begun.
         let _held = asked.reserved;
         // 8: the last step that may refuse. From here on the provider speaks.
-        deliver::deliver(&self.upstream, route, &client, (request, asked.upload), trail).await
+        deliver::deliver(&self.upstream, (route, choice), &client, (request, asked.upload), trail).await
     }
 }

@@ -11,7 +11,6 @@ use http::{
     request::Parts,
     uri::PathAndQuery,
 };
-use hyper::upgrade::OnUpgrade;
 
 use super::{admit::Admitted, fields};
 use crate::{
@@ -51,9 +50,8 @@ impl<'a> Credentials<'a> {
 pub fn compose(request: Admitted, route: &Route, provider: &Provider, credentials: Credentials<'_>, upload: Upload) -> Option<Outgoing> {
     let Admitted { head, nominated, .. } = request;
     let path = target(&head, route, provider, credentials.hides_clients())?;
-    let Parts { method, headers: incoming, mut extensions, version, .. } = head;
-    // Meant for this hop; the record of the fields' original case goes on.
-    extensions.remove::<OnUpgrade>();
+    // Of the extensions there is the record of the fields' original case, which goes on.
+    let Parts { method, headers: incoming, extensions, version, .. } = head;
 
     let length = upload.length();
     let mut headers = HeaderMap::with_capacity(incoming.len() + 2);

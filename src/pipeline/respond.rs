@@ -12,19 +12,27 @@ use super::{
     relay::Relay,
     settle::Settlement,
     trail::Trail,
+    tunnel::Tunnel,
 };
 use crate::{config::Annotate, runtime::Snapshot};
 
 /// The reply's head is complete, its body follows as it comes.
 #[must_use]
 pub fn respond(delivery: Delivery<'_>, snapshot: &Snapshot, mut trail: Trail) -> Response<Body> {
-    let Delivery { target, mut reply, key, holds } = delivery;
+    let Delivery { target, mut reply, key, holds, tunnel } = delivery;
     annotate(reply.headers_mut(), snapshot.annotate, key.map(|key| &key.fingerprint), &mut trail);
     let without_body = *trail.method() == Method::HEAD || matches!(reply.status(), StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED);
     let settlement = Settlement::new(Arc::clone(&target.metrics), holds, reply.status(), trail);
     // The version is the connection's to say.
     *reply.version_mut() = Version::HTTP_11;
-    reply.map(|body| Body::relay(Relay::new(body, without_body, settlement)))
+    match tunnel {
+        None => reply.map(|body| Body::relay(Relay::new(body, without_body, settlement))),
+        Some(tunnel) => {
+            let (switched, progress) = *tunnel;
+            let idle = target.provider.endpoint.timeouts.idle.0;
+            reply.map(|_| Body::tunnel(Box::new(Tunnel::new(switched, idle, progress, settlement))))
+        }
+    }
 }
 
 /// Adds what the config lets it add.

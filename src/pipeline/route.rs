@@ -4,7 +4,7 @@ use http::Method;
 
 use super::reject::Reject;
 use crate::{
-    provider::Endpoint,
+    provider::{Endpoint, ModelIn},
     runtime::{Route, Snapshot},
     types::Ask,
 };
@@ -18,6 +18,8 @@ pub struct Candidates<'s, 'p> {
     pub reads_body: bool,
     /// The model, if the path says it.
     pub model_in_path: Option<Box<str>>,
+    /// Whether the operation is about objects that live in one account, unless its body says otherwise.
+    keeps_objects: bool,
 }
 
 /// Finds the routes for a path.
@@ -26,17 +28,20 @@ pub struct Candidates<'s, 'p> {
 ///
 /// 404 if there is none.
 pub fn candidates<'s, 'p>(snapshot: &'s Snapshot, method: &Method, path: &'p str) -> Result<Candidates<'s, 'p>, Reject> {
-    let mut found = Candidates { routes: &snapshot.routes, path, reads_body: false, model_in_path: None };
-    if found.iter().next().is_none() {
+    let under_path = || snapshot.routes.iter().filter_map(|route| Some((route, route.rest(path)?)));
+    let mut found = Candidates { routes: &snapshot.routes, path, reads_body: false, model_in_path: None, keeps_objects: false };
+    if under_path().next().is_none() {
         return Err(Reject::NoRoute);
     }
-    let known =
-        |route: &Route| Some(Endpoint::of(route.format, method, route.rest(path)?)).filter(|endpoint| *endpoint != Endpoint::Opaque);
-    let known = found.iter().find_map(known);
-    match known {
-        Some(Endpoint::ModelInBody) => found.reads_body = true,
-        Some(Endpoint::ModelInPath(model)) => found.model_in_path = Some(model),
-        _ => {}
+    for (route, rest) in under_path() {
+        let Endpoint { model, keeps_objects } = Endpoint::of(route.format, method, rest);
+        found.keeps_objects |= keeps_objects;
+        match model {
+            ModelIn::Body => found.reads_body = true,
+            ModelIn::Path(model) => found.model_in_path = Some(model),
+            ModelIn::Nothing => continue,
+        }
+        break;
     }
     Ok(found)
 }
@@ -50,6 +55,12 @@ impl<'s> Candidates<'s, '_> {
     #[must_use]
     pub fn turn_on_model(&self) -> bool {
         self.iter().any(|route| !route.models.is_empty())
+    }
+
+    /// Whether only the account that keeps the objects can serve this.
+    #[must_use]
+    pub fn need_home(&self, ask: &Ask) -> bool {
+        ask.refers || ask.store.unwrap_or(self.keeps_objects)
     }
 
     /// The first route that serves the model. An operation that has no model goes to the first route of its path.

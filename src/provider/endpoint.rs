@@ -4,18 +4,27 @@ use std::borrow::Cow;
 
 use http::Method;
 
-use super::auth::unescape;
+use super::{auth::unescape, objects};
 use crate::types::RequestFormat;
 
 /// What is known of an operation before its body is read.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Endpoint {
+pub struct Endpoint {
+    /// Where the model is named.
+    pub model: ModelIn,
+    /// Whether it is about objects that live in one account, as far as the path tells.
+    pub keeps_objects: bool,
+}
+
+/// Where an operation names its model.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ModelIn {
     /// The body is JSON and names the model: it may be held in memory and read.
-    ModelInBody,
+    Body,
     /// The path names the model, as Gemini's does.
-    ModelInPath(Box<str>),
+    Path(Box<str>),
     /// Everything else, known or not: the body streams through untouched.
-    Opaque,
+    Nothing,
 }
 
 /// The operations with the model in a JSON body: OpenAI's API reference, Anthropic's Messages API, as of 2026-11.
@@ -37,13 +46,19 @@ impl Endpoint {
     #[must_use]
     pub fn of(format: RequestFormat, method: &Method, rest: &str) -> Self {
         let rest = plain(rest);
+        Self { model: ModelIn::of(format, method, &rest), keeps_objects: objects::are_meant(format, &rest) }
+    }
+}
+
+impl ModelIn {
+    fn of(format: RequestFormat, method: &Method, rest: &str) -> Self {
         let known = match format {
             RequestFormat::Openai => OPENAI,
             RequestFormat::Anthropic => ANTHROPIC,
-            RequestFormat::Gemini => return gemini_model(&rest).map_or(Self::Opaque, |model| Self::ModelInPath(model.into())),
+            RequestFormat::Gemini => return gemini_model(rest).map_or(Self::Nothing, |model| Self::Path(model.into())),
         };
-        let is_known = || known.iter().any(|operation| operation.eq_ignore_ascii_case(&rest));
-        if *method == Method::POST && is_known() { Self::ModelInBody } else { Self::Opaque }
+        let is_known = || known.iter().any(|operation| operation.eq_ignore_ascii_case(rest));
+        if *method == Method::POST && is_known() { Self::Body } else { Self::Nothing }
     }
 }
 
@@ -71,29 +86,29 @@ mod tests {
 
     #[test]
     fn only_known_operations_are_read() {
-        let of = |format, method: &Method, rest| Endpoint::of(format, method, rest);
-        assert_eq!(of(RequestFormat::Openai, &Method::POST, "/chat/completions"), Endpoint::ModelInBody);
-        assert_eq!(of(RequestFormat::Openai, &Method::GET, "/chat/completions"), Endpoint::Opaque);
-        assert_eq!(of(RequestFormat::Openai, &Method::POST, "/chat/completions/x"), Endpoint::Opaque);
-        assert_eq!(of(RequestFormat::Openai, &Method::POST, "/files"), Endpoint::Opaque);
-        assert_eq!(of(RequestFormat::Anthropic, &Method::POST, "/messages"), Endpoint::ModelInBody);
+        let of = |format, method: &Method, rest| Endpoint::of(format, method, rest).model;
+        assert_eq!(of(RequestFormat::Openai, &Method::POST, "/chat/completions"), ModelIn::Body);
+        assert_eq!(of(RequestFormat::Openai, &Method::GET, "/chat/completions"), ModelIn::Nothing);
+        assert_eq!(of(RequestFormat::Openai, &Method::POST, "/chat/completions/x"), ModelIn::Nothing);
+        assert_eq!(of(RequestFormat::Openai, &Method::POST, "/files"), ModelIn::Nothing);
+        assert_eq!(of(RequestFormat::Anthropic, &Method::POST, "/messages"), ModelIn::Body);
         assert_eq!(
             of(RequestFormat::Gemini, &Method::POST, "/models/gemini-pro:streamGenerateContent"),
-            Endpoint::ModelInPath("gemini-pro".into())
+            ModelIn::Path("gemini-pro".into())
         );
-        assert_eq!(of(RequestFormat::Gemini, &Method::GET, "/models"), Endpoint::Opaque);
+        assert_eq!(of(RequestFormat::Gemini, &Method::GET, "/models"), ModelIn::Nothing);
     }
 
     #[test]
     fn another_spelling_of_an_operation_is_the_same_operation() {
         for rest in ["/chat/completions/", "//chat//completions", "/ch%61t/completions", "/chat%2Fcompletions", "/Chat/Completions"] {
-            assert_eq!(Endpoint::of(RequestFormat::Openai, &Method::POST, rest), Endpoint::ModelInBody, "{rest}");
+            assert_eq!(Endpoint::of(RequestFormat::Openai, &Method::POST, rest).model, ModelIn::Body, "{rest}");
         }
         for rest in ["//models/a:x", "/%6dodels/%61:x", "/models/a%3Ax", "/models/a"] {
-            assert_eq!(Endpoint::of(RequestFormat::Gemini, &Method::POST, rest), Endpoint::ModelInPath("a".into()), "{rest}");
+            assert_eq!(Endpoint::of(RequestFormat::Gemini, &Method::POST, rest).model, ModelIn::Path("a".into()), "{rest}");
         }
         for rest in ["", "/", "/mödels/x", "/models/", "/models/a/b"] {
-            assert_eq!(Endpoint::of(RequestFormat::Gemini, &Method::POST, rest), Endpoint::Opaque, "{rest}");
+            assert_eq!(Endpoint::of(RequestFormat::Gemini, &Method::POST, rest).model, ModelIn::Nothing, "{rest}");
         }
     }
 }

@@ -2,7 +2,8 @@
 
 pub mod auth;
 pub mod endpoint;
+pub mod objects;
 pub mod reader;
 
 pub use auth::Credential;
-pub use endpoint::Endpoint;
+pub use endpoint::{Endpoint, ModelIn};

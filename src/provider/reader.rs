@@ -4,8 +4,9 @@
 //! member would let a client name one model to us and another to the provider, so a repeated member that
 //! we act on is an error, not a choice.
 
-use std::{borrow::Cow, fmt};
+use std::{borrow::Cow, fmt, sync::LazyLock};
 
+use memchr::memmem::Finder;
 use serde::{
     Deserialize, Deserializer,
     de::{self, IgnoredAny, MapAccess, Visitor},
@@ -30,7 +31,7 @@ pub enum Unreadable {
 pub fn read(body: &[u8]) -> Result<Ask, Unreadable> {
     let mut members = Members::default();
     match parse(body, &mut members) {
-        Ok(()) => Ok(members.into()),
+        Ok(()) => Ok(members.into_ask(body)),
         Err(_) => Err(members.repeated.map_or(Unreadable::NotJson, Unreadable::Repeated)),
     }
 }
@@ -44,7 +45,7 @@ pub fn read_prefix(body: &[u8]) -> Result<Ask, Unreadable> {
     let mut members = Members::default();
     // The text ends in the middle, so an error is certain; what was met before it counts.
     let _ = parse(body, &mut members);
-    members.repeated.map_or_else(|| Ok(members.into()), |name| Err(Unreadable::Repeated(name)))
+    members.repeated.map_or_else(|| Ok(members.into_ask(body)), |name| Err(Unreadable::Repeated(name)))
 }
 
 fn parse<'de>(body: &'de [u8], members: &mut Members<'de>) -> serde_json::Result<()> {
@@ -57,6 +58,9 @@ fn parse<'de>(body: &'de [u8], members: &mut Members<'de>) -> serde_json::Result
 struct Members<'de> {
     model: Option<Option<Cow<'de, str>>>,
     stream: Option<bool>,
+    store: Option<Option<bool>>,
+    earlier: Option<bool>,
+    conversation: Option<bool>,
     repeated: Option<&'static str>,
 }
 
@@ -68,12 +72,23 @@ impl Members<'_> {
         self.repeated = Some(name);
         Err(E::duplicate_field(name))
     }
+
+    fn into_ask(self, body: &[u8]) -> Ask {
+        let Self { model, stream, store, earlier, conversation, repeated: _ } = self;
+        let model: Option<Box<str>> = model.flatten().map(|model| model.into_owned().into());
+        // A model that was tuned belongs to who tuned it.
+        let tuned = model.as_ref().is_some_and(|model| model.starts_with("ft:"));
+        let refers = tuned || earlier == Some(true) || conversation == Some(true) || names_objects(body);
+        Ask { model, stream: stream.unwrap_or_default(), store: store.flatten(), refers }
+    }
 }
 
-impl From<Members<'_>> for Ask {
-    fn from(members: Members<'_>) -> Self {
-        Self { model: members.model.flatten().map(|model| model.into_owned().into()), stream: members.stream.unwrap_or_default() }
-    }
+/// Whether ids of files or vector stores stand anywhere in the body. A prompt that speaks of them is taken for one that names
+/// them, which costs it the choice among accounts and nothing else.
+fn names_objects(body: &[u8]) -> bool {
+    static FILE: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new(b"\"file_id"));
+    static VECTOR_STORE: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new(b"\"vector_store_id"));
+    FILE.find(body).is_some() || VECTOR_STORE.find(body).is_some()
 }
 
 struct Object<'m, 'de>(&'m mut Members<'de>);
@@ -91,6 +106,9 @@ impl<'de> Visitor<'de> for Object<'_, 'de> {
         enum Member {
             Model,
             Stream,
+            Store,
+            PreviousResponseId,
+            Conversation,
             #[serde(other)]
             Other,
         }
@@ -104,7 +122,19 @@ impl<'de> Visitor<'de> for Object<'_, 'de> {
                 }
                 Member::Stream => {
                     members.once("stream", members.stream.is_some())?;
-                    members.stream = Some(map.next_value::<Flag>()?.0);
+                    members.stream = Some(map.next_value::<Flag>()?.0 == Some(true));
+                }
+                Member::Store => {
+                    members.once("store", members.store.is_some())?;
+                    members.store = Some(map.next_value::<Flag>()?.0);
+                }
+                Member::PreviousResponseId => {
+                    members.once("previous_response_id", members.earlier.is_some())?;
+                    members.earlier = Some(map.next_value::<Present>()?.0);
+                }
+                Member::Conversation => {
+                    members.once("conversation", members.conversation.is_some())?;
+                    members.conversation = Some(map.next_value::<Present>()?.0);
                 }
                 Member::Other => drop(map.next_value::<IgnoredAny>()?),
             }
@@ -126,12 +156,21 @@ impl<'de> Deserialize<'de> for Text<'de> {
 #[derive(Deserialize)]
 struct BorrowedText<'a>(#[serde(borrow)] Cow<'a, str>);
 
-/// `true`, or something else that the provider may complain about.
-struct Flag(bool);
+/// `true` or `false`, or something else that the provider may complain about.
+struct Flag(Option<bool>);
 
 impl<'de> Deserialize<'de> for Flag {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        <&serde_json::value::RawValue>::deserialize(deserializer).map(|raw| Self(raw.get() == "true"))
+        <&serde_json::value::RawValue>::deserialize(deserializer).map(|raw| Self(raw.get().parse().ok()))
+    }
+}
+
+/// Anything but `null`.
+struct Present(bool);
+
+impl<'de> Deserialize<'de> for Present {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        <&serde_json::value::RawValue>::deserialize(deserializer).map(|raw| Self(raw.get() != "null"))
     }
 }
 
@@ -142,7 +181,27 @@ mod tests {
     use super::*;
 
     fn ask(model: Option<&str>, stream: bool) -> Ask {
-        Ask { model: model.map(Into::into), stream }
+        Ask { model: model.map(Into::into), stream, ..Ask::default() }
+    }
+
+    #[test]
+    fn what_stays_behind_and_what_refers_to_it_is_found() {
+        for (body, store, refers) in [
+            (r#"{"model":"m"}"#, None, false),
+            (r#"{"model":"m","store":false}"#, Some(false), false),
+            (r#"{"store":true}"#, Some(true), false),
+            (r#"{"store":null,"conversation":null,"previous_response_id":null}"#, None, false),
+            (r#"{"store":"yes"}"#, None, false),
+            (r#"{"store":false,"previous_response_id":"resp_1"}"#, Some(false), true),
+            (r#"{"conversation":{"id":"conv_1"}}"#, None, true),
+            (r#"{"model":"ft:gpt-4o:acme"}"#, None, true),
+            (r#"{"input":[{"content":[{"type":"input_file","file_id":"file-1"}]}]}"#, None, true),
+            (r#"{"tools":[{"type":"file_search","vector_store_ids":["vs_1"]}]}"#, None, true),
+        ] {
+            let ask = read(body.as_bytes()).unwrap();
+            assert_eq!((ask.store, ask.refers), (store, refers), "{body}");
+        }
+        assert_eq!(read(br#"{"store":true,"store":false}"#), Err(Unreadable::Repeated("store")));
     }
 
     #[test]

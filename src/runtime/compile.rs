@@ -66,7 +66,7 @@ fn compile_provider(name: ProviderName, provider: config::Provider, keys: Vec<Ke
     let observer = Arc::new(Watcher(metrics.provider(name.as_str())));
     let how = (provider.http_version, provider.timeouts, provider.connections);
     let endpoint = Endpoint::new(url, tls, how, observer).ok_or_else(|| error("base_url", "the host is not a valid name".to_owned()))?;
-    let slots = keys.iter().map(|key| Slot { spec: key_pool::Spec { weight: key.weight }, state: Arc::default() }).collect();
+    let slots = compile_slots(&keys);
     let keys = keys
         .into_iter()
         .map(|key| {
@@ -79,6 +79,20 @@ fn compile_provider(name: ProviderName, provider: config::Provider, keys: Vec<Ke
         })
         .collect::<Result<_, CompileError>>()?;
     Ok(Provider { dialect, endpoint: Arc::new(endpoint), keys, slots, turn: Turn::default(), name })
+}
+
+/// The pool's view of the keys. One that names no account is an account of its own.
+fn compile_slots(keys: &[Key]) -> Vec<Slot> {
+    let account_of = |at: usize| {
+        let account = keys[at].account.as_ref();
+        let same = account.and_then(|account| keys.iter().position(|key| key.account.as_ref() == Some(account)));
+        key_pool::Account(same.unwrap_or(at))
+    };
+    let slot = |(at, key): (usize, &Key)| {
+        let spec = key_pool::Spec { weight: key.weight, account: account_of(at) };
+        Slot { spec, state: Arc::default() }
+    };
+    keys.iter().enumerate().map(slot).collect()
 }
 
 fn compile_route(

@@ -6,7 +6,7 @@ use http::HeaderValue;
 
 use crate::{
     config::{Annotate, Body, ClientKey, Config, Credentials, Listen, ModelPattern, Trust, clients::KeyHash},
-    policy::key_pool::{self, Exhausted, Lease, Slot, Turn},
+    policy::key_pool::{self, Choice, Exhausted, Lease, Slot, Turn},
     provider::Credential,
     telemetry::TargetMetrics,
     types::{ClientName, Dialect, ProviderName, RequestFormat, Tier},
@@ -126,13 +126,13 @@ pub struct Provider {
 }
 
 impl Provider {
-    /// Leases the key that carries the least.
+    /// Leases the key that carries the least among those that `choice` allows.
     ///
     /// # Errors
     ///
     /// [`Exhausted`] if none is in use.
-    pub fn lease(&self) -> Result<(&Arc<PoolKey>, Lease), Exhausted> {
-        let lease = key_pool::acquire(&self.slots, &self.turn)?;
+    pub fn lease(&self, choice: Choice) -> Result<(&Arc<PoolKey>, Lease), Exhausted> {
+        let lease = key_pool::acquire(&self.slots, &self.turn, choice)?;
         Ok((&self.keys[lease.index], lease))
     }
 

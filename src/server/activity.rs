@@ -5,7 +5,7 @@ use std::{
     cell::{Cell, RefCell},
     pin::Pin,
     rc::{Rc, Weak},
-    task::{Context, Poll},
+    task::{Context, Poll, Waker},
     time::{Duration, Instant},
 };
 
@@ -35,6 +35,12 @@ pub struct Writes {
 }
 
 impl Writes {
+    /// Whether the last write found no room.
+    #[must_use]
+    pub fn are_stuck(&self) -> bool {
+        self.stuck_since.get().is_some()
+    }
+
     /// A write was tried: bytes moved, or found no room.
     pub fn note(&self, moved: bool) {
         match (moved, self.stuck_since.get()) {
@@ -62,6 +68,9 @@ pub struct Activity {
     /// Whether it was told to end, and had the time until the next sweep for it.
     ending: Cell<bool>,
     told: Notify,
+    /// Whether what follows a request has to wait for its answer, and who waits.
+    held: Cell<bool>,
+    waiting: RefCell<Option<Waker>>,
 }
 
 impl Activity {
@@ -76,6 +85,8 @@ impl Activity {
             close: Cell::new(None),
             ending: Cell::new(false),
             told: Notify::new(),
+            held: Cell::new(false),
+            waiting: RefCell::default(),
         }
     }
 
@@ -97,6 +108,34 @@ impl Activity {
     #[must_use]
     pub fn refused(&self) -> Option<Refused> {
         self.refused.get()
+    }
+
+    /// What follows the request that was read last waits for its answer.
+    pub fn hold(&self) {
+        self.held.set(true);
+    }
+
+    /// Whether something waits for the answer to a request that asks for an upgrade.
+    #[must_use]
+    pub fn is_held(&self) -> bool {
+        self.held.get()
+    }
+
+    /// The request was answered as any other: what follows it may be read.
+    pub fn release(&self) {
+        self.held.set(false);
+        if let Some(waiting) = self.waiting.borrow_mut().take() {
+            waiting.wake();
+        }
+    }
+
+    /// Ready once nothing has to wait.
+    pub fn poll_released(&self, cx: &mut Context<'_>) -> Poll<()> {
+        if !self.held.get() {
+            return Poll::Ready(());
+        }
+        *self.waiting.borrow_mut() = Some(cx.waker().clone());
+        Poll::Pending
     }
 
     /// A request has begun; it ends when the guard is dropped.
@@ -121,6 +160,11 @@ impl Activity {
                 return close;
             }
         }
+    }
+
+    /// Waits until the connection is told to end at once.
+    pub async fn told_to_close_now(&self) {
+        while self.told_to_close().await != Close::Now {}
     }
 
     /// Tells it to end. What is still there at a later sweep, with nothing in flight, is closed.
@@ -184,6 +228,11 @@ impl<B> Attended<B> {
     /// The body.
     pub fn inner(&self) -> &B {
         &self.body
+    }
+
+    /// The body, to change it.
+    pub fn inner_mut(&mut self) -> &mut B {
+        &mut self.body
     }
 }
 

@@ -4,6 +4,7 @@
 //! a preface, would hold its connection for good.
 
 use std::{
+    cell::Cell,
     convert::Infallible,
     fmt, io,
     net::IpAddr,
@@ -14,11 +15,11 @@ use std::{
 
 use bytes::BytesMut;
 use http::{
-    HeaderValue, Request, Response, StatusCode,
-    header::{CONNECTION, CONTENT_LENGTH, EXPECT},
+    HeaderValue, Request, Response, StatusCode, Version,
+    header::{CONNECTION, CONTENT_LENGTH, EXPECT, UPGRADE},
 };
 use hyper::{
-    body::Incoming,
+    body::{Body as _, Incoming},
     server::conn::{http1, http2},
     service::service_fn,
 };
@@ -30,14 +31,14 @@ use tokio::{
 use tokio_rustls::TlsAcceptor;
 
 use super::{
-    activity::{Activity, Attended, Close, Connections},
+    activity::{Activity, Attended, Busy, Close, Connections},
     guard::Refused,
     io::Stream,
     socket::Socket,
 };
 use crate::{
     config::Listen,
-    pipeline::{Inbound, Pipeline, body::Body},
+    pipeline::{Inbound, Pipeline, body::Body, tunnel::Tunnel},
     upstream::{LocalExecutor, coalesce::Coalesced},
 };
 
@@ -149,14 +150,35 @@ async fn speak(
             let answered = answer(shared.pipeline.clone(), inbound(request), Rc::clone(&activity));
             async { Ok::<_, Infallible>(for_http2(answered.await).map(Coalesced::new)) }
         });
-        run(http2(&shared.listen).serve_connection(io, service), http2::Connection::graceful_shutdown, (&activity, &socket)).await
+        let connection = pin!(http2(&shared.listen).serve_connection(io, service));
+        run(connection, http2::Connection::graceful_shutdown, (&activity, &socket)).await
     } else {
+        let (switched, old) = (Cell::new(None), Cell::new(false));
         let service = service_fn(|request: Request<Incoming>| {
-            let waits = request.headers().contains_key(EXPECT);
+            old.set(request.version() == Version::HTTP_10);
+            let (waits, held) = (request.headers().contains_key(EXPECT), is_held(&request, &activity));
             let answered = answer(shared.pipeline.clone(), inbound(request), Rc::clone(&activity));
-            async move { Ok::<_, Infallible>(for_http1(answered.await, waits)) }
+            let (activity, switched, old) = (&activity, &switched, &old);
+            async move {
+                let mut reply = for_http1(answered.await, waits, old.get());
+                if held {
+                    switched.set(answered_upgrade(&mut reply, activity));
+                }
+                Ok::<_, Infallible>(reply)
+            }
         });
-        run(http1(&shared.listen).serve_connection(io, service), http1::Connection::graceful_shutdown, (&activity, &socket)).await
+        let mut connection = http1(&shared.listen).serve_connection(io, service);
+        let result = run(Pin::new(&mut connection), http1::Connection::graceful_shutdown, (&activity, &socket)).await;
+        // A 101 that found no room would be lost with hyper's buffer: then the connection ends here.
+        if let (Ok(Over::Ended), Some(switched), false) = (&result, switched.take(), socket.writes().are_stuck()) {
+            let parts = connection.into_parts();
+            Box::pin(pass_bytes(switched, parts.io.into_inner().upgraded(&parts.read_buf), &activity)).await;
+        }
+        // To HTTP/1.0 a body that ends with its connection is whole (RFC 9112 §6.3).
+        if old.get() && result.is_err() {
+            socket.break_off();
+        }
+        result
     };
     match (activity.refused(), result) {
         (Some(refused), _) => Err(Ended::Refused(refused)),
@@ -167,27 +189,68 @@ async fn speak(
     }
 }
 
+/// A tunnel that a 101 opens, and the word that keeps its connection busy.
+type Switched = (Box<Tunnel>, Busy);
+
+/// Whether the guard holds back what follows this request until it is answered.
+fn is_held(request: &Request<Incoming>, activity: &Activity) -> bool {
+    // In this order: nearly no connection ever holds anything, and a request that was read with the next, which does, has
+    // nothing to say about it.
+    activity.is_held() && request.headers().contains_key(UPGRADE) && request.body().is_end_stream()
+}
+
+/// What became of a request that asked for an upgrade. Any answer but a 101 makes it a request like others.
+fn answered_upgrade(reply: &mut Response<Attended<Body>>, activity: &Rc<Activity>) -> Option<Switched> {
+    let tunnel = reply.body_mut().inner_mut().take_tunnel();
+    if tunnel.is_none() {
+        activity.release();
+    }
+    tunnel.map(|tunnel| (tunnel, activity.begin()))
+}
+
+/// The 101 is out: from here on the connection carries bytes, until one side ends it or it is told to end.
+async fn pass_bytes((tunnel, _busy): Switched, client: impl AsyncRead + AsyncWrite + Unpin, activity: &Activity) {
+    tokio::select! {
+        biased;
+        () = tunnel.run(client) => {}
+        () = activity.told_to_close_now() => {}
+    }
+}
+
+/// How a connection came to its end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Over {
+    /// HTTP is over on it.
+    Ended,
+    /// It was given up.
+    Left,
+}
+
 /// Runs a connection to its end, which may come because it was told to or because the client left.
 ///
 /// The connection has the first turn, so that what it can still say goes out. A request that is in flight then is given
 /// up, also that of a client that closed its sending side alone: hyper does the same when it reads that far.
-async fn run<C>(connection: C, gracefully: impl Fn(Pin<&mut C>), (activity, socket): (&Activity, &Socket)) -> hyper::Result<()>
+async fn run<C>(
+    mut connection: Pin<&mut C>,
+    gracefully: impl Fn(Pin<&mut C>),
+    (activity, socket): (&Activity, &Socket),
+) -> hyper::Result<Over>
 where
     C: Future<Output = hyper::Result<()>>,
 {
-    let (mut connection, mut left) = (pin!(connection), pin!(socket.left()));
+    let mut left = pin!(socket.left());
     let mut watching = true;
     loop {
         tokio::select! {
             biased;
-            result = connection.as_mut() => return result,
+            result = connection.as_mut() => return result.map(|()| Over::Ended),
             close = activity.told_to_close() => match close {
                 Close::Gracefully => gracefully(connection.as_mut()),
-                Close::Now => return Ok(()),
+                Close::Now => return Ok(Over::Left),
             },
             () = left.as_mut(), if watching => {
                 if activity.is_busy() {
-                    return Ok(());
+                    return Ok(Over::Left);
                 }
                 // Only the end of a reply, or of an upload that was answered early, is still under way.
                 watching = false;
@@ -202,9 +265,10 @@ async fn answer(pipeline: Pipeline, inbound: Inbound, activity: Rc<Activity>) ->
     pipeline.handle(inbound).await.map(|body| Attended::new(body, busy))
 }
 
-/// hyper closes the connection when nobody has asked for an upload that waits to be invited. The client is told.
-fn for_http1(mut reply: Response<Attended<Body>>, waits_to_be_invited: bool) -> Response<Attended<Body>> {
-    if waits_to_be_invited && reply.body().inner().is_ours() {
+/// hyper closes the connection when nobody has asked for an upload that waits to be invited, and behind a body of unknown
+/// length to a client of HTTP/1.0, which knows no chunks. The client is told.
+fn for_http1(mut reply: Response<Attended<Body>>, waits_to_be_invited: bool, old: bool) -> Response<Attended<Body>> {
+    if waits_to_be_invited && reply.body().inner().is_ours() || old && reply.body().size_hint().exact().is_none() {
         reply.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
     }
     reply

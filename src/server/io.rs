@@ -1,5 +1,5 @@
 //! The byte stream of one connection as hyper sees it: bytes that were read to tell the protocol come first, and HTTP/1
-//! bytes pass the guard.
+//! bytes pass the guard. Once the connection was upgraded they pass as they are.
 
 use std::{
     io,
@@ -8,7 +8,7 @@ use std::{
     task::{Context, Poll, ready},
 };
 
-use bytes::{Buf, BytesMut};
+use bytes::{Buf, Bytes, BytesMut};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use super::{activity::Activity, guard::Guard};
@@ -17,7 +17,7 @@ use super::{activity::Activity, guard::Guard};
 #[derive(Debug)]
 pub struct Stream<S> {
     socket: S,
-    /// What was read before hyper took over.
+    /// What was read and has not been handed out: before hyper took over, or behind a request that asks for an upgrade.
     early: BytesMut,
     guard: Option<Guard>,
     activity: Rc<Activity>,
@@ -28,14 +28,55 @@ impl<S> Stream<S> {
     pub fn new(socket: S, early: BytesMut, guarded: bool, activity: Rc<Activity>) -> Self {
         Self { socket, early, guard: guarded.then(Guard::default), activity }
     }
+
+    /// HTTP is over on this connection: what follows are bytes. `read` are those that hyper has taken and not used.
+    #[must_use]
+    pub fn upgraded(mut self, read: &Bytes) -> Self {
+        self.guard = None;
+        if !read.is_empty() {
+            self.put_back(&read.clone());
+        }
+        self
+    }
+
+    /// These bytes come again, before all others.
+    fn put_back(&mut self, bytes: &[u8]) {
+        let behind = std::mem::replace(&mut self.early, BytesMut::from(bytes));
+        self.early.unsplit(behind);
+    }
+}
+
+impl<S: AsyncRead + Unpin> Stream<S> {
+    /// While the guard lets nothing through. What the client sends meanwhile is taken once, so that its end is seen, and kept.
+    fn poll_held(&mut self, cx: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        if self.guard.as_ref().is_some_and(Guard::has_refused) {
+            return Poll::Ready(Err(io::Error::new(io::ErrorKind::InvalidData, "malformed HTTP/1")));
+        }
+        if self.activity.poll_released(cx).is_ready() {
+            if let Some(guard) = &mut self.guard {
+                guard.resume();
+            }
+            return Pin::new(self).poll_read(cx, buffer);
+        }
+        if self.early.is_empty() {
+            let before = buffer.filled().len();
+            ready!(Pin::new(&mut self.socket).poll_read(cx, buffer))?;
+            if buffer.filled().len() == before {
+                return Poll::Ready(Ok(()));
+            }
+            self.early.extend_from_slice(&buffer.filled()[before..]);
+            buffer.set_filled(before);
+        }
+        Poll::Pending
+    }
 }
 
 impl<S: AsyncRead + Unpin> AsyncRead for Stream<S> {
     fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         let this = &mut *self;
         let before = buffer.filled().len();
-        if this.guard.as_ref().is_some_and(Guard::has_refused) {
-            return Poll::Ready(Err(io::Error::new(io::ErrorKind::InvalidData, "malformed HTTP/1")));
+        if this.guard.as_ref().is_some_and(Guard::stands) {
+            return this.poll_held(cx, buffer);
         }
         if this.early.is_empty() {
             ready!(Pin::new(&mut this.socket).poll_read(cx, buffer))?;
@@ -45,9 +86,14 @@ impl<S: AsyncRead + Unpin> AsyncRead for Stream<S> {
             this.early.advance(taken);
         }
         if let Some(guard) = &mut this.guard {
-            guard.inspect(&mut buffer.filled_mut()[before..]);
+            let end = before + guard.inspect(&mut buffer.filled_mut()[before..]);
             this.activity.in_head(guard.in_head());
             this.activity.refuse(guard.refused());
+            if guard.holds() {
+                this.activity.hold();
+                this.put_back(&buffer.filled()[end..]);
+                buffer.set_filled(end);
+            }
         }
         Poll::Ready(Ok(()))
     }

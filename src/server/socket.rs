@@ -11,6 +11,7 @@ use std::{
     pin::Pin,
     rc::Rc,
     task::{Context, Poll, ready},
+    time::Duration,
 };
 
 use socket2::SockRef;
@@ -70,6 +71,15 @@ impl Socket {
         // Elsewhere there is no such interest: the client is seen to leave when hyper reads.
         #[cfg(not(target_os = "linux"))]
         std::future::pending::<()>().await;
+    }
+
+    /// Lets the connection end with a reset, which throws away what has not been acknowledged: for a client that could take
+    /// an end in order for the end of its reply.
+    pub fn break_off(&self) {
+        // Where there is no such thing, as on a Unix socket, it ends in order.
+        if let Kind::Tcp(socket) = &*self.kind {
+            drop(SockRef::from(socket).set_linger(Some(Duration::ZERO)));
+        }
     }
 
     /// The kernel has no more for now: says so without asking it, which spares the next poll a call that would fail.

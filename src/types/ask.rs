@@ -7,4 +7,8 @@ pub struct Ask {
     pub model: Option<Box<str>>,
     /// Whether the client asked for a stream of events.
     pub stream: bool,
+    /// Whether the result is to be stored, where the body says so.
+    pub store: Option<bool>,
+    /// Whether it refers to something stored earlier: a file, a response, a conversation.
+    pub refers: bool,
 }

@@ -58,6 +58,11 @@ impl Progress {
         self.sent.get()
     }
 
+    /// So many bytes more went up: those of a tunnel, which are no body.
+    pub fn add(&self, bytes: u64) {
+        self.sent.set(self.sent.get() + bytes);
+    }
+
     /// Why the client's side of it broke, if it did.
     pub(super) fn broken(&self) -> Option<UploadBroken> {
         self.broken.get()
@@ -231,8 +236,9 @@ impl std::fmt::Debug for ReplyBody {
 }
 
 impl ReplyBody {
-    pub(super) fn new(incoming: Incoming, hold: Hold, idle: Duration) -> Self {
-        let mut body = Self { incoming, hold: Some(hold), idle: Idle { period: idle, since: None, timer: None } };
+    /// Without a `hold` nothing depends on its end.
+    pub(super) fn new(incoming: Incoming, hold: Option<Hold>, idle: Duration) -> Self {
+        let mut body = Self { incoming, hold, idle: Idle { period: idle, since: None, timer: None } };
         if body.incoming.is_end_stream() {
             body.give_back();
         }

@@ -10,14 +10,14 @@ use std::{
 };
 
 use http::{
-    Extensions, HeaderMap, HeaderValue, Method, Request, Response, Uri, Version,
+    Extensions, HeaderMap, HeaderValue, Method, Request, Response, StatusCode, Uri, Version,
     header::HOST,
     uri::{Parts, PathAndQuery},
 };
 use hyper::{body::Incoming, client::conn::TrySendError};
 
 use super::{
-    Endpoint, Failure, Phase, Reason, ReplyBody, Resolver, Upload,
+    Endpoint, Failure, Phase, Reason, ReplyBody, Resolver, Switched, Upload,
     body::{Awaiting, Progress},
     endpoint::EndpointId,
     error::{h2_reason, is_cut, went_away},
@@ -119,7 +119,7 @@ impl Upstream {
                 }
             };
             match result {
-                Ok((reply, hold)) => return Ok(reply.map(|incoming| ReplyBody::new(incoming, hold, pool.idle_timeout()))),
+                Ok((reply, hold)) => return Ok(reply.map(|incoming| ReplyBody::new(incoming, Some(hold), pool.idle_timeout()))),
                 Err(missed) => match missed.again(copy, over_http1) {
                     (Some(again), _) if resends < RESENDS => {
                         resends += 1;
@@ -130,6 +130,28 @@ impl Upstream {
                 },
             }
         }
+    }
+}
+
+impl Upstream {
+    /// Asks for an upgrade over a connection of its own, which speaks HTTP/1.1 whatever the others speak, and waits for the
+    /// reply's head. With a 101 comes what the connection has become.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::send`]. It is sent once: a fresh connection has no earlier exchange to blame.
+    pub async fn upgrade(&self, endpoint: &Arc<Endpoint>, outgoing: Outgoing) -> Result<(Response<ReplyBody>, Option<Switched>), Failure> {
+        let pool = self.pool(endpoint);
+        let progress = outgoing.body.progress();
+        let mut own = pool.dial_own().await?;
+        progress.begin();
+        let reply = wait(own.sender.try_send_request(outgoing.into_http1()), &progress, endpoint).await;
+        let reply = reply.map_err(|missed| missed.again(None, true).1)?;
+        if reply.status() != StatusCode::SWITCHING_PROTOCOLS {
+            return Ok((reply.map(|incoming| ReplyBody::new(incoming, Some(Hold::Http1(own.into_http1())), pool.idle_timeout())), None));
+        }
+        let switched = own.switched(endpoint.connect_timeout()).await?;
+        Ok((reply.map(|incoming| ReplyBody::new(incoming, None, pool.idle_timeout())), Some(switched)))
     }
 }
 

@@ -23,7 +23,7 @@ const KEEPALIVE: (Duration, Duration) = (Duration::from_secs(30), Duration::from
 const HEAD_START: Duration = Duration::from_millis(250);
 
 /// A byte stream to a provider.
-pub(super) trait Io: AsyncRead + AsyncWrite + Send + Unpin {}
+pub trait Io: AsyncRead + AsyncWrite + Send + Unpin {}
 
 impl<T: AsyncRead + AsyncWrite + Send + Unpin> Io for T {}
 
@@ -32,6 +32,15 @@ impl<T: AsyncRead + AsyncWrite + Send + Unpin> Io for T {}
 pub(super) enum Protocol {
     Http1,
     Http2,
+}
+
+/// Which protocols are offered to the provider.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Offer {
+    /// Those that the config says.
+    Configured,
+    /// HTTP/1.1 alone, which can be upgraded.
+    Http1,
 }
 
 /// What a connection is made of: plain text and TLS stay apart, so that plain text pays no indirection.
@@ -51,12 +60,16 @@ pub(super) fn known_protocol(endpoint: &Endpoint) -> Option<Protocol> {
 }
 
 /// Connects. The caller bounds the time.
-pub(super) async fn connect(endpoint: &Endpoint, resolver: &Resolver) -> Result<(Stream, Protocol), Failure> {
+pub(super) async fn connect(endpoint: &Endpoint, resolver: &Resolver, offer: Offer) -> Result<(Stream, Protocol), Failure> {
     let socket = reach(endpoint, resolver).await?;
     let Some(tls) = &endpoint.tls else {
         return Ok((Stream::Plain(socket), known_protocol(endpoint).unwrap_or(Protocol::Http1)));
     };
-    let handshake = TlsConnector::from(tls.config.clone()).connect(tls.name.clone(), socket).await;
+    let connector = TlsConnector::from(tls.config.clone());
+    let handshake = match offer {
+        Offer::Configured => connector.connect(tls.name.clone(), socket).await,
+        Offer::Http1 => connector.with_alpn(vec![b"http/1.1".to_vec()]).connect(tls.name.clone(), socket).await,
+    };
     let stream = handshake.map_err(|error| {
         let reason = if is_tls(&error) { Reason::Tls } else { Reason::Closed };
         Failure::because(Phase::Connect, reason, error)
@@ -65,7 +78,7 @@ pub(super) async fn connect(endpoint: &Endpoint, resolver: &Resolver) -> Result<
     let protocol = match (chosen, endpoint.version) {
         (Some(b"h2"), _) => Protocol::Http2,
         // Asked for HTTP/2 and got no answer: speaking it anyway would only fail later and less clearly.
-        (_, HttpVersion::Http2) => {
+        (_, HttpVersion::Http2) if offer == Offer::Configured => {
             return Err(Failure::because(Phase::Connect, Reason::Tls, io::Error::other("the provider does not offer HTTP/2")));
         }
         _ => Protocol::Http1,

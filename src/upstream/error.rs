@@ -2,6 +2,8 @@
 
 use std::{error::Error, fmt, io, sync::Arc};
 
+use super::interim::TooMany;
+
 /// How far the exchange had come.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Phase {
@@ -64,7 +66,7 @@ impl Failure {
     pub fn from_hyper(phase: Phase, error: hyper::Error) -> Self {
         let reason = if let Some(broken) = find::<UploadBroken>(&error) {
             broken.reason()
-        } else if error.is_parse() || error.is_parse_too_large() {
+        } else if error.is_parse() || error.is_parse_too_large() || has_too_many_interim(&error) {
             Reason::Protocol
         } else if phase == Phase::Head && is_unprocessed(&error) {
             Reason::Unprocessed
@@ -139,6 +141,11 @@ impl fmt::Display for UploadBroken {
 }
 
 impl Error for UploadBroken {}
+
+/// Whether the connection was given up for its interim replies.
+fn has_too_many_interim(error: &hyper::Error) -> bool {
+    find::<io::Error>(error).and_then(io::Error::get_ref).is_some_and(|inner| inner.is::<TooMany>())
+}
 
 /// The first cause of type `E` in the chain behind `error`.
 pub(super) fn find<'e, E: Error + 'static>(error: &'e (dyn Error + 'static)) -> Option<&'e E> {

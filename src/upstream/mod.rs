@@ -15,9 +15,11 @@ pub mod dns;
 pub mod endpoint;
 pub mod error;
 mod http2;
+mod interim;
 mod line;
 mod patient;
 mod pool;
+pub mod switch;
 pub mod tls;
 
 pub use body::{ReplyBody, Upload};
@@ -26,3 +28,4 @@ pub use dns::Resolver;
 pub use endpoint::Endpoint;
 pub use error::{Failure, Phase, Reason};
 pub use http2::LocalExecutor;
+pub use switch::Switched;

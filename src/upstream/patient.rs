@@ -4,15 +4,32 @@
 use std::{
     io,
     pin::Pin,
-    task::{Context, Poll},
+    task::{Context, Poll, ready},
 };
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
+use super::interim::Interim;
+
 /// A connection on which nobody hears that the peer takes no more: a write then waits, and whoever reads finds the answer
 /// or the end of the connection. hyper reads on while a write waits, and forgets both at the first failed write.
+///
+/// It bounds the interim replies too, since all that is read passes here.
 #[derive(Debug)]
-pub(super) struct Patient<I>(pub(super) I);
+pub(super) struct Patient<I> {
+    io: I,
+    interim: Interim,
+}
+
+impl<I> Patient<I> {
+    pub(super) fn new(io: I) -> Self {
+        Self { io, interim: Interim::default() }
+    }
+
+    pub(super) fn into_inner(self) -> I {
+        self.io
+    }
+}
 
 /// Nothing wakes such a write. The reader must be waiting too, and ends the connection.
 fn patiently<T>(polled: Poll<io::Result<T>>) -> Poll<io::Result<T>> {
@@ -24,29 +41,33 @@ fn patiently<T>(polled: Poll<io::Result<T>>) -> Poll<io::Result<T>> {
 
 impl<I: AsyncRead + Unpin> AsyncRead for Patient<I> {
     fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.0).poll_read(cx, buffer)
+        let before = buffer.filled().len();
+        ready!(Pin::new(&mut self.io).poll_read(cx, buffer))?;
+        Poll::Ready(self.interim.inspect(&buffer.filled()[before..]).map_err(|error| io::Error::new(io::ErrorKind::InvalidData, error)))
     }
 }
 
 impl<I: AsyncWrite + Unpin> AsyncWrite for Patient<I> {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
-        patiently(Pin::new(&mut self.0).poll_write(cx, bytes))
+        self.interim.asked();
+        patiently(Pin::new(&mut self.io).poll_write(cx, bytes))
     }
 
     fn poll_write_vectored(mut self: Pin<&mut Self>, cx: &mut Context<'_>, parts: &[io::IoSlice<'_>]) -> Poll<io::Result<usize>> {
-        patiently(Pin::new(&mut self.0).poll_write_vectored(cx, parts))
+        self.interim.asked();
+        patiently(Pin::new(&mut self.io).poll_write_vectored(cx, parts))
     }
 
     fn is_write_vectored(&self) -> bool {
-        self.0.is_write_vectored()
+        self.io.is_write_vectored()
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        patiently(Pin::new(&mut self.0).poll_flush(cx))
+        patiently(Pin::new(&mut self.io).poll_flush(cx))
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.0).poll_shutdown(cx)
+        Pin::new(&mut self.io).poll_shutdown(cx)
     }
 }
 
@@ -62,7 +83,7 @@ mod tests {
     #[tokio::test]
     async fn an_answer_is_read_from_a_peer_that_takes_no_more() {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let mut io = Patient(TcpStream::connect(listener.local_addr().unwrap()).await.unwrap());
+        let mut io = Patient::new(TcpStream::connect(listener.local_addr().unwrap()).await.unwrap());
         let (mut peer, _) = listener.accept().await.unwrap();
         io.write_all(b"never read, so closing is a reset").await.unwrap();
         peer.readable().await.unwrap();

@@ -18,11 +18,12 @@ use tokio::task::AbortHandle;
 
 use super::{
     Endpoint, Failure, Phase, Reason, Resolver, Upload,
-    connect::{Io, Protocol, Stream, connect, known_protocol},
+    connect::{Io, Offer, Protocol, Stream, connect, known_protocol},
     endpoint::Open,
     http2,
     line::{Line, Place, Turn},
     patient::Patient,
+    switch::Own,
 };
 
 /// The most that is read from a provider ahead of the client, for each HTTP/1 connection.
@@ -42,13 +43,27 @@ pub(super) struct Http1 {
     _place: Place,
 }
 
+impl Http1 {
+    /// One that is in no pool, and gets into none.
+    pub(super) fn alone(sender: SendRequest<Upload>, driver: Driver, place: Place) -> Self {
+        Self { sender, used: false, created: Instant::now(), pool: Weak::new(), _driver: driver, _place: place }
+    }
+}
+
 /// The task that runs an HTTP/1 connection, ended by `Drop`: hyper would first finish an upload that may never end.
-struct Driver(AbortHandle);
+pub(super) struct Driver(pub(super) AbortHandle);
 
 impl Drop for Driver {
     fn drop(&mut self) {
         self.0.abort();
     }
+}
+
+/// How every HTTP/1 connection is spoken on.
+pub(super) fn http1() -> hyper::client::conn::http1::Builder {
+    let mut builder = hyper::client::conn::http1::Builder::new();
+    builder.preserve_header_case(true).max_headers(MAX_HEADERS).max_buf_size(READ_BUFFER);
+    builder
 }
 
 /// A connection that was just made.
@@ -232,9 +247,39 @@ impl Pool {
         }
     }
 
+    /// A connection for one exchange alone, which may become something else than HTTP.
+    pub(super) async fn dial_own(&self) -> Result<Own, Failure> {
+        let deadline = tokio::time::Instant::now() + self.endpoint.connect_timeout();
+        let dialling = async {
+            let place = self.place_of_its_own().await?;
+            let own = match connect(&self.endpoint, &self.resolver, Offer::Http1).await? {
+                (Stream::Plain(io), _) => Own::over(io, place, Open::count(&self.endpoint.observer)).await,
+                (Stream::Tls(io), _) => Own::over(io, place, Open::count(&self.endpoint.observer)).await,
+            };
+            own.map_err(|error| Failure::because(Phase::Connect, Reason::Closed, error))
+        };
+        let dialled = tokio::time::timeout_at(deadline, dialling).await;
+        dialled.unwrap_or_else(|_| Err(Failure::new(Phase::Connect, Reason::Timeout))).inspect_err(|_| self.endpoint.observer.failed())
+    }
+
+    /// A place for one more connection: a free one, that of the connection that is longest unused, or the next to become free.
+    async fn place_of_its_own(&self) -> Result<Place, Failure> {
+        let turn = Turn::of(&self.line);
+        loop {
+            if let Some(place) = Place::take(&self.line, self.max) {
+                turn.used();
+                return Ok(place);
+            }
+            let unused = { Some(&mut *self.idle.borrow_mut()).filter(|idle| !idle.is_empty()).map(|idle| idle.remove(0)) };
+            if unused.is_none() {
+                self.line.join().await.map_err(|_| Failure::new(Phase::Connect, Reason::Timeout))??;
+            }
+        }
+    }
+
     async fn dial(&self) -> Result<Dialled, Failure> {
         let dialling = async {
-            match connect(&self.endpoint, &self.resolver).await? {
+            match connect(&self.endpoint, &self.resolver, Offer::Configured).await? {
                 (Stream::Plain(io), protocol) => self.speak(io, protocol).await,
                 (Stream::Tls(io), protocol) => self.speak(io, protocol).await,
             }
@@ -258,9 +303,7 @@ impl Pool {
     }
 
     async fn speak_http1(&self, io: impl Io + 'static) -> hyper::Result<Dialled> {
-        let mut builder = hyper::client::conn::http1::Builder::new();
-        builder.preserve_header_case(true).max_headers(MAX_HEADERS).max_buf_size(READ_BUFFER);
-        let (mut sender, driver) = builder.handshake(TokioIo::new(Patient(io))).await?;
+        let (mut sender, driver) = http1().handshake(TokioIo::new(Patient::new(io))).await?;
         let driver = Driver(self.drive(driver));
         sender.ready().await?;
         Ok(Dialled::Http1(sender, driver))

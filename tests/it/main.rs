@@ -4,6 +4,7 @@
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod abuse;
+mod accounts;
 mod architecture;
 mod cancel;
 mod cli;
@@ -22,7 +23,9 @@ mod settle;
 mod simulator;
 mod streams;
 mod support;
+mod surface;
 mod timeouts;
+mod upgrade;
 mod upstream_h1;
 mod upstream_h2;
 mod upstream_pool;

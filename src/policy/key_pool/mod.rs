@@ -15,6 +15,22 @@ use std::sync::{
 pub struct Spec {
     /// Its share of the traffic against its neighbours' weights; 0 takes it out of use.
     pub weight: f64,
+    /// Whose it is.
+    pub account: Account,
+}
+
+/// Tells the accounts of one pool apart. Keys of one account share what it keeps: files, stored responses.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Account(pub usize);
+
+/// Among which keys to choose.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Choice {
+    /// All that are in use.
+    Any,
+    /// Those of the account that keeps what is stored: the account of the first key in use. As long as nobody remembers
+    /// which account made an object, they are all made and looked for there.
+    Home,
 }
 
 /// The counters of one key. They belong to the key, not to a generation of the config.
@@ -84,11 +100,15 @@ pub struct Exhausted;
 /// # Errors
 ///
 /// [`Exhausted`] if no key is in use.
-pub fn acquire(slots: &[Slot], turn: &Turn) -> Result<Lease, Exhausted> {
+pub fn acquire(slots: &[Slot], turn: &Turn, choice: Choice) -> Result<Lease, Exhausted> {
+    let only = match choice {
+        Choice::Any => None,
+        Choice::Home => Some(slots.iter().find(|slot| slot.is_usable()).ok_or(Exhausted)?.spec.account),
+    };
     let first = turn.0.fetch_add(1, Ordering::Relaxed) % slots.len().max(1);
     let (before, from) = slots.split_at(first);
     let in_turn = from.iter().chain(before).enumerate();
-    let usable = in_turn.filter(|(_, slot)| slot.is_usable());
+    let usable = in_turn.filter(|(_, slot)| slot.is_usable() && only.is_none_or(|account| slot.spec.account == account));
     let load = |slot: &Slot| f64::from(slot.state.in_flight() + 1) / slot.spec.weight;
     // `min_by` keeps the first of equals, and the first is whose turn it is.
     let (offset, slot) = usable.min_by(|(_, a), (_, b)| load(a).total_cmp(&load(b))).ok_or(Exhausted)?;

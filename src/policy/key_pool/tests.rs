@@ -3,7 +3,8 @@ use proptest::prelude::*;
 use super::*;
 
 fn pool(weights: &[f64]) -> Vec<Slot> {
-    weights.iter().map(|&weight| Slot { spec: Spec { weight }, state: Arc::default() }).collect()
+    let slot = |(at, &weight)| Slot { spec: Spec { weight, account: Account(at) }, state: Arc::default() };
+    weights.iter().enumerate().map(slot).collect()
 }
 
 fn in_flight(slots: &[Slot]) -> Vec<u32> {
@@ -13,7 +14,7 @@ fn in_flight(slots: &[Slot]) -> Vec<u32> {
 #[test]
 fn the_least_loaded_key_is_taken_and_given_back() {
     let (slots, turn) = (pool(&[1.0, 1.0, 1.0]), Turn::default());
-    let leases: Vec<_> = (0..6).map(|_| acquire(&slots, &turn).unwrap()).collect();
+    let leases: Vec<_> = (0..6).map(|_| acquire(&slots, &turn, Choice::Any).unwrap()).collect();
     assert_eq!(in_flight(&slots), [2, 2, 2]);
     drop(leases);
     assert_eq!(in_flight(&slots), [0, 0, 0]);
@@ -22,31 +23,31 @@ fn the_least_loaded_key_is_taken_and_given_back() {
 #[test]
 fn equals_take_turns_also_when_nothing_runs_at_once() {
     let (slots, turn) = (pool(&[1.0, 1.0, 1.0]), Turn::default());
-    let taken: Vec<_> = (0..6).map(|_| acquire(&slots, &turn).unwrap().index).collect();
+    let taken: Vec<_> = (0..6).map(|_| acquire(&slots, &turn, Choice::Any).unwrap().index).collect();
     assert_eq!(taken, [0, 1, 2, 0, 1, 2]);
 }
 
 #[test]
 fn a_key_of_twice_the_weight_carries_twice_the_load() {
     let (slots, turn) = (pool(&[2.0, 1.0]), Turn::default());
-    let _leases: Vec<_> = (0..30).map(|_| acquire(&slots, &turn).unwrap()).collect();
+    let _leases: Vec<_> = (0..30).map(|_| acquire(&slots, &turn, Choice::Any).unwrap()).collect();
     assert_eq!(in_flight(&slots), [20, 10]);
 }
 
 #[test]
 fn a_key_without_weight_or_retired_gets_nothing_while_its_leases_run_on() {
     let (slots, turn) = (pool(&[1.0, 0.0, 1.0]), Turn::default());
-    let running = acquire(&slots, &turn).unwrap();
+    let running = acquire(&slots, &turn, Choice::Any).unwrap();
     assert_eq!(running.index, 0);
     slots[0].state.retire();
     for _ in 0..5 {
-        assert_eq!(acquire(&slots, &turn).unwrap().index, 2);
+        assert_eq!(acquire(&slots, &turn, Choice::Any).unwrap().index, 2);
     }
     assert_eq!(in_flight(&slots), [1, 0, 0]);
     drop(running);
     slots[2].state.retire();
-    assert_eq!(acquire(&slots, &turn).unwrap_err(), Exhausted);
-    assert_eq!(acquire(&[], &turn).unwrap_err(), Exhausted);
+    assert_eq!(acquire(&slots, &turn, Choice::Any).unwrap_err(), Exhausted);
+    assert_eq!(acquire(&[], &turn, Choice::Any).unwrap_err(), Exhausted);
 }
 
 proptest! {
@@ -60,7 +61,7 @@ proptest! {
             match step {
                 Some(which) if !held.is_empty() => drop(held.swap_remove(usize::from(which) % held.len())),
                 _ => {
-                    let lease = acquire(&slots, &turn).unwrap();
+                    let lease = acquire(&slots, &turn, Choice::Any).unwrap();
                     let load = |i: usize| f64::from(slots[i].state.in_flight()) / weights[i];
                     let least = (0..slots.len()).map(|i| load(i) + 1.0 / weights[i]).fold(f64::INFINITY, f64::min);
                     prop_assert!(load(lease.index) <= least + 1e-9);
@@ -73,4 +74,17 @@ proptest! {
         drop(held);
         prop_assert!(in_flight(&slots).iter().all(|n| *n == 0));
     }
+}
+
+#[test]
+fn what_an_account_keeps_is_looked_for_with_its_own_keys() {
+    let (mut slots, turn) = (pool(&[0.0, 1.0, 1.0, 1.0]), Turn::default());
+    slots[3].spec.account = slots[1].spec.account;
+    let mut home: Vec<_> = (0..4).map(|_| acquire(&slots, &turn, Choice::Home).unwrap()).collect();
+    assert_eq!(in_flight(&slots), [0, 2, 0, 2]);
+    assert_eq!(acquire(&slots, &turn, Choice::Any).unwrap().index, 2);
+    slots[1].state.retire();
+    home.push(acquire(&slots, &turn, Choice::Home).unwrap());
+    assert_eq!(home.last().unwrap().index, 2, "the first key in use says whose home it is");
+    assert_eq!(acquire(&pool(&[0.0]), &turn, Choice::Home).unwrap_err(), Exhausted);
 }

@@ -8,6 +8,9 @@
 //! overwrites the byte at hand with NUL, which hyper's parser refuses in its turn: the answer (400) goes out in
 //! order behind those of earlier requests, and the connection closes. A pure state machine: bytes in, bytes out, the
 //! same wherever the reads happen to split them.
+//!
+//! Behind a head with an `Upgrade` field the bytes may be no HTTP any more, which only the answer tells. Until then none of
+//! them goes on: neither would the guard know how to read them, nor may hyper take them for a request.
 
 #[cfg(test)]
 mod tests;
@@ -30,6 +33,8 @@ enum At {
     },
     ChunkEnd,
     Trailer,
+    /// Behind a head that asks for an upgrade, until it is answered.
+    Held,
     /// Beyond what is followed here, or refused: hyper ends it.
     Over,
 }
@@ -51,12 +56,13 @@ pub struct Guard {
     line: Vec<u8>,
     chunked: bool,
     length: Option<u64>,
+    upgrade: bool,
     refused: Option<Refused>,
 }
 
 impl Default for Guard {
     fn default() -> Self {
-        Self { at: At::RequestLine, line: Vec::new(), chunked: false, length: None, refused: None }
+        Self { at: At::RequestLine, line: Vec::new(), chunked: false, length: None, upgrade: false, refused: None }
     }
 }
 
@@ -73,23 +79,43 @@ impl Guard {
         self.at == At::Over
     }
 
+    /// Whether what follows has to wait for the answer to a request that asks for an upgrade.
+    #[must_use]
+    pub fn holds(&self) -> bool {
+        self.at == At::Held
+    }
+
+    /// Whether nothing may be read: it was refused, or has to wait.
+    #[must_use]
+    pub fn stands(&self) -> bool {
+        matches!(self.at, At::Over | At::Held)
+    }
+
+    /// The upgrade was not granted: what follows is the next request.
+    pub fn resume(&mut self) {
+        self.at = At::RequestLine;
+    }
+
     /// Why something was refused, if it was.
     #[must_use]
     pub fn refused(&self) -> Option<Refused> {
         self.refused
     }
 
-    /// Looks at the next bytes of the connection and overwrites one if they may not go on.
-    pub fn inspect(&mut self, bytes: &mut [u8]) {
+    /// Looks at the next bytes of the connection and overwrites one if they may not go on. Returns how many of them may be
+    /// read now: the rest has to wait, and comes here again.
+    pub fn inspect(&mut self, bytes: &mut [u8]) -> usize {
         let mut from = 0;
         while from < bytes.len() {
             from = match self.at {
-                At::Over => return,
+                At::Over => break,
+                At::Held => return from,
                 At::Body { left } => self.skip(from, left, bytes.len(), |left| At::Body { left }, At::RequestLine),
                 At::ChunkData { left } => self.skip(from, left, bytes.len(), |left| At::ChunkData { left }, At::ChunkEnd),
                 At::RequestLine | At::Field | At::ChunkSize | At::ChunkEnd | At::Trailer => self.line(bytes, from),
             };
         }
+        bytes.len()
     }
 
     fn skip(&mut self, from: usize, left: u64, end: usize, within: impl Fn(u64) -> At, after: At) -> usize {
@@ -135,13 +161,14 @@ impl Guard {
             // RFC 9112 §2.2: an empty line before a request is ignored.
             At::RequestLine if line.is_empty() => Ok(At::RequestLine),
             At::RequestLine => {
-                (self.chunked, self.length) = (false, None);
+                (self.chunked, self.length, self.upgrade) = (false, None, false);
                 // RFC 9112 §3.2: no form of a target has a fragment.
                 if line.contains(&b'#') { Err(Refused::Ambiguous) } else { Ok(At::Field) }
             }
             At::Field if line.is_empty() => Ok(match (self.chunked, self.length) {
                 (true, _) => At::ChunkSize,
                 (false, Some(left @ 1..)) => At::Body { left },
+                (false, _) if self.upgrade => At::Held,
                 (false, _) => At::RequestLine,
             }),
             At::Field => self.field(line).map(|()| At::Field),
@@ -154,14 +181,14 @@ impl Guard {
                 }
             }
             At::Trailer => Ok(if line.is_empty() { At::RequestLine } else { At::Trailer }),
-            At::Body { .. } | At::ChunkData { .. } | At::Over => Ok(self.at),
+            At::Body { .. } | At::ChunkData { .. } | At::Held | At::Over => Ok(self.at),
         }
     }
 
     /// RFC 9112 §6.3: a length beside a transfer coding is the classic of request smuggling.
     fn field(&mut self, line: &[u8]) -> Result<(), Refused> {
         // Most names begin with another letter.
-        if !matches!(line.first(), Some(b'c' | b'C' | b't' | b'T')) {
+        if !matches!(line, [b'c' | b'C' | b't' | b'T', ..] | [b'u' | b'U', b'p' | b'P', ..]) {
             return Ok(());
         }
         let Some(colon) = memchr::memchr(b':', line) else { return Ok(()) };
@@ -171,6 +198,8 @@ impl Guard {
         } else if name.eq_ignore_ascii_case(b"content-length") {
             // A value that is no number is refused by hyper; what follows is never read as a request.
             self.length = Some(std::str::from_utf8(value).ok().and_then(|text| text.parse().ok()).unwrap_or(u64::MAX));
+        } else if name.eq_ignore_ascii_case(b"upgrade") {
+            self.upgrade = true;
         }
         if self.chunked && self.length.is_some() { Err(Refused::Ambiguous) } else { Ok(()) }
     }

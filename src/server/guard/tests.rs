@@ -9,8 +9,13 @@ fn verdict(text: &[u8], splits: &[usize]) -> (bool, Option<usize>) {
     let mut from = 0;
     for end in splits.iter().copied().chain([bytes.len()]) {
         let end = end.clamp(from, bytes.len());
-        guard.inspect(&mut bytes[from..end]);
-        from = end;
+        while from < end {
+            from += guard.inspect(&mut bytes[from..end]);
+            // Every upgrade is refused here, so that what follows is looked at.
+            if guard.holds() {
+                guard.resume();
+            }
+        }
     }
     (guard.has_refused(), (0..text.len()).find(|at| bytes[*at] != text[*at]))
 }
@@ -77,6 +82,32 @@ fn a_head_that_has_begun_is_known() {
     assert!(!guard.in_head());
 }
 
+#[test]
+fn behind_a_head_that_asks_for_an_upgrade_everything_waits() {
+    let ask = |field: &str| format!("GET / HTTP/1.1\r\nHost: a\r\n{field}\r\n\r\n");
+    for field in ["Upgrade: websocket", "upgrade:h2c", "UPGRADE: ", "Content-Length: 0\r\nUpgrade: x"] {
+        let (mut guard, head) = (Guard::default(), ask(field));
+        let mut bytes = [head.as_bytes(), b"\n\0GET"].concat();
+        assert_eq!((guard.inspect(&mut bytes), guard.holds(), guard.in_head()), (head.len(), true, false), "{field}");
+        assert_eq!(guard.inspect(&mut bytes), 0, "{field}");
+        guard.resume();
+        assert_eq!((guard.inspect(&mut b"\n".to_vec()), guard.has_refused()), (1, true), "{field}");
+    }
+    // With a body there is no upgrade, and the next head has an answer of its own.
+    for field in
+        ["Content-Length: 2\r\nUpgrade: x", "Upgrade: x\r\nTransfer-Encoding: chunked", "X-Upgrade: x", "Upgrades: x", "User-Agent: x"]
+    {
+        let mut guard = Guard::default();
+        guard.inspect(&mut ask(field).into_bytes());
+        assert!(!guard.holds(), "{field}");
+    }
+    let mut guard = Guard::default();
+    guard.inspect(&mut ask("Upgrade: x").into_bytes());
+    guard.resume();
+    guard.inspect(&mut ask("X: y").into_bytes());
+    assert!(!guard.holds());
+}
+
 fn message() -> impl Strategy<Value = String> {
     let piece = prop::sample::select(vec![
         "GET / HTTP/1.1\r\n",
@@ -92,6 +123,7 @@ fn message() -> impl Strategy<Value = String> {
         ";x",
         "\r",
         "CONTENT-LENGTH:7\r\n",
+        "Upgrade: websocket\r\n",
     ]);
     prop::collection::vec(piece, 0..24).prop_map(|pieces| pieces.concat())
 }

@@ -77,7 +77,9 @@ fn odd_replies() -> Vec<(&'static str, Seen, String)> {
     vec![
         ("an early hint", Seen::Whole("fine"), hints(1) + &fine),
         ("three early hints", Seen::Whole("fine"), hints(3) + &fine),
-        ("two thousand early hints", Seen::Any, hints(2000) + &fine),
+        ("a hundred early hints", Seen::Whole("fine"), hints(100) + &fine),
+        ("a hundred and one", Seen::Failure, hints(101) + &fine),
+        ("two thousand early hints", Seen::Failure, hints(2000) + &fine),
         ("100 Continue that nobody asked for", Seen::Whole("fine"), "HTTP/1.1 100 Continue\r\n\r\n".to_owned() + &fine),
         ("102 Processing", Seen::Whole("fine"), "HTTP/1.1 102 Processing\r\n\r\n".to_owned() + &fine),
         ("a reply behind the reply", Seen::Whole("fine"), fine.clone() + POISON),

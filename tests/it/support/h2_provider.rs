@@ -200,6 +200,7 @@ impl Stream {
     async fn step(&mut self, step: H2Step) -> Result<(), Gone> {
         match step {
             H2Step::ReadBody => self.read_body().await,
+            H2Step::Interim(reply) => self.respond.send_informational(reply).map_err(|error| Gone::wrong("an interim reply", &error)),
             H2Step::Head { reply, last } => {
                 self.send = Some(self.respond.send_response(reply, last).map_err(|error| Gone::wrong("a head", &error))?);
                 Ok(())

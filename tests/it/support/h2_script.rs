@@ -10,6 +10,7 @@ use super::Gate;
 #[derive(Clone)]
 pub(super) enum H2Step {
     ReadBody,
+    Interim(Response<()>),
     Head { reply: Response<()>, last: bool },
     Data { bytes: Bytes, last: bool },
     Flood(Bytes),
@@ -50,6 +51,11 @@ impl H2Script {
     /// Reads the body that an earlier step left unread.
     pub(crate) fn read_body(self) -> Self {
         self.then(H2Step::ReadBody)
+    }
+
+    /// An interim reply: a head before the reply's.
+    pub(crate) fn interim(self, reply: Response<()>) -> Self {
+        self.then(H2Step::Interim(reply))
     }
 
     /// A reply's head with this status and no field.
