@@ -1,5 +1,6 @@
 """Anthropic's own SDK."""
 
+import re
 from functools import cache
 from typing import Any
 
@@ -10,6 +11,7 @@ from both import DIRECT, H2, PLAIN, TLS, Way
 
 WAYS = [PLAIN, TLS, H2]
 ERRORS = anthropic.AnthropicError
+REQUEST_ID = re.compile(r"\breq_[0-9A-Za-z]+")
 
 
 def settings(way: Way, **options: Any) -> dict[str, Any]:
@@ -33,7 +35,10 @@ def failure(error: Exception) -> dict[str, Any]:
     """Everything that a program can tell about an error."""
     seen: dict[str, Any] = {"error": type(error).__name__}
     if isinstance(error, anthropic.APIError):
-        seen |= {"message": error.message, "body": error.body}
+        seen |= {"message": REQUEST_ID.sub("req", error.message), "body": error.body}
+    if isinstance(error, anthropic.APIStatusError) and isinstance(error.body, dict):
+        # It is made anew for each request.
+        seen["body"] = {**error.body, "request_id": error.body.get("request_id") == error.request_id}
     if isinstance(error, anthropic.APIStatusError):
         headers = error.response.headers
         seen |= {"status": error.status_code, "retry-after": headers.get("retry-after"), "request-id": bool(error.request_id)}
