@@ -42,20 +42,30 @@ async fn same(scenario: impl AsyncFn(Client<OpenAIConfig>) -> Result<Value, Open
     direct
 }
 
+/// A request as the crate knows it.
+fn read<T: serde::de::DeserializeOwned>(asked: Value) -> T {
+    serde_json::from_value(asked).expect("a request that the crate knows")
+}
+
+/// A reply as data that can be compared.
+fn written(reply: impl serde::Serialize) -> Value {
+    serde_json::to_value(reply).expect("a reply that can be written down")
+}
+
 fn chat(model: &str, content: &str) -> Value {
     json!({ "model": model, "messages": [{ "role": "user", "content": content }] })
 }
 
 async fn create(client: &Client<OpenAIConfig>, asked: Value) -> Result<Value, OpenAIError> {
-    let reply = client.chat().create(serde_json::from_value(asked)?).await?;
-    Ok(serde_json::to_value(reply)?)
+    let reply = client.chat().create(read(asked)).await?;
+    Ok(written(reply))
 }
 
 async fn stream(client: &Client<OpenAIConfig>, asked: Value) -> Result<Value, OpenAIError> {
-    let mut chunks = client.chat().create_stream(serde_json::from_value(asked)?).await?;
+    let mut chunks = client.chat().create_stream(read(asked)).await?;
     let mut seen = Vec::new();
     while let Some(chunk) = chunks.next().await {
-        seen.push(serde_json::to_value(chunk?)?);
+        seen.push(written(chunk?));
     }
     Ok(Value::Array(seen))
 }
@@ -86,8 +96,8 @@ async fn many_streams_at_once() {
 async fn responses() {
     let reply = same(async |client| {
         let asked = json!({ "model": "gpt-5", "input": "What do you see?" });
-        let reply = client.responses().create(serde_json::from_value::<async_openai::types::responses::CreateResponse>(asked)?).await?;
-        Ok(serde_json::to_value(reply)?)
+        let reply = client.responses().create(read::<async_openai::types::responses::CreateResponse>(asked)).await?;
+        Ok(written(reply))
     });
     assert_eq!(reply.await["status"], "completed");
 }
@@ -96,10 +106,10 @@ async fn responses() {
 async fn embeddings_and_models() {
     let reply = same(async |client| {
         let asked = json!({ "model": "text-embedding-3-small", "input": ["river", "bridge"], "dimensions": 8 });
-        Ok(serde_json::to_value(client.embeddings().create(serde_json::from_value(asked)?).await?)?)
+        Ok(written(client.embeddings().create(read(asked)).await?))
     });
     assert_eq!(reply.await["data"].as_array().map(Vec::len), Some(2));
-    let models = same(async |client| Ok(serde_json::to_value(client.models().list().await?)?)).await;
+    let models = same(async |client| Ok(written(client.models().list().await?))).await;
     assert!(models["data"].as_array().is_some_and(|models| models.len() > 1));
 }
 
@@ -108,7 +118,9 @@ async fn errors_arrive_as_the_provider_words_them() {
     // What it does not take for worth another try; the others it repeats for minutes.
     for (model, code) in [("fault-400", "context_length_exceeded"), ("fault-401", "invalid_api_key"), ("fault-404", "model_not_found")] {
         for streamed in [false, true] {
-            let asked = async |client: Client<_>| if streamed { stream(&client, chat(model, "Hello")).await } else { create(&client, chat(model, "Hello")).await };
+            let asked = async |client: Client<_>| {
+                if streamed { stream(&client, chat(model, "Hello")).await } else { create(&client, chat(model, "Hello")).await }
+            };
             let failed = same(asked).await;
             assert!(failed.to_string().contains(code), "{failed}");
         }
