@@ -1,49 +1,58 @@
-// Every scenario runs twice, straight to the provider and through Sidegate, and both outcomes must be the same.
+// Every scenario runs straight to the provider and through Sidegate, in each way: all outcomes must be the same.
 
 import assert from "node:assert/strict";
-import OpenAI from "openai";
+import { Agent, fetch as fetchWithHttp2 } from "undici";
 
-export const DIRECT = process.env.DIRECT_BASE_URL;
-export const SIDEGATE = process.env.SIDEGATE_BASE_URL || DIRECT;
+/** One way to the provider. */
+class Way {
+  constructor(name, origin, http2 = false) {
+    Object.assign(this, { name, origin, http2 });
+    // Node's own `fetch` has no HTTP/2.
+    this.agent = http2 ? new Agent({ allowH2: true }) : null;
+    this.fetch = http2 ? (url, init) => fetchWithHttp2(url, { ...init, dispatcher: this.agent }) : undefined;
+  }
+
+  /** The base URL that a client is given. */
+  url(path) {
+    return this.origin + path;
+  }
+}
+
+export const DIRECT = new Way("direct", process.env.DIRECT_URL);
+// Without the proxy there is one way, and every scenario is compared with itself.
+const plain = process.env.SIDEGATE_URL || DIRECT.origin;
+const tls = process.env.SIDEGATE_TLS_URL || DIRECT.origin;
+export const THROUGH = [new Way("sidegate", plain), new Way("sidegate-tls", tls), new Way("sidegate-h2", tls, tls !== DIRECT.origin)];
 
 /** Each way, for what can't be compared. */
-export const WAYS = [
-  ["direct", DIRECT],
-  ["sidegate", SIDEGATE],
-];
+export const WAYS = [DIRECT, ...THROUGH];
 
-/** A client that does not try again, unless the scenario is about that. */
-export function client(baseURL, options = {}) {
-  return new OpenAI({ baseURL, apiKey: "sk-anything", maxRetries: 0, timeout: 10_000, ...options });
-}
-
-/** Everything that a program can tell about an error. */
-export function failure(error) {
-  const seen = { error: error.constructor.name, message: error.message };
-  if (error instanceof OpenAI.APIError) {
-    const { status, type, param, code } = error;
-    Object.assign(seen, { status, type, param, code, body: error.error });
-    Object.assign(seen, { retryAfter: error.headers?.get("retry-after") ?? null, requestId: Boolean(error.requestID) });
-  }
-  return seen;
-}
-
-/** What the scenario returned, or how it failed. */
-export async function outcome(scenario, baseURL, options) {
+/**
+ * What a program gets from one scenario, and how many requests the provider has seen.
+ * `client` knows the client at hand: `connect(way, options)` and `failure(error)`.
+ */
+export async function outcome(scenario, way, client, options) {
+  const before = (await counters()).requests;
+  let returned;
   try {
-    return plain(await scenario(client(baseURL, options)));
+    returned = data(await scenario(client.connect(way, options), way));
   } catch (error) {
     // A scenario that is wrong in itself must not look like an outcome.
     if (error instanceof assert.AssertionError || error instanceof ReferenceError) throw error;
-    return failure(error);
+    returned = client.failure(error);
   }
+  return { returned, requests: (await counters()).requests - before };
 }
 
-/** Runs a scenario both ways, compares, and returns the outcome for a closer look. */
-export async function same(scenario, options) {
-  const direct = await outcome(scenario, DIRECT, options);
-  assert.deepEqual(await outcome(scenario, SIDEGATE, options), direct);
-  return direct;
+/** For one client: runs a scenario in all ways, compares, and returns the outcome for a closer look. */
+export function comparing(client) {
+  return async (scenario, options) => {
+    const direct = await outcome(scenario, DIRECT, client, options);
+    for (const way of THROUGH) {
+      assert.deepEqual(await outcome(scenario, way, client, options), direct, `by the way ${way.name}`);
+    }
+    return direct.returned;
+  };
 }
 
 /** All that a stream brings. */
@@ -55,7 +64,7 @@ export async function all(stream) {
 
 /** What the provider has counted so far. */
 export async function counters() {
-  const reply = await fetch(new URL("/simulator/counters", DIRECT));
+  const reply = await fetch(DIRECT.url("/simulator/counters"));
   return reply.json();
 }
 
@@ -69,8 +78,8 @@ export async function cancels(leave) {
   }
 }
 
-/** Data without the SDK's classes and without the id that each reply has for itself. */
-function plain(value) {
+/** Data without the client's classes and without the id that each reply has for itself. */
+function data(value) {
   if (value === undefined) return null;
   return JSON.parse(JSON.stringify(value, (key, field) => (key === "_request_id" ? undefined : field)));
 }

@@ -1,73 +1,52 @@
-"""Every scenario runs twice, straight to the provider and through Sidegate, and both outcomes must be the same."""
+"""Every scenario runs straight to the provider and through Sidegate, in each way its client knows: all outcomes must be the same.
 
-import json
-import os
+A folder is one client, with an environment of its own. Its `client.py` has
+
+    connect(way, **options)   a client for one way
+    failure(error)            everything that a program can tell about an error
+    ERRORS                    the errors that are an outcome
+    WAYS                      the ways through Sidegate
+"""
+
+import importlib
 import time
-import urllib.request
 from collections.abc import Callable
-from functools import cache
 from typing import Any
 
-import openai
 import pytest
-from openai import OpenAI
 
-DIRECT = os.environ["DIRECT_BASE_URL"]
-SIDEGATE = os.environ.get("SIDEGATE_BASE_URL") or DIRECT
-
-Scenario = Callable[[OpenAI], Any]
+from both import DIRECT, Scenario, counters, outcome
 
 
-@cache
-def client(base_url: str, **options: Any) -> OpenAI:
-    """A client that does not try again, unless the scenario is about that. It keeps its connections from test to test."""
-    return OpenAI(base_url=base_url, api_key="sk-anything", **{"max_retries": 0, "timeout": 10.0, **options})
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """For what can't be compared: each way in turn."""
+    if "way" in metafunc.fixturenames:
+        ways = [DIRECT, *importlib.import_module("client").WAYS]
+        metafunc.parametrize("way", ways, ids=lambda way: way.name)
 
 
-def plain(value: Any) -> Any:
-    """What an SDK returned, as data that can be compared."""
-    if hasattr(value, "model_dump"):
-        return value.model_dump(warnings=False)
-    if isinstance(value, list | tuple):
-        return [plain(item) for item in value]
-    return value
-
-
-def failure(error: Exception) -> dict[str, Any]:
-    """Everything that a program can tell about an error."""
-    seen: dict[str, Any] = {"error": type(error).__name__}
-    if isinstance(error, openai.APIError):
-        seen |= {"message": error.message, "type": error.type, "param": error.param, "code": error.code, "body": error.body}
-    if isinstance(error, openai.APIStatusError):
-        headers = error.response.headers
-        seen |= {"status": error.status_code, "retry-after": headers.get("retry-after"), "request-id": bool(error.request_id)}
-    return seen
-
-
-def outcome(scenario: Scenario, base_url: str, **options: Any) -> Any:
-    """What the scenario returned, or how it failed."""
-    try:
-        return plain(scenario(client(base_url, **options)))
-    except openai.OpenAIError as error:
-        return failure(error)
+@pytest.fixture(scope="session")
+def client() -> Any:
+    """What there is to know about the client at hand."""
+    return importlib.import_module("client")
 
 
 @pytest.fixture
-def same() -> Callable[..., Any]:
-    """Runs a scenario both ways, compares, and returns the outcome for a closer look."""
+def same(client: Any) -> Callable[..., Any]:
+    """Runs a scenario in all ways, compares, and returns the outcome for a closer look.
 
-    def run(scenario: Scenario, **options: Any) -> Any:
-        direct = outcome(scenario, DIRECT, **options)
-        assert outcome(scenario, SIDEGATE, **options) == direct
-        return direct
+    The requests that the provider has seen are a part of it, unless `count` says that they depend on time.
+    """
+
+    def run(scenario: Scenario, count: bool = True, **options: Any) -> Any:
+        direct = outcome(scenario, DIRECT, client, **options)
+        for way in client.WAYS:
+            through = outcome(scenario, way, client, **options)
+            assert through.returned == direct.returned, f"by the way {way.name}"
+            assert not count or through.requests == direct.requests, f"attempts by the way {way.name}"
+        return direct.returned
 
     return run
-
-
-def counters() -> dict[str, int]:
-    """What the provider has counted so far."""
-    with urllib.request.urlopen(DIRECT.removesuffix("/v1") + "/simulator/counters", timeout=5) as reply:
-        return json.load(reply)
 
 
 @pytest.fixture
@@ -82,9 +61,3 @@ def cancels() -> Callable[[Callable[[], Any]], None]:
             assert time.monotonic() < deadline, "the provider was not told that the client had left"
 
     return run
-
-
-@pytest.fixture(params=[pytest.param(DIRECT, id="direct"), pytest.param(SIDEGATE, id="sidegate")])
-def base_url(request: pytest.FixtureRequest) -> str:
-    """For what can't be compared: each way in turn."""
-    return request.param

@@ -2,7 +2,8 @@
 
 import assert from "node:assert/strict";
 import test from "node:test";
-import { all, same } from "./both.js";
+import { all } from "../both.js";
+import { same } from "./client.js";
 
 const model = "gpt-4o";
 const messages = [{ role: "user", content: "What do you see? Größe → 東京 🚂" }];

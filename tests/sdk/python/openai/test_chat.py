@@ -1,12 +1,9 @@
 """Chat completions: plain, streamed, with tools, one at a time and many at once."""
 
-import asyncio
 import json
 
 import pytest
-from openai import AsyncOpenAI, OpenAI
-
-from conftest import DIRECT, SIDEGATE, plain
+from openai import OpenAI
 
 MODEL = "gpt-4o"
 MESSAGES = [{"role": "user", "content": "What do you see? Größe → 東京 🚂"}]
@@ -107,18 +104,3 @@ def test_the_choice_of_a_tool(same, choice):
         return client.chat.completions.create(model=MODEL, messages=MESSAGES, tools=[TOOL], tool_choice=choice)
 
     assert (same(scenario)["choices"][0]["message"]["tool_calls"] is None) == (choice == "none")
-
-
-def test_many_streams_at_once():
-    async def stream(client: AsyncOpenAI, n: int):
-        messages = [{"role": "user", "content": f"Number {n}"}]
-        chunks = await client.chat.completions.create(model=MODEL, messages=messages, stream=True)
-        return [plain(chunk) async for chunk in chunks]
-
-    async def streams(base_url: str):
-        async with AsyncOpenAI(base_url=base_url, api_key="sk-anything", max_retries=0, timeout=10) as client:
-            return await asyncio.gather(*(stream(client, n) for n in range(30)))
-
-    direct = asyncio.run(streams(DIRECT))
-    assert asyncio.run(streams(SIDEGATE)) == direct
-    assert len({chunks[0]["id"] for chunks in direct}) == 30

@@ -2,7 +2,8 @@
 
 import assert from "node:assert/strict";
 import test from "node:test";
-import { all, same } from "./both.js";
+import { all } from "../both.js";
+import { same } from "./client.js";
 
 const embed = (options) => (client) => client.embeddings.create({ model: "text-embedding-3-small", ...options });
 

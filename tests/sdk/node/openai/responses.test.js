@@ -2,7 +2,8 @@
 
 import assert from "node:assert/strict";
 import test from "node:test";
-import { all, same } from "./both.js";
+import { all } from "../both.js";
+import { same } from "./client.js";
 
 const model = "gpt-5";
 const input = "What do you see?";

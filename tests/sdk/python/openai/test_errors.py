@@ -1,9 +1,13 @@
 """Errors of every class, retries, timeouts, cancels, and replies that break off."""
 
-import pytest
-from openai import OpenAI
+from collections.abc import Iterator
+from contextlib import contextmanager
 
-from conftest import DIRECT, client, counters, outcome
+import pytest
+from openai import APITimeoutError, OpenAI
+
+from both import DIRECT, Way, outcome
+from client import connect
 
 MESSAGES = [{"role": "user", "content": "Hello"}]
 
@@ -50,33 +54,41 @@ def test_retries_that_help(same):
     assert reply["choices"][0]["finish_reason"] == "stop"
 
 
-def test_retries_that_do_not_help(same):
+def test_retries_that_do_not_help(same, client):
     assert same(chat("fault-429"), max_retries=2)["error"] == "RateLimitError"
-    before = counters()["requests"]
-    outcome(chat("fault-429"), DIRECT, max_retries=2)
-    assert counters()["requests"] - before == 3
+    assert outcome(chat("fault-429"), DIRECT, client, max_retries=2).requests == 3
+
+
+@contextmanager
+def leaving(way: Way, **options) -> Iterator[OpenAI]:
+    """A client that leaves by closing its stream; over HTTP/2 its connection, because httpcore never resets a stream."""
+    one = connect.__wrapped__(way, **options)
+    yield one
+    if way.http2:
+        one.close()
 
 
 @pytest.mark.parametrize("stream", [False, True], ids=["plain", "stream"])
-def test_a_client_that_loses_its_patience(base_url, cancels, stream):
+def test_a_client_that_loses_its_patience(way, cancels, stream):
     def leave():
-        assert outcome(chat("fault-hang", stream=stream), base_url, timeout=0.3)["error"] == "APITimeoutError"
+        with leaving(way, timeout=0.3) as one, pytest.raises(APITimeoutError):
+            chat("fault-hang", stream=stream)(one)
 
     cancels(leave)
 
 
-def test_a_cancel_in_the_middle_of_a_stream(base_url, cancels):
+def test_a_cancel_in_the_middle_of_a_stream(way, cancels):
     def leave():
-        with client(base_url).chat.completions.create(model="fault-slow", messages=MESSAGES, stream=True) as stream:
+        with leaving(way) as one, chat("fault-slow", stream=True)(one) as stream:
             chunks = [chunk for chunk, _ in zip(stream, range(2))]
             assert len(chunks) == 2
 
     cancels(leave)
 
 
-def test_a_cancel_in_the_middle_of_a_response(base_url, cancels):
+def test_a_cancel_in_the_middle_of_a_response(way, cancels):
     def leave():
-        with client(base_url).responses.create(model="fault-slow", input="Hello", stream=True) as stream:
+        with leaving(way) as one, one.responses.create(model="fault-slow", input="Hello", stream=True) as stream:
             assert next(iter(stream)).type == "response.created"
 
     cancels(leave)

@@ -1,0 +1,68 @@
+"""The ways to the provider, and what is compared between them: the same for every client."""
+
+import dataclasses
+import json
+import os
+import urllib.request
+from collections.abc import Callable
+from typing import Any
+
+
+@dataclasses.dataclass(frozen=True)
+class Way:
+    """One way to the provider."""
+
+    name: str
+    origin: str
+    http2: bool = False
+
+    def url(self, path: str) -> str:
+        """The base URL that a client is given."""
+        return self.origin + path
+
+
+DIRECT = Way("direct", os.environ["DIRECT_URL"])
+# Without the proxy there is one way, and every scenario is compared with itself.
+PLAIN = Way("sidegate", os.environ.get("SIDEGATE_URL") or DIRECT.origin)
+TLS = Way("sidegate-tls", os.environ.get("SIDEGATE_TLS_URL") or DIRECT.origin)
+# Python's clients speak HTTP/2 over TLS alone.
+H2 = Way("sidegate-h2", TLS.origin, http2=True)
+
+Scenario = Callable[[Any], Any]
+
+
+def plain(value: Any) -> Any:
+    """What a client returned, as data that can be compared."""
+    if hasattr(value, "model_dump"):
+        return value.model_dump(warnings=False)
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        return dataclasses.asdict(value)
+    if isinstance(value, dict):
+        return {name: plain(item) for name, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [plain(item) for item in value]
+    return value
+
+
+def counters() -> dict[str, int]:
+    """What the provider has counted so far."""
+    with urllib.request.urlopen(DIRECT.url("/simulator/counters"), timeout=5) as reply:
+        return json.load(reply)
+
+
+@dataclasses.dataclass
+class Outcome:
+    """What a program gets from one scenario, and what it cost the provider."""
+
+    returned: Any
+    requests: int
+
+
+def outcome(scenario: Scenario, way: Way, client: Any, connect: Callable[..., Any] | None = None, **options: Any) -> Outcome:
+    """What the scenario returned, or how it failed. `client` is the module that knows the client at hand."""
+    before = counters()["requests"]
+    try:
+        returned = plain(scenario((connect or client.connect)(way, **options)))
+    except client.ERRORS as error:
+        returned = client.failure(error)
+    return Outcome(returned, counters()["requests"] - before)
