@@ -134,7 +134,7 @@ impl Upstream {
                     (Some(again), _) if resends < RESENDS => {
                         resends += 1;
                         endpoint.observer.resent();
-                        outgoing = Box::new(again);
+                        *outgoing = again;
                     }
                     (_, failure) => return Err(failure),
                 },
