@@ -20,6 +20,7 @@ pub mod ask;
 pub mod body;
 pub mod client;
 pub mod deliver;
+pub mod downward;
 pub mod fields;
 pub mod identify;
 pub mod outgoing;
@@ -75,6 +76,8 @@ impl Pipeline {
         let snapshot = self.runtime.snapshot.load_full();
         let Inbound { request, peer, received } = inbound;
         let (head, body) = request.into_parts();
+        // From here on it goes from hand to hand.
+        let head = Box::new(head);
         let mut unread = Some(body);
         let present = Present::read(&head.headers);
         let mut trail = Trail::start(Arc::clone(&self.runtime), received, peer, (&head, present));
@@ -89,7 +92,7 @@ impl Pipeline {
     async fn serve<'s>(
         &self,
         snapshot: &'s Snapshot,
-        (head, present, peer): (Parts, Present, Option<IpAddr>),
+        (head, present, peer): (Box<Parts>, Present, Option<IpAddr>),
         body: &mut Option<Incoming>,
         trail: &mut Trail,
     ) -> Result<Delivery<'s>, Reject> {
@@ -101,7 +104,7 @@ impl Pipeline {
         // 3: tells whether the body may be read.
         let candidates = route::candidates(snapshot, &request.head.method, &request.head.uri)?;
         // 5: the first bytes of the body, and with them the route.
-        let asked = ask::read(&request.head.headers, body, &candidates, (&snapshot.body, &self.runtime.held)).await?;
+        let asked = ask::read((&request.head.headers, request.present), body, &candidates, (&snapshot.body, &self.runtime.held)).await?;
         let route = candidates.select(&asked.ask);
         let choice = if candidates.need_home(&asked.ask) { Choice::Home } else { Choice::Any };
         trail.asked(asked.ask, asked.waited);

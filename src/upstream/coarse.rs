@@ -110,13 +110,15 @@ impl CoarseTimer {
     pub(super) fn poll(&self, period: Duration, cx: &Context<'_>) -> Poll<()> {
         let mut places = self.list.places.borrow_mut();
         let place = &mut places[self.place];
+        let is_known = place.waker.as_ref().is_some_and(|waker| waker.will_wake(cx.waker()));
         match place.set {
             Set::Until(at) if at <= self.list.now.get() => return Poll::Ready(()),
+            Set::For(_) | Set::Until(_) if is_known => return Poll::Pending,
             Set::For(_) | Set::Until(_) => {}
             Set::Stopped => place.set = Set::For(period),
         }
-        let known = place.waker.as_ref().is_some_and(|waker| waker.will_wake(cx.waker()));
-        let outdated = if known { None } else { place.waker.replace(cx.waker().clone()) };
+        let outdated = if is_known { None } else { place.waker.replace(cx.waker().clone()) };
+        // Not under the borrow: who goes may drop a timer.
         drop(places);
         drop(outdated);
         if self.list.asleep.replace(false) {

@@ -99,7 +99,7 @@ fn admitted(method: Method, version: Version, fields: &[(&'static str, &'static 
     }
     let head = request.body(()).unwrap().into_parts().0;
     let present = Present::read(&head.headers);
-    admit(head, present, None, &Listen::default(), &Trust::default()).ok()
+    admit(Box::new(head), present, None, &Listen::default(), &Trust::default()).ok()
 }
 
 fn written(headers: &HeaderMap) -> Vec<String> {
@@ -133,6 +133,7 @@ proptest! {
         let upload = || Upload::held(Bytes::from(vec![0; size]), framed.then(HeaderMap::new));
         let compose = |anew: bool| {
             let Admitted { head, present, nominated, .. } = admitted(method.clone(), version, &fields)?;
+            let head = *head;
             let provider = SNAPSHOT.providers.values().nth(provider)?;
             let credentials = match whose {
                 0 => Credentials::Client { ours: false },
