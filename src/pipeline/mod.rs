@@ -102,7 +102,7 @@ impl Pipeline {
         let client = identify::identify(&request, &snapshot.clients, &snapshot.trust)?;
         trail.identified(&client);
         // 3: tells whether the body may be read.
-        let candidates = route::candidates(snapshot, &request.head.method, request.head.uri.path())?;
+        let candidates = route::candidates(snapshot, &request.head.method, &request.head.uri)?;
         // 5: the first bytes of the body, and with them the route.
         let asked = ask::read((&request.head.headers, request.present), body, &candidates, (&snapshot.body, &self.runtime.held)).await?;
         let route = candidates.select(&asked.ask);
