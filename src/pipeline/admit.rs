@@ -8,12 +8,12 @@ use std::net::IpAddr;
 
 use http::{
     HeaderMap, HeaderValue, Method, Uri, Version,
-    header::{EXPECT, HOST, MAX_FORWARDS},
+    header::{CONTENT_LENGTH, EXPECT, HOST, MAX_FORWARDS, TRANSFER_ENCODING},
     request::Parts,
 };
 
 use super::{
-    fields::{self, Nominated, Present, X_API_TIER, X_FORWARDED_FOR},
+    fields::{self, Framing, Nominated, Present, X_API_TIER, X_FORWARDED_FOR},
     reject::Reject,
 };
 use crate::config::{Listen, Trust};
@@ -115,7 +115,7 @@ fn target(method: &Method, uri: &Uri) -> Result<(), &'static str> {
 /// Whether a path has dot segments (RFC 3986 §5.2.4), also when dots or separators are escaped. They could leave the
 /// prefix that the route allows, on a server that resolves them.
 fn climbs(path: &str) -> bool {
-    if !path.contains(['.', '%', '\\']) {
+    if memchr::memchr3(b'.', b'%', b'\\', path.as_bytes()).is_none() {
         return false;
     }
     let mut plain = path.to_ascii_lowercase();
@@ -151,6 +151,11 @@ fn host(head: &Parts) -> Result<(), &'static str> {
 
 /// `host[:port]` (RFC 3986 §3.2.2): a name, an IPv4 address or an IPv6 address in brackets; no user.
 fn is_host(text: &[u8]) -> bool {
+    // Letters, digits, dots and dashes are nearly all there is.
+    let plain = text.iter().take_while(|byte| PLAIN_HOST[usize::from(**byte)]).count();
+    if plain == text.len() {
+        return plain > 0;
+    }
     let (host, port) = match text {
         [b'[', rest @ ..] => match memchr::memchr(b']', rest) {
             Some(end) => {
@@ -175,6 +180,17 @@ fn is_host(text: &[u8]) -> bool {
     named && numbered
 }
 
+/// The bytes of a plain name or IPv4 address.
+static PLAIN_HOST: [bool; 256] = {
+    let mut plain = [false; 256];
+    let mut byte = 0;
+    while byte < 256 {
+        plain[byte] = (byte as u8).is_ascii_alphanumeric() || matches!(byte as u8, b'-' | b'.');
+        byte += 1;
+    }
+    plain
+};
+
 /// Unreserved characters, sub-delimiters but for the comma that would join two, and whole escapes.
 fn is_reg_name(name: &[u8]) -> bool {
     let mut rest = name;
@@ -190,12 +206,15 @@ fn is_reg_name(name: &[u8]) -> bool {
 
 /// RFC 9112 §6: a body whose end two readers could see in two places is no body to pass on.
 fn framing(head: &Parts, present: Present) -> Result<(), &'static str> {
-    let length = if present.has(Present::LENGTH) { fields::content_length(&head.headers)? } else { None };
-    let chunked = present.has(Present::CODING) && fields::is_chunked(&head.headers)?;
-    if length.is_some() && chunked {
-        return Err("content-length and transfer-encoding together");
+    let mut framing = Framing::default();
+    if present.has(Present::LENGTH) {
+        head.headers.get_all(CONTENT_LENGTH).iter().try_for_each(|value| framing.length(value).map(drop))?;
     }
-    if chunked && head.version != Version::HTTP_11 {
+    if present.has(Present::CODING) {
+        head.headers.get_all(TRANSFER_ENCODING).iter().try_for_each(|value| framing.coding(value))?;
+    }
+    framing.check()?;
+    if framing.is_chunked() && head.version != Version::HTTP_11 {
         return Err("only HTTP/1.1 is chunked");
     }
     let aliased = |name| fields::alias(name).is_some_and(|alias| fields::is_framing(&alias));

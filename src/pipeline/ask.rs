@@ -14,7 +14,7 @@ use http_body_util::BodyExt;
 use hyper::body::{Body, Incoming};
 use tokio::time::{Instant as Deadline, timeout_at};
 
-use super::{outgoing, reject::Reject, route::Candidates};
+use super::{fields::Present, outgoing, reject::Reject, route::Candidates};
 use crate::{
     config,
     provider::reader::{self, Unreadable},
@@ -49,14 +49,15 @@ pub struct Asked {
 ///
 /// If the body is too large, too slow, broken, or could be read in two ways.
 pub async fn read(
-    headers: &HeaderMap,
+    (headers, present): (&HeaderMap, Present),
     unread: &mut Option<Incoming>,
     candidates: &Candidates<'_, '_>,
     bounds: (&config::Body, &Held),
 ) -> Result<Asked, Reject> {
     let (limits, held) = bounds;
     let max = limits.max.map(|max| max.0);
-    let encoded = headers.get(CONTENT_ENCODING).is_some_and(|coding| !coding.as_bytes().eq_ignore_ascii_case(b"identity"));
+    let encoding = if present.has(Present::ENCODING) { headers.get(CONTENT_ENCODING) } else { None };
+    let encoded = encoding.is_some_and(|coding| !coding.as_bytes().eq_ignore_ascii_case(b"identity"));
     let decisive = candidates.reads_body && candidates.turn_on_model();
     if decisive && encoded {
         return Err(Reject::Encoded);

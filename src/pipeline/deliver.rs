@@ -4,15 +4,15 @@
 
 use std::{rc::Rc, sync::Arc};
 
-use http::{HeaderValue, Response, StatusCode, header::CONTENT_LENGTH};
+use http::{Response, StatusCode};
 
 use super::{
     admit::Admitted,
     client::Client,
-    fields::{self, Nominated, Present},
+    downward::{self, Ambiguous},
+    fields::Nominated,
     outgoing::{self, Credentials},
     reject::Reject,
-    respond,
     settle::Holds,
     trail::Trail,
     upgrade,
@@ -22,7 +22,7 @@ use crate::{
     policy::key_pool::{Choice, Lease},
     runtime::{Provider, Route, Target, snapshot::PoolKey},
     telemetry::metrics::Raised,
-    types::fields::{retain, retain_with_room},
+    types::fields::retain,
     upstream::{Failure, Outgoing, Phase, Reason, ReplyBody, Switched, Upload, Upstream, body::Progress},
 };
 
@@ -72,7 +72,7 @@ pub async fn deliver<'s>(
     }
     let mut reply = upstream.send(&provider.endpoint, outgoing).await.map_err(|failure| failed(failure, provider, trail))?;
     trail.answered();
-    downward(&mut reply).map_err(|problem| unfit(problem, provider, trail))?;
+    passable(&mut reply, provider, trail)?;
     Ok(Delivery { target, reply, key, holds, tunnel: None })
 }
 
@@ -95,9 +95,21 @@ async fn upgrade(
         upgrade::switch(&mut kept);
         *reply.headers_mut() = kept;
     } else {
-        downward(&mut reply).map_err(|problem| unfit(problem, provider, trail))?;
+        passable(&mut reply, provider, trail)?;
     }
     Ok((reply, switched))
+}
+
+/// Makes the reply's head ready to go down, if it can be passed on.
+fn passable(reply: &mut Response<ReplyBody>, provider: &Provider, trail: &mut Trail) -> Result<(), Reject> {
+    match downward::adapt(reply) {
+        Ok(None) => Ok(()),
+        Ok(Some(id)) => {
+            trail.named(id);
+            Ok(())
+        }
+        Err(problem) => Err(unfit(problem, provider, trail)),
+    }
 }
 
 /// The provider answered, and it can't be passed on.
@@ -123,39 +135,4 @@ fn choose(route: &Route, choice: Choice) -> Result<Chosen<'_>, Reject> {
         config::Credentials::Pool => route.targets.iter().find_map(|target| Some((target, Some(target.provider.lease(choice).ok()?)))),
     }
     .ok_or(Reject::NoKey)
-}
-
-/// A reply that is HTTP and yet can't be passed on.
-#[derive(Debug)]
-struct Ambiguous(&'static str);
-
-impl std::fmt::Display for Ambiguous {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(self.0)
-    }
-}
-
-impl std::error::Error for Ambiguous {}
-
-/// Makes the reply's head ready to go down: what belongs to the other hop is left out, and what could be read in two
-/// ways is refused (RFC 9112 §6.3).
-fn downward(reply: &mut Response<ReplyBody>) -> Result<(), Ambiguous> {
-    if reply.status().is_informational() {
-        return Err(Ambiguous("an upgrade that nobody asked for"));
-    }
-    let headers = std::mem::take(reply.headers_mut());
-    let present = Present::read(&headers);
-    let length = if present.has(Present::LENGTH) { fields::content_length(&headers).map_err(Ambiguous)? } else { None };
-    if present.has(Present::CODING) && fields::is_chunked(&headers).map_err(Ambiguous)? && length.is_some() {
-        return Err(Ambiguous("content-length and transfer-encoding together"));
-    }
-    let nominated = if present.has(Present::CONNECTION) { Nominated::read(&headers) } else { Nominated::default() };
-    let has_repeated = headers.len() > headers.keys_len();
-    let mut kept = retain_with_room(headers, respond::ADDED, |name| fields::goes_down(name) && !nominated.contains(name));
-    if let Some(length) = length.filter(|_| has_repeated) {
-        // Once; it keeps its place.
-        kept.insert(CONTENT_LENGTH, HeaderValue::from(length));
-    }
-    *reply.headers_mut() = kept;
-    Ok(())
 }

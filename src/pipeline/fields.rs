@@ -2,7 +2,7 @@
 
 use http::{
     HeaderMap, HeaderName, HeaderValue,
-    header::{CONNECTION, CONTENT_LENGTH, TRAILER, TRANSFER_ENCODING},
+    header::{CONNECTION, TRAILER},
 };
 
 /// The chain of addresses that trusted proxies vouch for.
@@ -150,18 +150,26 @@ pub fn is_framing(name: &HeaderName) -> bool {
 pub struct Nominated(Vec<HeaderName>);
 
 impl Nominated {
-    /// Reads every `Connection` field. What decides framing or trailers can't be nominated away.
+    /// Reads every `Connection` field.
     #[must_use]
     pub fn read(headers: &HeaderMap) -> Self {
-        let mut names = Vec::new();
-        for value in headers.get_all(CONNECTION) {
-            let options = value.as_bytes().split(|byte| *byte == b',').map(<[u8]>::trim_ascii);
-            let nominated = options.filter(|option| !option.eq_ignore_ascii_case(b"close") && !option.eq_ignore_ascii_case(b"keep-alive"));
-            names.extend(
-                nominated.filter_map(|option| HeaderName::from_bytes(option).ok()).filter(|name| !is_framing(name) && *name != TRAILER),
-            );
-        }
-        Self(names)
+        let mut names = Self::default();
+        headers.get_all(CONNECTION).iter().for_each(|value| names.add(value));
+        names
+    }
+
+    /// Reads one `Connection` field. What decides framing or trailers can't be nominated away.
+    pub fn add(&mut self, value: &HeaderValue) {
+        let options = value.as_bytes().split(|byte| *byte == b',').map(<[u8]>::trim_ascii);
+        let nominated = options.filter(|option| !option.eq_ignore_ascii_case(b"close") && !option.eq_ignore_ascii_case(b"keep-alive"));
+        let names = nominated.filter_map(|option| HeaderName::from_bytes(option).ok());
+        self.0.extend(names.filter(|name| !is_framing(name) && *name != TRAILER));
+    }
+
+    /// Whether none was named.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
     }
 
     /// Whether this field was named.
@@ -177,42 +185,68 @@ pub fn accepts_trailers(value: &HeaderValue) -> bool {
     value.as_bytes().split(|byte| *byte == b',').any(|coding| coding.trim_ascii().eq_ignore_ascii_case(b"trailers"))
 }
 
-/// The one length that all `Content-Length` fields agree on; `Ok(None)` without such a field.
-///
-/// # Errors
-///
-/// If a value is not a plain number or two differ (RFC 9112 §6.3).
-pub fn content_length(headers: &HeaderMap) -> Result<Option<u64>, &'static str> {
-    let mut length = None;
-    for value in headers.get_all(CONTENT_LENGTH) {
-        let digits = value.to_str().ok().filter(|text| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit()));
-        let parsed = digits.and_then(|text| text.parse().ok()).ok_or("content-length is not a number")?;
-        if length.is_some_and(|length| length != parsed) {
-            return Err("content-length stands there twice with different values");
-        }
-        length = Some(parsed);
-    }
-    Ok(length)
+/// What frames a message, gathered field by field.
+#[derive(Debug, Default)]
+pub struct Framing {
+    length: Option<u64>,
+    is_chunked: bool,
 }
 
-/// Whether the message is chunked.
-///
-/// # Errors
-///
-/// If `Transfer-Encoding` is anything but one field with the one word `chunked` (RFC 9112 §6.1): what two readers could
-/// understand in two ways is not passed on.
-pub fn is_chunked(headers: &HeaderMap) -> Result<bool, &'static str> {
-    let mut values = headers.get_all(TRANSFER_ENCODING).iter();
-    match (values.next(), values.next()) {
-        (None, _) => Ok(false),
-        (Some(value), None) if value.as_bytes().eq_ignore_ascii_case(b"chunked") => Ok(true),
-        _ => Err("transfer-encoding is not exactly `chunked`"),
+impl Framing {
+    /// Takes a `Content-Length`; whether it is the first.
+    ///
+    /// # Errors
+    ///
+    /// If the value is not a plain number, or differs from an earlier one (RFC 9112 §6.3).
+    pub fn length(&mut self, value: &HeaderValue) -> Result<bool, &'static str> {
+        let parsed = plain_number(value.as_bytes()).ok_or("content-length is not a number")?;
+        match self.length.replace(parsed) {
+            None => Ok(true),
+            Some(earlier) if earlier == parsed => Ok(false),
+            Some(_) => Err("content-length stands there twice with different values"),
+        }
     }
+
+    /// Takes a `Transfer-Encoding`.
+    ///
+    /// # Errors
+    ///
+    /// If it is anything but one field with the one word `chunked` (RFC 9112 §6.1): what two readers could understand in two
+    /// ways is not passed on.
+    pub fn coding(&mut self, value: &HeaderValue) -> Result<(), &'static str> {
+        let earlier = std::mem::replace(&mut self.is_chunked, true);
+        if earlier || !value.as_bytes().eq_ignore_ascii_case(b"chunked") {
+            return Err("transfer-encoding is not exactly `chunked`");
+        }
+        Ok(())
+    }
+
+    /// Looks at all that was taken.
+    ///
+    /// # Errors
+    ///
+    /// If there is a length beside chunks (RFC 9112 §6.1).
+    pub fn check(&self) -> Result<(), &'static str> {
+        if self.is_chunked && self.length.is_some() { Err("content-length and transfer-encoding together") } else { Ok(()) }
+    }
+
+    /// Whether the message is chunked.
+    #[must_use]
+    pub fn is_chunked(&self) -> bool {
+        self.is_chunked
+    }
+}
+
+/// Digits and nothing else.
+fn plain_number(text: &[u8]) -> Option<u64> {
+    let digit = |byte: &u8| byte.is_ascii_digit().then(|| u64::from(byte - b'0'));
+    let add = |number: u64, byte: &u8| number.checked_mul(10)?.checked_add(digit(byte)?);
+    if text.is_empty() { None } else { text.iter().try_fold(0, add) }
 }
 
 #[cfg(test)]
 mod tests {
-    use http::header::{EXPECT, PROXY_AUTHENTICATE, PROXY_AUTHORIZATION, TE, UPGRADE};
+    use http::header::{EXPECT, PROXY_AUTHENTICATE, PROXY_AUTHORIZATION, TE, TRANSFER_ENCODING, UPGRADE};
 
     use super::*;
 
@@ -270,6 +304,19 @@ mod tests {
         }
     }
 
+    /// What a message with these fields is framed by: its length and whether it is chunked.
+    fn framing(fields: &[(&'static str, &'static str)]) -> Result<(Option<u64>, bool), ()> {
+        let mut framing = Framing::default();
+        for (name, value) in fields {
+            let value = HeaderValue::from_static(value);
+            match *name {
+                "content-length" => drop(framing.length(&value).map_err(drop)?),
+                _ => framing.coding(&value).map_err(drop)?,
+            }
+        }
+        framing.check().map_err(drop).map(|()| (framing.length, framing.is_chunked))
+    }
+
     #[test]
     fn only_plain_and_agreeing_lengths_count() {
         for (fields, expected) in [
@@ -281,9 +328,12 @@ mod tests {
             (&[("content-length", "+5")], Err(())),
             (&[("content-length", "")], Err(())),
             (&[("content-length", "0x5")], Err(())),
+            (&[("content-length", "18446744073709551615")], Ok(Some(u64::MAX))),
+            (&[("content-length", "18446744073709551616")], Err(())),
             (&[("content-length", "99999999999999999999")], Err(())),
+            (&[("content-length", "5"), ("transfer-encoding", "chunked")], Err(())),
         ] {
-            assert_eq!(content_length(&headers(fields)).map_err(drop), expected, "{fields:?}");
+            assert_eq!(framing(fields).map(|(length, _)| length), expected, "{fields:?}");
         }
     }
 
@@ -300,7 +350,7 @@ mod tests {
             (&[("transfer-encoding", "identity")], Err(())),
             (&[("transfer-encoding", "")], Err(())),
         ] {
-            assert_eq!(is_chunked(&headers(fields)).map_err(drop), expected, "{fields:?}");
+            assert_eq!(framing(fields).map(|(_, is_chunked)| is_chunked), expected, "{fields:?}");
         }
     }
 }

@@ -26,19 +26,21 @@ pub fn identify(request: &Admitted, clients: &Clients, trust: &Trust) -> Result<
     let claimed_tier = request.claims.tier.as_ref().and_then(|tier| Tier::from_str(tier.to_str().ok()?).ok());
     let query = request.head.uri.query();
     let may = request.present.has(Present::ANY_KEY) || query.is_some();
-    let presented = || may.then(|| auth::presented(&request.head.headers, query)).into_iter().flatten();
     // Hashing costs as much as the rest of this step: only where there is something to compare with.
-    let known = || presented().find_map(|key| clients.by_hash.get(&KeyHash::of(key)));
-    if !clients.by_hash.is_empty()
-        && let Some(known) = known()
+    let is_compared = !clients.by_hash.is_empty();
+    if may
+        && is_compared
+        && let Some(known) = auth::find_presented(&request.head.headers, query, |key| clients.by_hash.get(&KeyHash::of(key)))
     {
         return Ok(Client { name: Some(known.name.clone()), tier: Some(known.tier.clone()), ip, key_is_ours: true });
     }
-    if presented().any(|key| key.starts_with(OUR_PREFIX)) {
+    let presents =
+        |is_it: fn(&[u8]) -> bool| may && auth::find_presented(&request.head.headers, query, |key| is_it(key).then_some(())).is_some();
+    if presents(|key| key.starts_with(OUR_PREFIX)) {
         return Err(Reject::WrongKey);
     }
     let tier = match &clients.anonymous {
-        Stranger::Denied => return Err(if presented().next().is_some() { Reject::WrongKey } else { Reject::Unauthenticated }),
+        Stranger::Denied => return Err(if presents(|_| true) { Reject::WrongKey } else { Reject::Unauthenticated }),
         Stranger::Local => claimed_tier,
         Stranger::Tier(tier) => Some(claimed_tier.unwrap_or_else(|| tier.clone())),
     };

@@ -20,6 +20,7 @@ pub mod ask;
 pub mod body;
 pub mod client;
 pub mod deliver;
+pub mod downward;
 pub mod fields;
 pub mod identify;
 pub mod outgoing;
@@ -101,7 +102,7 @@ impl Pipeline {
         // 3: tells whether the body may be read.
         let candidates = route::candidates(snapshot, &request.head.method, request.head.uri.path())?;
         // 5: the first bytes of the body, and with them the route.
-        let asked = ask::read(&request.head.headers, body, &candidates, (&snapshot.body, &self.runtime.held)).await?;
+        let asked = ask::read((&request.head.headers, request.present), body, &candidates, (&snapshot.body, &self.runtime.held)).await?;
         let route = candidates.select(&asked.ask);
         let choice = if candidates.need_home(&asked.ask) { Choice::Home } else { Choice::Any };
         trail.asked(asked.ask, asked.waited);

@@ -23,9 +23,10 @@ pub const ADDED: usize = 4;
 #[must_use]
 pub fn respond(delivery: Delivery<'_>, snapshot: &Snapshot, mut trail: Trail) -> Response<Body> {
     let Delivery { target, mut reply, key, holds, tunnel } = delivery;
-    annotate(reply.headers_mut(), snapshot.annotate, key.map(|key| &key.fingerprint), &mut trail);
+    let overhead = trail.overhead();
+    annotate(reply.headers_mut(), snapshot.annotate, key.map(|key| &key.fingerprint), (&mut trail, overhead));
     let without_body = *trail.method() == Method::HEAD || matches!(reply.status(), StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED);
-    let settlement = Settlement::new(Arc::clone(&target.metrics), holds, reply.status(), trail);
+    let settlement = Settlement::new(Arc::clone(&target.metrics), holds, reply.status(), overhead, trail);
     // The version is the connection's to say.
     *reply.version_mut() = Version::HTTP_11;
     match tunnel {
@@ -39,11 +40,9 @@ pub fn respond(delivery: Delivery<'_>, snapshot: &Snapshot, mut trail: Trail) ->
 }
 
 /// Adds what the config lets it add: at most [`ADDED`] fields.
-fn annotate(headers: &mut HeaderMap, add: Annotate, key: Option<&HeaderValue>, trail: &mut Trail) {
-    match headers.get(X_REQUEST_ID) {
-        Some(id) => trail.named(id),
-        None if add.request_id => drop(headers.insert(X_REQUEST_ID, trail.request_id())),
-        None => {}
+fn annotate(headers: &mut HeaderMap, add: Annotate, key: Option<&HeaderValue>, (trail, overhead): (&mut Trail, Duration)) {
+    if add.request_id && !trail.is_named() {
+        headers.insert(X_REQUEST_ID, trail.request_id());
     }
     if let Some(key) = key.filter(|_| add.key) {
         headers.insert(X_SIDEGATE_KEY, key.clone());
@@ -56,7 +55,7 @@ fn annotate(headers: &mut HeaderMap, add: Annotate, key: Option<&HeaderValue>, t
         headers.insert(X_SIDEGATE_ATTEMPTS, attempts);
     }
     if add.timing
-        && let Ok(timing) = timing(trail.overhead())
+        && let Ok(timing) = timing(overhead)
     {
         headers.append(SERVER_TIMING, timing);
     }

@@ -36,8 +36,7 @@ pub struct Settlement {
 impl Settlement {
     /// Takes over everything that the request holds, when the reply's head goes down.
     #[must_use]
-    pub fn new(metrics: Arc<TargetMetrics>, holds: Holds, status: StatusCode, trail: Trail) -> Self {
-        let overhead = trail.overhead();
+    pub fn new(metrics: Arc<TargetMetrics>, holds: Holds, status: StatusCode, overhead: Duration, trail: Trail) -> Self {
         metrics.answered(status);
         metrics.overhead.record(overhead);
         if let Some(first_byte) = trail.first_byte() {

@@ -87,6 +87,7 @@ struct Course {
     uri: Uri,
     expects_continue: bool,
     request_id: Option<HeaderValue>,
+    provider_named: bool,
     ip: Option<IpAddr>,
     client: Option<Client>,
     route: Option<Arc<str>>,
@@ -110,6 +111,7 @@ impl Trail {
             uri: head.uri.clone(),
             expects_continue: present.has(Present::EXPECT),
             request_id: if present.has(Present::ID) { head.headers.get(X_REQUEST_ID).cloned() } else { None },
+            provider_named: false,
             ip: peer,
             client: None,
             route: None,
@@ -216,8 +218,15 @@ impl Trail {
     }
 
     /// The id that the provider gave takes precedence, since it is what the client sees.
-    pub fn named(&mut self, id: &HeaderValue) {
-        self.0.request_id = Some(id.clone());
+    pub fn named(&mut self, id: HeaderValue) {
+        self.0.request_id = Some(id);
+        self.0.provider_named = true;
+    }
+
+    /// Whether the provider gave an id, which stands in its reply.
+    #[must_use]
+    pub fn is_named(&self) -> bool {
+        self.0.provider_named
     }
 
     /// The request is over.

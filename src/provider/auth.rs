@@ -154,27 +154,28 @@ impl Form {
             _ => None,
         }
     }
-
-    fn credential(self, part: &[u8]) -> Option<&[u8]> {
-        match self {
-            Self::Authorization => Some(without_scheme(part)),
-            Self::Key => Some(part),
-            Self::Subprotocols => part.trim_ascii().strip_prefix(SUBPROTOCOL_KEY.as_bytes()),
-        }
-    }
 }
 
-/// Every credential that a client presented, in whichever form, without its scheme: the candidates for a client key of
-/// ours. A client may send one of its provider's beside it.
-pub fn presented<'a>(headers: &'a HeaderMap, query: Option<&'a str>) -> impl Iterator<Item = &'a [u8]> {
-    let forms = headers.iter().filter_map(|(name, value)| Some((Form::of(name)?, value.as_bytes())));
-    let in_fields = forms.flat_map(|(form, value)| {
-        let parts = value.split(move |byte| form == Form::Subprotocols && *byte == b',');
-        parts.filter_map(move |part| form.credential(part))
-    });
-    let parameters = query.into_iter().flat_map(|query| query.split('&')).filter(|parameter| is_query_key(parameter));
-    let in_query = parameters.filter_map(|parameter| Some(parameter.split_once('=')?.1.as_bytes()));
-    in_fields.chain(in_query).filter(|credential| !credential.is_empty())
+/// Looks through every credential that a client presented, in whichever form, without its scheme, until `look` finds
+/// something: the candidates for a client key of ours. A client may send one of its provider's beside it.
+pub fn find_presented<'a, T>(headers: &'a HeaderMap, query: Option<&'a str>, mut look: impl FnMut(&'a [u8]) -> Option<T>) -> Option<T> {
+    let mut look = |credential: &'a [u8]| if credential.is_empty() { None } else { look(credential) };
+    for (name, value) in headers {
+        let found = match Form::of(name) {
+            None => None,
+            Some(Form::Authorization) => look(without_scheme(value.as_bytes())),
+            Some(Form::Key) => look(value.as_bytes()),
+            Some(Form::Subprotocols) => {
+                let protocols = value.as_bytes().split(|byte| *byte == b',').map(<[u8]>::trim_ascii);
+                protocols.filter_map(|protocol| protocol.strip_prefix(SUBPROTOCOL_KEY.as_bytes())).find_map(&mut look)
+            }
+        };
+        if found.is_some() {
+            return found;
+        }
+    }
+    let parameters = query?.split('&').filter(|parameter| is_query_key(parameter));
+    parameters.filter_map(|parameter| Some(parameter.split_once('=')?.1.as_bytes())).find_map(look)
 }
 
 fn without_scheme(value: &[u8]) -> &[u8] {
@@ -185,6 +186,16 @@ fn without_scheme(value: &[u8]) -> &[u8] {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// All of them.
+    fn presented<'a>(headers: &'a HeaderMap, query: Option<&'a str>) -> Vec<&'a [u8]> {
+        let mut all = Vec::new();
+        find_presented(headers, query, |credential| {
+            all.push(credential);
+            None::<()>
+        });
+        all
+    }
 
     #[test]
     fn each_dialect_gets_its_key_where_it_looks_for_it() {
@@ -246,10 +257,10 @@ mod tests {
             given("x-goog-api-key", "sg-1"),
             given("sec-websocket-protocol", "realtime, openai-insecure-api-key.sg-1"),
         ] {
-            assert!(presented(&headers, None).eq([b"sg-1"]), "{headers:?}");
+            assert_eq!(presented(&headers, None), [b"sg-1"], "{headers:?}");
         }
-        assert!(presented(&given("x-api-key", "sg-1"), Some("alt=sse&key=sg-2&KEY=sg-3")).eq([b"sg-1", b"sg-2", b"sg-3"]));
-        assert_eq!(presented(&given("authorization", "Bearer "), Some("key=&key")).next(), None);
-        assert_eq!(presented(&HeaderMap::new(), None).next(), None);
+        assert_eq!(presented(&given("x-api-key", "sg-1"), Some("alt=sse&key=sg-2&KEY=sg-3")), [b"sg-1", b"sg-2", b"sg-3"]);
+        assert!(presented(&given("authorization", "Bearer "), Some("key=&key")).is_empty());
+        assert!(presented(&HeaderMap::new(), None).is_empty());
     }
 }

@@ -65,7 +65,9 @@ impl ModelIn {
 /// The path as a lenient server reads it: escapes resolved, one slash between segments, none at the end. It is only
 /// compared; what goes up stays as it came. Or else another spelling would pass the route's `models` by.
 fn plain(rest: &str) -> Cow<'_, str> {
-    if !rest.contains('%') && !rest.contains("//") && !rest.ends_with('/') {
+    let bytes = rest.as_bytes();
+    let has_empty_segment = bytes.windows(2).fold(false, |found, pair| found | (pair == b"//"));
+    if memchr::memchr(b'%', bytes).is_none() && !has_empty_segment && bytes.last() != Some(&b'/') {
         return rest.into();
     }
     let segments = unescape(rest);

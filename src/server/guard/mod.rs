@@ -163,7 +163,7 @@ impl Guard {
             At::RequestLine => {
                 (self.chunked, self.length, self.upgrade) = (false, None, false);
                 // RFC 9112 §3.2: no form of a target has a fragment.
-                if line.contains(&b'#') { Err(Refused::Ambiguous) } else { Ok(At::Field) }
+                if memchr::memchr(b'#', line).is_some() { Err(Refused::Ambiguous) } else { Ok(At::Field) }
             }
             At::Field if line.is_empty() => Ok(match (self.chunked, self.length) {
                 (true, _) => At::ChunkSize,

@@ -60,32 +60,39 @@ pub struct Entry<'a> {
     pub failure: Option<&'a str>,
 }
 
+/// A field's name as it stands in the line.
+macro_rules! key {
+    ($name:literal) => {
+        concat!(",\"", $name, "\":")
+    };
+}
+
 impl Entry<'_> {
     /// Writes the fields in their order.
     pub(super) fn write(&self, line: &mut Line) {
-        line.time("time", self.time);
-        line.text("request_id", Some(self.request_id));
-        line.text("method", Some(self.method));
-        line.text("path", Some(self.path));
-        line.number("status", self.status.into());
-        line.text("client", self.client);
-        line.text("tier", self.tier);
-        line.ip("ip", self.ip);
-        line.text("route", self.route);
-        line.text("provider", self.provider);
-        line.text("key", self.key);
-        line.text("key_name", self.key_name);
-        line.text("model", self.model);
-        line.flag("stream", self.stream);
-        line.number("attempts", self.attempts.into());
-        line.number("bytes_in", self.bytes_in);
-        line.number("bytes_out", self.bytes_out);
-        line.millis("duration_ms", Some(self.duration));
-        line.millis("first_byte_ms", self.first_byte);
-        line.millis("overhead_ms", Some(self.overhead));
-        line.text("end", Some(self.end));
-        line.text("error", self.error);
-        line.text("failure", self.failure);
+        line.time(key!("time"), self.time);
+        line.text(key!("request_id"), Some(self.request_id));
+        line.text(key!("method"), Some(self.method));
+        line.text(key!("path"), Some(self.path));
+        line.number(key!("status"), self.status.into());
+        line.text(key!("client"), self.client);
+        line.text(key!("tier"), self.tier);
+        line.ip(key!("ip"), self.ip);
+        line.text(key!("route"), self.route);
+        line.text(key!("provider"), self.provider);
+        line.text(key!("key"), self.key);
+        line.text(key!("key_name"), self.key_name);
+        line.text(key!("model"), self.model);
+        line.flag(key!("stream"), self.stream);
+        line.number(key!("attempts"), self.attempts.into());
+        line.number(key!("bytes_in"), self.bytes_in);
+        line.number(key!("bytes_out"), self.bytes_out);
+        line.millis(key!("duration_ms"), Some(self.duration));
+        line.millis(key!("first_byte_ms"), self.first_byte);
+        line.millis(key!("overhead_ms"), Some(self.overhead));
+        line.text(key!("end"), Some(self.end));
+        line.text(key!("error"), self.error);
+        line.text(key!("failure"), self.failure);
     }
 }
 
