@@ -22,7 +22,7 @@ use crate::config::{Listen, Trust};
 #[derive(Debug)]
 pub struct Admitted {
     /// Method, target, fields: as they came.
-    pub head: Parts,
+    pub head: Box<Parts>,
     /// Which of the fields that mean something here it has.
     pub present: Present,
     /// The fields that are for this hop only.
@@ -54,7 +54,7 @@ impl Claims {
 /// # Errors
 ///
 /// [`Reject`], before anything of the body was read.
-pub fn admit(head: Parts, present: Present, peer: Option<IpAddr>, listen: &Listen, trust: &Trust) -> Result<Admitted, Reject> {
+pub fn admit(head: Box<Parts>, present: Present, peer: Option<IpAddr>, listen: &Listen, trust: &Trust) -> Result<Admitted, Reject> {
     size(&head.headers, listen)?;
     method(&head.method)?;
     target(&head.method, &head.uri).map_err(Reject::Malformed)?;

@@ -80,11 +80,11 @@ pub async fn deliver<'s>(
 async fn upgrade(
     upstream: &Upstream,
     provider: &Provider,
-    mut outgoing: Outgoing,
+    mut outgoing: Box<Outgoing>,
     trail: &mut Trail,
 ) -> Result<(Response<ReplyBody>, Option<Switched>), Reject> {
     let asked = upgrade::Asked::with(&mut outgoing.headers);
-    let answer = upstream.upgrade(&provider.endpoint, outgoing).await;
+    let answer = upstream.upgrade(&provider.endpoint, *outgoing).await;
     let (mut reply, switched) = answer.map_err(|failure| failed(failure, provider, trail))?;
     trail.answered();
     if reply.status() == StatusCode::SWITCHING_PROTOCOLS {

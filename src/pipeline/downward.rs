@@ -72,16 +72,15 @@ pub fn adapt<B>(reply: &mut Response<B>) -> Result<Option<HeaderValue>, Ambiguou
 mod tests {
     use super::*;
 
-    /// What goes down of a head, and the id in it.
-    fn adapted(fields: &[(&'static str, &'static str)]) -> Result<(Vec<(String, String)>, Option<String>), &'static str> {
+    /// The names that go down of a head, and the id in it.
+    fn adapted(fields: &[(&'static str, &'static str)]) -> Result<(Vec<String>, Option<String>), &'static str> {
         let mut reply = Response::new(());
         for (name, value) in fields {
             reply.headers_mut().append(*name, HeaderValue::from_static(value));
         }
         let id = adapt(&mut reply).map_err(|ambiguous| ambiguous.0)?;
-        let text = |value: &HeaderValue| value.to_str().unwrap().to_owned();
-        let kept = reply.headers().iter().map(|(name, value)| (name.as_str().to_owned(), text(value))).collect();
-        Ok((kept, id.as_ref().map(text)))
+        let kept = reply.headers().iter().map(|(name, _)| name.as_str().to_owned()).collect();
+        Ok((kept, id.map(|id| id.to_str().unwrap().to_owned())))
     }
 
     #[test]
@@ -101,8 +100,7 @@ mod tests {
             ("x-last", "1"),
         ])
         .unwrap();
-        let names: Vec<_> = kept.iter().map(|(name, _)| name.as_str()).collect();
-        assert_eq!(names, ["x-first", "set-cookie", "set-cookie", "content-length", "x-request-id", "x-last"]);
+        assert_eq!(kept, ["x-first", "set-cookie", "set-cookie", "content-length", "x-request-id", "x-last"]);
         assert_eq!(id.as_deref(), Some("req_1"));
     }
 

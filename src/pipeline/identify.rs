@@ -122,7 +122,7 @@ mod tests {
         }
         let head = request.body(()).unwrap().into_parts().0;
         let present = Present::read(&head.headers);
-        identify(&admit(head, present, Some(peer.parse().unwrap()), &Listen::default(), &trust()).unwrap(), clients, &trust())
+        identify(&admit(Box::new(head), present, Some(peer.parse().unwrap()), &Listen::default(), &trust()).unwrap(), clients, &trust())
     }
 
     #[test]

@@ -76,6 +76,8 @@ impl Pipeline {
         let snapshot = self.runtime.snapshot.load_full();
         let Inbound { request, peer, received } = inbound;
         let (head, body) = request.into_parts();
+        // From here on it goes from hand to hand.
+        let head = Box::new(head);
         let mut unread = Some(body);
         let present = Present::read(&head.headers);
         let mut trail = Trail::start(Arc::clone(&self.runtime), received, peer, (&head, present));
@@ -90,7 +92,7 @@ impl Pipeline {
     async fn serve<'s>(
         &self,
         snapshot: &'s Snapshot,
-        (head, present, peer): (Parts, Present, Option<IpAddr>),
+        (head, present, peer): (Box<Parts>, Present, Option<IpAddr>),
         body: &mut Option<Incoming>,
         trail: &mut Trail,
     ) -> Result<Delivery<'s>, Reject> {

@@ -59,18 +59,24 @@ impl<'a> Credentials<'a> {
 
 /// Composes what goes up. `None` if the target can't be put behind the provider's base URL.
 #[must_use]
-pub fn compose(request: Admitted, route: &Route, provider: &Provider, credentials: Credentials<'_>, upload: Upload) -> Option<Outgoing> {
+pub fn compose(
+    request: Admitted,
+    route: &Route,
+    provider: &Provider,
+    credentials: Credentials<'_>,
+    upload: Upload,
+) -> Option<Box<Outgoing>> {
     let Admitted { head, present, nominated, .. } = request;
     let path = target(&head, route, provider, credentials.hides_clients())?;
     // Of the extensions there is the record of the fields' original case, which goes on.
-    let Parts { method, headers: incoming, extensions, version, .. } = head;
+    let Parts { method, headers: incoming, extensions, version, .. } = *head;
 
     let headers = if goes_as_it_is((present, version), credentials, &upload) {
         replace(incoming, present, provider, credentials, &upload)
     } else {
         filter(incoming, (&method, version, present, &nominated), provider, credentials, &upload)
     };
-    Some(Outgoing { method, path, headers, extensions, body: upload })
+    Some(Box::new(Outgoing { method, path, headers, extensions, body: upload }))
 }
 
 /// Whether all fields go up that are not replaced: then the map need not be built anew.

@@ -3,6 +3,7 @@
 
 use std::{
     cell::{Cell, RefCell},
+    future::poll_fn,
     pin::Pin,
     rc::{Rc, Weak},
     task::{Context, Poll, Waker},
@@ -10,7 +11,6 @@ use std::{
 };
 
 use http_body::{Body, Frame, SizeHint};
-use tokio::sync::Notify;
 
 use super::guard::Refused;
 use crate::{config::Listen, types::Period};
@@ -67,7 +67,8 @@ pub struct Activity {
     close: Cell<Option<Close>>,
     /// Whether it was told to end, and had the time until the next sweep for it.
     ending: Cell<bool>,
-    told: Notify,
+    /// Who waits to be told.
+    to_tell: RefCell<Option<Waker>>,
     /// Whether what follows a request has to wait for its answer, and who waits.
     held: Cell<bool>,
     waiting: RefCell<Option<Waker>>,
@@ -84,7 +85,7 @@ impl Activity {
             refused: Cell::new(None),
             close: Cell::new(None),
             ending: Cell::new(false),
-            told: Notify::new(),
+            to_tell: RefCell::default(),
             held: Cell::new(false),
             waiting: RefCell::default(),
         }
@@ -152,26 +153,31 @@ impl Activity {
         self.in_flight.get() > 0
     }
 
-    /// Waits until the connection is told to end.
-    pub async fn told_to_close(&self) -> Close {
-        loop {
-            self.told.notified().await;
-            if let Some(close) = self.close.take() {
-                return close;
-            }
+    /// Ready once the connection is told to end. One task waits for it, that of the connection.
+    pub fn poll_told_to_close(&self, cx: &Context<'_>) -> Poll<Close> {
+        if let Some(close) = self.close.take() {
+            return Poll::Ready(close);
         }
+        let mut to_tell = self.to_tell.borrow_mut();
+        if !to_tell.as_ref().is_some_and(|waker| waker.will_wake(cx.waker())) {
+            *to_tell = Some(cx.waker().clone());
+        }
+        Poll::Pending
     }
 
     /// Waits until the connection is told to end at once.
     pub async fn told_to_close_now(&self) {
-        while self.told_to_close().await != Close::Now {}
+        while poll_fn(|cx| self.poll_told_to_close(cx)).await != Close::Now {}
     }
 
     /// Tells it to end. What is still there at a later sweep, with nothing in flight, is closed.
     pub fn tell(&self, close: Close) {
         self.ending.set(true);
         self.close.set(Some(close));
-        self.told.notify_one();
+        let to_tell = self.to_tell.take();
+        if let Some(waker) = to_tell {
+            waker.wake();
+        }
     }
 
     /// What the time says about it.

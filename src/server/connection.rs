@@ -6,11 +6,14 @@
 use std::{
     cell::Cell,
     convert::Infallible,
-    fmt, io,
+    fmt,
+    future::poll_fn,
+    io,
     net::IpAddr,
     pin::{Pin, pin},
     rc::Rc,
     sync::Arc,
+    task::Poll,
     time::Instant,
 };
 
@@ -261,24 +264,31 @@ where
 {
     let mut left = pin!(socket.left());
     let mut watching = true;
-    loop {
-        tokio::select! {
-            biased;
-            result = connection.as_mut() => return result.map(|()| Over::Ended),
-            close = activity.told_to_close() => match close {
-                Close::Gracefully => gracefully(connection.as_mut()),
-                Close::Now => return Ok(Over::Left),
-            },
-            () = left.as_mut(), if watching => {
-                if activity.is_busy() {
-                    return Ok(Over::Left);
-                }
-                // Only the end of a reply, or of an upload that was answered early, is still under way.
-                watching = false;
-                activity.tell(Close::Gracefully);
+    poll_fn(|cx| {
+        loop {
+            if let Poll::Ready(result) = connection.as_mut().poll(cx) {
+                return Poll::Ready(result.map(|()| Over::Ended));
             }
+            match activity.poll_told_to_close(cx) {
+                Poll::Ready(Close::Gracefully) => {
+                    gracefully(connection.as_mut());
+                    continue;
+                }
+                Poll::Ready(Close::Now) => return Poll::Ready(Ok(Over::Left)),
+                Poll::Pending => {}
+            }
+            if !watching || left.as_mut().poll(cx).is_pending() {
+                return Poll::Pending;
+            }
+            if activity.is_busy() {
+                return Poll::Ready(Ok(Over::Left));
+            }
+            // Only the end of a reply, or of an upload that was answered early, is still under way.
+            watching = false;
+            activity.tell(Close::Gracefully);
         }
-    }
+    })
+    .await
 }
 
 async fn answer(pipeline: Pipeline, inbound: Inbound, activity: Rc<Activity>) -> Response<Attended<Body>> {

@@ -102,7 +102,7 @@ impl Upstream {
     ///
     /// [`Failure`] tells the phase. In [`Phase::Connect`] the provider has seen nothing of the request; in
     /// [`Phase::Head`] it may have acted on it, unless the reason is [`Reason::Unprocessed`].
-    pub async fn send(&self, endpoint: &Arc<Endpoint>, mut outgoing: Outgoing) -> Result<Response<ReplyBody>, Failure> {
+    pub async fn send(&self, endpoint: &Arc<Endpoint>, mut outgoing: Box<Outgoing>) -> Result<Response<ReplyBody>, Failure> {
         let pool = self.pool(endpoint);
         let timer = self.0.timers.timer();
         let mut resends = 0;
@@ -134,7 +134,7 @@ impl Upstream {
                     (Some(again), _) if resends < RESENDS => {
                         resends += 1;
                         endpoint.observer.resent();
-                        outgoing = again;
+                        *outgoing = again;
                     }
                     (_, failure) => return Err(failure),
                 },

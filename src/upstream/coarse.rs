@@ -98,14 +98,16 @@ impl CoarseTimer {
         let now = self.list.now.get();
         let mut places = self.list.places.borrow_mut();
         let place = &mut places[self.place];
+        let is_known = place.waker.as_ref().is_some_and(|waker| waker.will_wake(cx.waker()));
         match place.due {
             Some(due) if due <= now => return Poll::Ready(()),
+            Some(_) if is_known => return Poll::Pending,
             Some(_) => {}
             // The present tick has begun already, so one more makes a whole one.
             None => place.due = Some(now.saturating_add(ticks(period)).saturating_add(1)),
         }
-        let known = place.waker.as_ref().is_some_and(|waker| waker.will_wake(cx.waker()));
-        let outdated = if known { None } else { place.waker.replace(cx.waker().clone()) };
+        let outdated = if is_known { None } else { place.waker.replace(cx.waker().clone()) };
+        // Not under the borrow: who goes may drop a timer.
         drop(places);
         drop(outdated);
         if self.list.asleep.replace(false) {

@@ -14,7 +14,7 @@ fn head(method: &str, target: &str, version: Version, headers: &[(&'static str, 
 fn outcome(method: &str, target: &str, version: Version, headers: &[(&'static str, &'static str)]) -> u16 {
     let head = head(method, target, version, headers);
     let present = Present::read(&head.headers);
-    let admitted = admit(head, present, None, &Listen::default(), &Trust::default());
+    let admitted = admit(Box::new(head), present, None, &Listen::default(), &Trust::default());
     admitted.map_or_else(|reject| reject.shape().status.as_u16(), |_| 200)
 }
 
@@ -153,7 +153,7 @@ fn claims_count_from_trusted_peers_only() {
     let trust = Trust { proxies: vec!["10.0.0.0/8".parse().unwrap()] };
     let claim = |peer: &str| {
         let head = head("GET", "/v1/x", Version::HTTP_11, &[HOST_A, ("X-API-Tier", "premium"), ("x-forwarded-for", "1.2.3.4")]);
-        admit(head.clone(), Present::read(&head.headers), Some(peer.parse().unwrap()), &Listen::default(), &trust).unwrap().claims
+        admit(Box::new(head.clone()), Present::read(&head.headers), Some(peer.parse().unwrap()), &Listen::default(), &trust).unwrap().claims
     };
     assert_eq!(claim("10.0.0.1").tier.unwrap(), "premium");
     assert_eq!(claim("11.0.0.1"), Claims::default());

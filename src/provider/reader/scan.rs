@@ -15,6 +15,17 @@ const DEEPEST: u32 = 64;
 /// Up to here a string is looked at byte by byte: most are shorter, and a call costs more.
 const SHORT: usize = 16;
 
+/// What may stand in a string of ASCII as it is.
+static PLAIN: [bool; 256] = {
+    let mut plain = [false; 256];
+    let mut byte = b' ';
+    while byte <= b'~' {
+        plain[byte as usize] = byte != b'"' && byte != b'\\';
+        byte += 1;
+    }
+    plain
+};
+
 /// The members of a whole body, if it is as expected.
 pub(super) fn scan(body: &[u8]) -> Option<Members<'_>> {
     let mut text = Text { bytes: body, at: 0 };
@@ -106,31 +117,30 @@ impl<'b> Text<'b> {
 
     /// The rest of a string without escapes and of ASCII alone, behind its opening quotation mark.
     fn plain_string(&mut self) -> Option<&'b [u8]> {
-        let start = self.at;
-        loop {
-            match self.next()? {
-                b'"' => return Some(&self.bytes[start..self.at - 1]),
-                b' '..=b'~' if self.bytes[self.at - 1] != b'\\' => {}
-                _ => return None,
-            }
-        }
+        let rest = &self.bytes[self.at..];
+        let length = rest.iter().position(|byte| !PLAIN[usize::from(*byte)])?;
+        self.at += length;
+        self.take(b'"')?;
+        Some(&rest[..length])
     }
 
     /// Steps over the rest of a string, behind its opening quotation mark.
     fn string(&mut self) -> Option<()> {
-        let mut seen = 0;
         loop {
-            if seen < SHORT {
-                seen += 1;
-            } else {
-                let rest = &self.bytes[self.at..];
-                let plain = memchr2(b'"', b'\\', rest)?;
-                // Without an early end, so that it is done many bytes at a time.
-                if rest[..plain].iter().fold(false, |control, byte| control | (*byte < b' ')) {
-                    return None;
+            let rest = &self.bytes[self.at..];
+            let short = rest.iter().take(SHORT).position(|byte| !PLAIN[usize::from(*byte)]);
+            let plain = match short {
+                Some(plain) => plain,
+                None => {
+                    let plain = memchr2(b'"', b'\\', rest)?;
+                    // Without an early end, so that it is done many bytes at a time.
+                    if rest[..plain].iter().fold(false, |control, byte| control | (*byte < b' ')) {
+                        return None;
+                    }
+                    plain
                 }
-                self.at += plain;
-            }
+            };
+            self.at += plain;
             match self.next()? {
                 b'"' => return Some(()),
                 b'\\' => self.escape()?,

@@ -72,15 +72,15 @@ impl Entry<'_> {
     pub(super) fn write(&self, line: &mut Line) {
         line.time(key!("time"), self.time);
         line.text(key!("request_id"), Some(self.request_id));
-        line.text(key!("method"), Some(self.method));
+        line.word(key!("method"), Some(self.method));
         line.text(key!("path"), Some(self.path));
         line.number(key!("status"), self.status.into());
-        line.text(key!("client"), self.client);
-        line.text(key!("tier"), self.tier);
+        line.word(key!("client"), self.client);
+        line.word(key!("tier"), self.tier);
         line.ip(key!("ip"), self.ip);
         line.text(key!("route"), self.route);
-        line.text(key!("provider"), self.provider);
-        line.text(key!("key"), self.key);
+        line.word(key!("provider"), self.provider);
+        line.word(key!("key"), self.key);
         line.text(key!("key_name"), self.key_name);
         line.text(key!("model"), self.model);
         line.flag(key!("stream"), self.stream);
@@ -90,7 +90,7 @@ impl Entry<'_> {
         line.millis(key!("duration_ms"), Some(self.duration));
         line.millis(key!("first_byte_ms"), self.first_byte);
         line.millis(key!("overhead_ms"), Some(self.overhead));
-        line.text(key!("end"), Some(self.end));
+        line.word(key!("end"), Some(self.end));
         line.text(key!("error"), self.error);
         line.text(key!("failure"), self.failure);
     }

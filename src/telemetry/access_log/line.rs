@@ -33,17 +33,24 @@ impl Line {
 
     pub(super) fn text(&mut self, key: &'static str, text: Option<&str>) {
         let Some(text) = text else { return };
-        self.bytes.extend_from_slice(key.as_bytes());
         // Without an early end, so that the loop is done many bytes at a time.
         let plain = text.bytes().fold(true, |plain, byte| plain & (byte >= 0x20) & (byte != b'"') & (byte != b'\\'));
         if plain {
-            self.bytes.push(b'"');
-            self.bytes.extend_from_slice(text.as_bytes());
-            self.bytes.push(b'"');
+            self.word(key, Some(text));
         } else {
+            self.bytes.extend_from_slice(key.as_bytes());
             // Writing to memory can't fail, nor can text.
             drop(serde_json::to_writer(&mut self.bytes, text));
         }
+    }
+
+    /// A text that nothing needs to be escaped in: a name that the config was checked for, or a word of ours.
+    pub(super) fn word(&mut self, key: &'static str, word: Option<&str>) {
+        let Some(word) = word else { return };
+        self.bytes.extend_from_slice(key.as_bytes());
+        self.bytes.push(b'"');
+        self.bytes.extend_from_slice(word.as_bytes());
+        self.bytes.push(b'"');
     }
 
     pub(super) fn number(&mut self, key: &'static str, number: u64) {
