@@ -29,18 +29,18 @@ const COMPUTES: &str = "/responses/input_tokens";
 /// path tells. `POST /responses` is: unless its body says otherwise, the response is stored.
 #[must_use]
 pub fn are_meant(format: RequestFormat, rest: &str) -> bool {
-    let mut segments = rest.split('/').filter(|segment| !segment.is_empty());
+    let mut segments = rest.as_bytes().split(|byte| *byte == b'/').filter(|segment| !segment.is_empty());
     let (Some(first), second) = (segments.next(), segments.next()) else { return false };
-    let among = |collections: &[&str]| collections.iter().any(|collection| collection.eq_ignore_ascii_case(first));
+    let among = |collections: &[&str]| collections.iter().any(|collection| collection.as_bytes().eq_ignore_ascii_case(first));
     match format {
         RequestFormat::Openai => {
             among(OPENAI) && !rest.eq_ignore_ascii_case(COMPUTES)
                 // A stored completion; the operation itself has nothing behind it.
-                || first.eq_ignore_ascii_case("chat") && second.is_some() && segments.next().is_some()
+                || first.eq_ignore_ascii_case(b"chat") && second.is_some() && segments.next().is_some()
         }
         RequestFormat::Anthropic => {
             among(ANTHROPIC)
-                || first.eq_ignore_ascii_case("messages") && second.is_some_and(|second| second.eq_ignore_ascii_case("batches"))
+                || first.eq_ignore_ascii_case(b"messages") && second.is_some_and(|second| second.eq_ignore_ascii_case(b"batches"))
         }
         RequestFormat::Gemini => among(GEMINI),
     }

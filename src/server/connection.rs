@@ -277,7 +277,8 @@ where
                 Poll::Ready(Close::Now) => return Poll::Ready(Ok(Over::Left)),
                 Poll::Pending => {}
             }
-            if !watching || left.as_mut().poll(cx).is_pending() {
+            // A read that waits sees the client leave by itself.
+            if !watching || socket.reader_waits() || left.as_mut().poll(cx).is_pending() {
                 return Poll::Pending;
             }
             if activity.is_busy() {

@@ -6,6 +6,7 @@
 //! without being read, and the runtime hears of it anyway: the watch costs no call to the system.
 
 use std::{
+    cell::Cell,
     io,
     net::Shutdown,
     pin::Pin,
@@ -34,14 +35,21 @@ pub enum Kind {
 /// A client's socket. Clones are the same one, which closes with the last of them.
 #[derive(Clone, Debug)]
 pub struct Socket {
-    kind: Rc<Kind>,
+    shared: Rc<Shared>,
     writes: Rc<Writes>,
+}
+
+#[derive(Debug)]
+struct Shared {
+    kind: Kind,
+    /// Whether the last read found nothing and waits.
+    reader_waits: Cell<bool>,
 }
 
 /// Calls what both kinds have in common.
 macro_rules! either {
     ($socket:expr, $inner:ident => $call:expr) => {
-        match &*$socket.kind {
+        match &$socket.shared.kind {
             Kind::Tcp($inner) => $call,
             Kind::Unix($inner) => $call,
         }
@@ -52,7 +60,7 @@ impl Socket {
     /// Makes it shareable.
     #[must_use]
     pub fn new(kind: Kind) -> Self {
-        Self { kind: Rc::new(kind), writes: Rc::default() }
+        Self { shared: Rc::new(Shared { kind, reader_waits: Cell::new(false) }), writes: Rc::default() }
     }
 
     /// Whether what is written moves.
@@ -77,9 +85,15 @@ impl Socket {
     /// an end in order for the end of its reply.
     pub fn break_off(&self) {
         // Where there is no such thing, as on a Unix socket, it ends in order.
-        if let Kind::Tcp(socket) = &*self.kind {
+        if let Kind::Tcp(socket) = &self.shared.kind {
             drop(SockRef::from(socket).set_linger(Some(Duration::ZERO)));
         }
+    }
+
+    /// Whether somebody has tried to read since this was asked last, and waits for more: then that read sees the client leave.
+    #[must_use]
+    pub fn reader_waits(&self) -> bool {
+        self.shared.reader_waits.replace(false)
     }
 
     /// The kernel has no more for now: says so without asking it, which spares the next poll a call that would fail.
@@ -115,7 +129,9 @@ impl AsyncRead for Socket {
     fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         let room = buffer.remaining();
         loop {
-            ready!(either!(self, socket => socket.poll_read_ready(cx)))?;
+            let readiness = either!(self, socket => socket.poll_read_ready(cx));
+            self.shared.reader_waits.set(readiness.is_pending());
+            ready!(readiness)?;
             match either!(self, socket => socket.try_read_buf(buffer)) {
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
                 read => {
