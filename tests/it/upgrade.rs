@@ -1,6 +1,7 @@
 //! WebSockets: a tunnel is opened behind a 101 that was asked for and nowhere else; then bytes pass both ways, as they
 //! are, and each side sees how the other ends.
 
+mod cuts;
 mod ends;
 mod handshake;
 mod networks;
