@@ -39,6 +39,7 @@ pub(crate) struct Sidegate {
     pub(crate) admin: SocketAddr,
     log: Log,
     running: Running,
+    _last_words: LastWords,
 }
 
 impl Sidegate {
@@ -89,7 +90,7 @@ impl Sidegate {
             Address::Tcp(address) => *address,
             Address::Unix(_) => SocketAddr::from(([0, 0, 0, 0], 0)),
         };
-        Self { address, admin: running.admin_address(), log, running }
+        Self { address, admin: running.admin_address(), _last_words: LastWords(log.clone()), log, running }
     }
 
     /// The lines of the access log so far.
@@ -142,6 +143,17 @@ struct Log(Arc<Mutex<Vec<u8>>>);
 impl Log {
     fn lines(&self) -> Vec<String> {
         String::from_utf8_lossy(&self.0.lock().unwrap()).lines().map(str::to_owned).collect()
+    }
+}
+
+/// A story that waits in vain says nothing of what was answered meanwhile; this does.
+struct LastWords(Log);
+
+impl Drop for LastWords {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            self.0.lines().iter().for_each(|line| eprintln!("the access log: {line}"));
+        }
     }
 }
 

@@ -7,7 +7,7 @@ from typing import Any
 import litellm
 import openai
 
-from both import DIRECT, PLAIN, TLS, Way
+from both import PLAIN, TLS, Way
 
 WAYS = [PLAIN, TLS]
 # All of its errors are OpenAI's.
@@ -52,11 +52,6 @@ def whole(reply: Any) -> Any:
 def connect(way: Way, **options: Any) -> LiteLLM:
     """The functions for one way."""
     return LiteLLM(way, options)
-
-
-def anthropic_base(way: Way) -> str:
-    """Where Anthropic's format is spoken: at Sidegate `/v1` alone is OpenAI's."""
-    return way.url("" if way.origin == DIRECT.origin else "/anthropic")
 
 
 def failure(error: Exception) -> dict[str, Any]:
