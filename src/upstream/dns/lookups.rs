@@ -11,7 +11,7 @@ use std::{
 use tokio::sync::mpsc;
 
 use super::{
-    Known, Name, Names, TOO_OLD,
+    Known, Name, Names, TOO_OLD, UNANSWERED,
     source::{Found, Source},
 };
 use crate::config;
@@ -89,7 +89,7 @@ impl Known {
                 let failure = Arc::new(failure);
                 let is_first = self.failure.replace(Arc::clone(&failure)).is_none();
                 if self.since.is_none_or(|since| now.saturating_duration_since(since) >= TOO_OLD) {
-                    (self.addresses, self.until) = (None, None);
+                    (self.addresses, self.until, self.unanswered) = (None, None, Some(now + UNANSWERED));
                     return None;
                 }
                 self.until = Some(now + settings.min_ttl.0);

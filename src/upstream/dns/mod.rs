@@ -31,6 +31,10 @@ const OVERDUE: Duration = Duration::from_millis(500);
 /// An answer older than this serves nobody any more (RFC 8767 §5: one to three days).
 const TOO_OLD: Duration = Duration::from_secs(24 * 60 * 60);
 
+/// How long it counts that a name has no answer (RFC 9520 §3.2: at least so long). Else a flood of requests would be a flood of
+/// questions.
+const UNANSWERED: Duration = Duration::from_secs(1);
+
 /// The most names that are known at once. They come from the config.
 const MAX_NAMES: usize = 1_024;
 
@@ -45,6 +49,8 @@ struct Known {
     since: Option<Instant>,
     /// Why the last look-up gave none.
     failure: Option<Arc<io::Error>>,
+    /// Until when that counts, where there is no answer at all.
+    unanswered: Option<Instant>,
     /// How many look-ups have ended.
     ended: u64,
     /// Since when one is under way.
@@ -72,9 +78,13 @@ impl Known {
             return Word::Wait(Some(patience));
         }
         match &self.failure {
-            Some(failure) if self.ended > joined => Word::Fail(Arc::clone(failure)),
+            Some(failure) if self.ended > joined || self.is_unanswered(now) => Word::Fail(Arc::clone(failure)),
             _ => Word::Wait(None),
         }
+    }
+
+    fn is_unanswered(&self, now: Instant) -> bool {
+        self.unanswered.is_some_and(|until| now < until)
     }
 
     fn is_fresh(&self, now: Instant) -> bool {
@@ -151,7 +161,7 @@ impl Resolver {
         let joined = {
             let known = known.borrow();
             // One look-up serves all who wait.
-            if !known.is_fresh(came) && known.asking.is_none() {
+            if !known.is_fresh(came) && !known.is_unanswered(came) && known.asking.is_none() {
                 name.wanted.notify_one();
             }
             known.ended
