@@ -105,7 +105,10 @@ impl Renewal {
 }
 
 fn read(path: &Path) -> Result<Vec<u8>, String> {
-    files::read(path, files::MAX_SIZE).map_err(|why| format!("the file `{}` can't be read: {why}", path.display()))
+    // Whoever opens a pipe waits for its other end, maybe for ever, and no change would be seen any more.
+    let waits = std::fs::metadata(path).is_ok_and(|found| !found.is_file() && !found.is_dir());
+    let bytes = if waits { Err("it is no regular file".to_owned()) } else { files::read(path, files::MAX_SIZE) };
+    bytes.map_err(|why| format!("the file `{}` can't be read: {why}", path.display()))
 }
 
 fn hash(content: &[u8]) -> [u8; 32] {
@@ -187,6 +190,18 @@ mod tests {
         assert!(settled(&mut renewal).unwrap().unwrap_err().contains("there is no such file"));
         fs::write(&path, "1").unwrap();
         assert_eq!(settled(&mut renewal), Some(Ok(vec!["1".to_owned()])), "also with the content that it had before");
+    }
+
+    #[test]
+    fn what_is_no_file_is_not_waited_for() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("a");
+        fs::write(&path, "1").unwrap();
+        let (mut renewal, _) = Renewal::open(vec![path.clone()]).unwrap();
+        fs::remove_file(&path).unwrap();
+        // A socket stands for a pipe, at which a test that fails would hang.
+        let _socket = std::os::unix::net::UnixListener::bind(&path).unwrap();
+        assert!(settled(&mut renewal).unwrap().unwrap_err().contains("it is no regular file"));
     }
 
     #[test]

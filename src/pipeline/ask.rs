@@ -66,11 +66,11 @@ pub async fn read(
     let Some(body) = unread.take_if(|body| max.is_none_or(|max| body.size_hint().lower() <= max)) else { return Err(Reject::BodyTooLarge) };
     let known = |model: Option<&Box<str>>| Ask { model: model.cloned(), ..Ask::default() };
     if body.is_end_stream() {
-        let ask = known(candidates.model_in_path.as_ref());
+        let ask = known(candidates.model_in_target.as_ref());
         return Ok(Asked { ask, upload: Upload::held(Bytes::new(), None), waited: Duration::ZERO, reserved: None });
     }
     if !candidates.reads_body || encoded {
-        let ask = known(candidates.model_in_path.as_ref());
+        let ask = known(candidates.model_in_target.as_ref());
         return Ok(Asked {
             ask,
             upload: Upload::streamed(VecDeque::new(), body, max, outgoing::trailers),

@@ -7,7 +7,7 @@
 //! | 2 | **identify**: client, address, tier | `identify.rs` |
 //! | 3 | **endpoint**: path and method → candidate routes | `route.rs` |
 //! | 5 | **read the ask**: model and stream, by peeking at the bytes | `ask.rs` |
-//! | 8 | **deliver**: key, send, the reply's head | `deliver.rs`, `outgoing.rs` |
+//! | 8 | **deliver**: key, send, the reply's head | `deliver.rs`, `outgoing.rs`, `downward.rs` |
 //! | 9 | **relay** the body, frame by frame; or a WebSocket's bytes | `respond.rs`, `relay.rs`, `upgrade.rs`, `tunnel.rs` |
 //! | 10 | **settle**, exactly once, also on `Drop` | `settle.rs` |
 //! | ! | **reject**: any `Err` becomes a response, there and nowhere else | `reject.rs` |
@@ -102,7 +102,7 @@ impl Pipeline {
         let client = identify::identify(&request, &snapshot.clients, &snapshot.trust)?;
         trail.identified(&client);
         // 3: tells whether the body may be read.
-        let candidates = route::candidates(snapshot, &request.head.method, request.head.uri.path())?;
+        let candidates = route::candidates(snapshot, &request.head.method, &request.head.uri)?;
         // 5: the first bytes of the body, and with them the route.
         let asked = ask::read((&request.head.headers, request.present), body, &candidates, (&snapshot.body, &self.runtime.held)).await?;
         let route = candidates.select(&asked.ask);

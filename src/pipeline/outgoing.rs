@@ -220,3 +220,6 @@ fn target(head: &Parts, route: &Route, provider: &Provider, hide_keys: bool) -> 
     }
     PathAndQuery::from_maybe_shared(Bytes::from(target)).ok()
 }
+
+#[cfg(test)]
+mod tests;

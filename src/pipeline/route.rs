@@ -1,6 +1,6 @@
 //! Step 3: where a request may go, by its path; and, once the model is known, where it goes.
 
-use http::Method;
+use http::{Method, Uri};
 
 use super::reject::Reject;
 use crate::{
@@ -16,8 +16,8 @@ pub struct Candidates<'s, 'p> {
     path: &'p str,
     /// Whether the body may be read.
     pub reads_body: bool,
-    /// The model, if the path says it.
-    pub model_in_path: Option<Box<str>>,
+    /// The model, if the target says it.
+    pub model_in_target: Option<Box<str>>,
     /// Whether the operation is about objects that live in one account, unless its body says otherwise.
     keeps_objects: bool,
 }
@@ -26,19 +26,22 @@ pub struct Candidates<'s, 'p> {
 ///
 /// # Errors
 ///
-/// 404 if there is none.
-pub fn candidates<'s, 'p>(snapshot: &'s Snapshot, method: &Method, path: &'p str) -> Result<Candidates<'s, 'p>, Reject> {
+/// 404 if there is none; 400 if the model has a say and the query names two.
+pub fn candidates<'s, 'p>(snapshot: &'s Snapshot, method: &Method, uri: &'p Uri) -> Result<Candidates<'s, 'p>, Reject> {
+    let path = uri.path();
     let under_path = || snapshot.routes.iter().filter_map(|route| Some((route, route.rest(path)?)));
-    let mut found = Candidates { routes: &snapshot.routes, path, reads_body: false, model_in_path: None, keeps_objects: false };
+    let mut found = Candidates { routes: &snapshot.routes, path, reads_body: false, model_in_target: None, keeps_objects: false };
     if under_path().next().is_none() {
         return Err(Reject::NoRoute);
     }
     for (route, rest) in under_path() {
-        let Endpoint { model, keeps_objects } = Endpoint::of(route.format, method, rest);
+        let Endpoint { model, keeps_objects } = Endpoint::of(route.format, method, (rest, uri.query()));
         found.keeps_objects |= keeps_objects;
         match model {
             ModelIn::Body => found.reads_body = true,
-            ModelIn::Path(model) => found.model_in_path = Some(model),
+            ModelIn::Target(model) => found.model_in_target = Some(model),
+            ModelIn::Unclear if found.turn_on_model() => return Err(Reject::Malformed("the query names the model twice")),
+            ModelIn::Unclear => {}
             ModelIn::Nothing => continue,
         }
         break;
@@ -69,7 +72,7 @@ impl<'s> Candidates<'s, '_> {
     ///
     /// 404 if none does.
     pub fn select(&self, ask: &Ask) -> Result<&'s Route, Reject> {
-        let has_model = self.reads_body || self.model_in_path.is_some();
+        let has_model = self.reads_body || self.model_in_target.is_some();
         let fits = |route: &&Route| match &ask.model {
             Some(model) => route.serves(model),
             None => route.models.is_empty(),

@@ -21,8 +21,10 @@ pub struct Endpoint {
 pub enum ModelIn {
     /// The body is JSON and names the model: it may be held in memory and read.
     Body,
-    /// The path names the model, as Gemini's does.
-    Path(Box<str>),
+    /// The target names the model: Gemini's in its path, OpenAI's realtime sessions in their query.
+    Target(Box<str>),
+    /// The query names it more than once: two readers could take two models from it.
+    Unclear,
     /// Everything else, known or not: the body streams through untouched.
     Nothing,
 }
@@ -39,26 +41,43 @@ const OPENAI: &[&str] = &[
     "/responses",
     "/responses/input_tokens",
 ];
+/// Those with the model in the query: sessions over WebSockets and over WebRTC.
+const REALTIME: &[&str] = &["/realtime", "/realtime/calls"];
 const ANTHROPIC: &[&str] = &["/messages", "/messages/count_tokens", "/complete"];
 
 impl Endpoint {
     /// The operation that `rest`, the path behind the route's prefix, names in `format`.
     #[must_use]
-    pub fn of(format: RequestFormat, method: &Method, rest: &str) -> Self {
+    pub fn of(format: RequestFormat, method: &Method, (rest, query): (&str, Option<&str>)) -> Self {
         let rest = plain(rest);
-        Self { model: ModelIn::of(format, method, &rest), keeps_objects: objects::are_meant(format, &rest) }
+        Self { model: ModelIn::of(format, method, (&rest, query)), keeps_objects: objects::are_meant(format, &rest) }
     }
 }
 
 impl ModelIn {
-    fn of(format: RequestFormat, method: &Method, rest: &str) -> Self {
+    fn of(format: RequestFormat, method: &Method, (rest, query): (&str, Option<&str>)) -> Self {
+        let among = |operations: &[&str]| operations.iter().any(|operation| operation.eq_ignore_ascii_case(rest));
         let known = match format {
+            RequestFormat::Openai if query.is_some() && among(REALTIME) => return Self::in_query(query.unwrap_or_default()),
             RequestFormat::Openai => OPENAI,
             RequestFormat::Anthropic => ANTHROPIC,
-            RequestFormat::Gemini => return gemini_model(rest).map_or(Self::Nothing, |model| Self::Path(model.into())),
+            RequestFormat::Gemini => return gemini_model(rest).map_or(Self::Nothing, |model| Self::Target(model.into())),
         };
-        let is_known = || known.iter().any(|operation| operation.eq_ignore_ascii_case(rest));
-        if *method == Method::POST && is_known() { Self::Body } else { Self::Nothing }
+        if *method == Method::POST && among(known) { Self::Body } else { Self::Nothing }
+    }
+
+    /// Names are compared as a lenient server does: escaped, and in any letters.
+    fn in_query(query: &str) -> Self {
+        let named = |parameter: &str| unescape(parameter.split('=').next().unwrap_or_default()).eq_ignore_ascii_case("model");
+        let mut models = query.split('&').filter(|parameter| named(parameter));
+        match (models.next(), models.next()) {
+            (None, _) => Self::Nothing,
+            (Some(parameter), None) => {
+                let value = parameter.split_once('=').map_or("", |(_, value)| value);
+                Self::Target(unescape(value).into())
+            }
+            _ => Self::Unclear,
+        }
     }
 }
 
@@ -88,7 +107,7 @@ mod tests {
 
     #[test]
     fn only_known_operations_are_read() {
-        let of = |format, method: &Method, rest| Endpoint::of(format, method, rest).model;
+        let of = |format, method: &Method, rest| Endpoint::of(format, method, (rest, None)).model;
         assert_eq!(of(RequestFormat::Openai, &Method::POST, "/chat/completions"), ModelIn::Body);
         assert_eq!(of(RequestFormat::Openai, &Method::GET, "/chat/completions"), ModelIn::Nothing);
         assert_eq!(of(RequestFormat::Openai, &Method::POST, "/chat/completions/x"), ModelIn::Nothing);
@@ -96,7 +115,7 @@ mod tests {
         assert_eq!(of(RequestFormat::Anthropic, &Method::POST, "/messages"), ModelIn::Body);
         assert_eq!(
             of(RequestFormat::Gemini, &Method::POST, "/models/gemini-pro:streamGenerateContent"),
-            ModelIn::Path("gemini-pro".into())
+            ModelIn::Target("gemini-pro".into())
         );
         assert_eq!(of(RequestFormat::Gemini, &Method::GET, "/models"), ModelIn::Nothing);
     }
@@ -104,13 +123,31 @@ mod tests {
     #[test]
     fn another_spelling_of_an_operation_is_the_same_operation() {
         for rest in ["/chat/completions/", "//chat//completions", "/ch%61t/completions", "/chat%2Fcompletions", "/Chat/Completions"] {
-            assert_eq!(Endpoint::of(RequestFormat::Openai, &Method::POST, rest).model, ModelIn::Body, "{rest}");
+            assert_eq!(Endpoint::of(RequestFormat::Openai, &Method::POST, (rest, None)).model, ModelIn::Body, "{rest}");
         }
         for rest in ["//models/a:x", "/%6dodels/%61:x", "/models/a%3Ax", "/models/a"] {
-            assert_eq!(Endpoint::of(RequestFormat::Gemini, &Method::POST, rest).model, ModelIn::Path("a".into()), "{rest}");
+            assert_eq!(Endpoint::of(RequestFormat::Gemini, &Method::POST, (rest, None)).model, ModelIn::Target("a".into()), "{rest}");
         }
         for rest in ["", "/", "/mödels/x", "/models/", "/models/a/b"] {
-            assert_eq!(Endpoint::of(RequestFormat::Gemini, &Method::POST, rest).model, ModelIn::Nothing, "{rest}");
+            assert_eq!(Endpoint::of(RequestFormat::Gemini, &Method::POST, (rest, None)).model, ModelIn::Nothing, "{rest}");
+        }
+    }
+
+    #[test]
+    fn the_query_of_a_realtime_session_names_its_model() {
+        for (target, model) in [
+            ("/realtime?model=gpt-realtime", ModelIn::Target("gpt-realtime".into())),
+            ("/Realtime/?a&%6dodel=gpt%2Drealtime&b", ModelIn::Target("gpt-realtime".into())),
+            ("/realtime/calls?MODEL=x", ModelIn::Target("x".into())),
+            ("/realtime?model", ModelIn::Target("".into())),
+            ("/realtime?model=a&model=b", ModelIn::Unclear),
+            ("/realtime?model=a&Model=b", ModelIn::Unclear),
+            ("/realtime?intent=transcription&models=x", ModelIn::Nothing),
+            ("/realtime?", ModelIn::Nothing),
+            ("/models?model=x", ModelIn::Nothing),
+        ] {
+            let (rest, query) = target.split_once('?').unwrap();
+            assert_eq!(Endpoint::of(RequestFormat::Openai, &Method::GET, (rest, Some(query))).model, model, "{target}");
         }
     }
 }

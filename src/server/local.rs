@@ -8,7 +8,8 @@ use std::{
 
 use tokio::runtime::{Builder, LocalOptions};
 
-/// Runs `main` to its end on a new thread and its own runtime. What it spawns locally ends with it.
+/// Runs `main` to its end on a new thread and its own runtime. What it spawns locally ends with it; what blocks, such as a
+/// disk that hangs or the C library's look-up of a name, is not waited for.
 ///
 /// # Errors
 ///
@@ -20,10 +21,41 @@ pub fn spawn<F: Future<Output = ()>>(name: String, main: impl FnOnce() -> F + Se
             Ok(runtime) => {
                 drop(tell.send(Ok(())));
                 runtime.block_on(async { main().await });
+                runtime.shutdown_background();
             }
             Err(error) => drop(tell.send(Err(error))),
         }
     })?;
     told.recv().map_err(io::Error::other)??;
     Ok(thread)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    #[test]
+    fn its_end_waits_for_nothing_that_blocks_and_drops_what_it_spawned() {
+        let (_hang, hangs) = mpsc::channel::<()>();
+        let (held, dropped) = mpsc::channel::<()>();
+        let (ended, end) = mpsc::channel();
+        let thread = spawn("test".to_owned(), || async move {
+            tokio::task::spawn_local(async move {
+                let _held = held;
+                std::future::pending::<()>().await;
+            });
+            let (begin, begun) = tokio::sync::oneshot::channel();
+            tokio::task::spawn_blocking(move || {
+                begin.send(()).unwrap();
+                hangs.recv()
+            });
+            begun.await.unwrap();
+        })
+        .unwrap();
+        thread::spawn(move || ended.send(thread.join().is_ok()));
+        assert_eq!(end.recv_timeout(Duration::from_secs(10)), Ok(true));
+        assert_eq!(dropped.try_recv(), Err(mpsc::TryRecvError::Disconnected));
+    }
 }

@@ -61,13 +61,14 @@ fn binary(header: &[u8]) -> Result<Progress, Malformed> {
     if header.len() < whole {
         return Ok(Progress::Wants(whole - header.len()));
     }
-    let parsed = v2::Header::try_from(header).map_err(|_| Malformed)?;
-    let source = match (parsed.command, parsed.addresses) {
-        // A health check of the load balancer's own (§2.2).
-        (v2::Command::Local, _) => None,
-        (v2::Command::Proxy, v2::Addresses::IPv4(addresses)) => Some(IpAddr::V4(addresses.source_address)),
-        (v2::Command::Proxy, v2::Addresses::IPv6(addresses)) => Some(IpAddr::V6(addresses.source_address)),
-        (v2::Command::Proxy, v2::Addresses::Unix(_) | v2::Addresses::Unspecified) => None,
+    // A health check of the load balancer's own. Whatever else stands in it is to be ignored, the family too (§2.2).
+    if fixed[12] == v2::Version::Two | v2::Command::Local {
+        return Ok(Progress::Whole(None));
+    }
+    let source = match v2::Header::try_from(header).map_err(|_| Malformed)?.addresses {
+        v2::Addresses::IPv4(addresses) => Some(IpAddr::V4(addresses.source_address)),
+        v2::Addresses::IPv6(addresses) => Some(IpAddr::V6(addresses.source_address)),
+        v2::Addresses::Unix(_) | v2::Addresses::Unspecified => None,
     };
     Ok(Progress::Whole(source.map(|ip| ip.to_canonical())))
 }

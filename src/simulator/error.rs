@@ -64,6 +64,12 @@ impl ApiError {
         Self::parameter(param, "missing_required_parameter", format!("The parameter `{param}` is required."))
     }
 
+    /// 400 for a list that is longer than `most`: each member of it costs a reply as much as a whole request.
+    pub(super) fn bound(param: &'static str, length: usize, most: usize) -> Result<(), Self> {
+        let message = || format!("`{param}` has {length} members; at most {most} are allowed.");
+        if length > most { Err(Self::parameter(param, "array_above_max_length", message())) } else { Ok(()) }
+    }
+
     /// 400: the body is not what the endpoint reads.
     pub(super) fn malformed(why: impl std::fmt::Display) -> Self {
         let message = format!("The body could not be read: {why}.");

@@ -2,7 +2,8 @@
 //!
 //! tokio's timers are exact to a millisecond and cost a lock and a wheel each time one is set. Timeouts that nearly never
 //! fire, set for every request and moved on with every event of a stream, need neither. All timers of a worker stand in one
-//! list, and one task looks at it every [`TICK`]: a timer fires up to two ticks late, never early.
+//! list, and one task looks at it every [`TICK`]: a timer fires up to two looks late, never early. It is told by the clock when
+//! that is, so looks that are late do not add up.
 //!
 //! Cancel: a timer that is dropped leaves the list.
 
@@ -10,7 +11,7 @@ use std::{
     cell::{Cell, RefCell},
     rc::Rc,
     task::{Context, Poll, Waker},
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use tokio::sync::Notify;
@@ -29,17 +30,29 @@ pub(super) struct CoarseTimers(Rc<List>);
 struct List {
     places: RefCell<Vec<Place>>,
     free: RefCell<Vec<usize>>,
-    /// Ticks since the start.
-    now: Cell<u64>,
+    /// The time of the last look, from the start on.
+    now: Cell<Duration>,
     asleep: Cell<bool>,
     made: Notify,
 }
 
 #[derive(Default)]
 struct Place {
-    /// The tick at which it fires; `None` while nobody waits.
-    due: Option<u64>,
+    set: Set,
     waker: Option<Waker>,
+}
+
+/// Whether a timer runs.
+#[derive(Clone, Copy, Default)]
+enum Set {
+    /// Nobody waits.
+    #[default]
+    Stopped,
+    /// Since some time behind the last look, for so long. The clock is not asked each time one is set: it counts from the next
+    /// look on.
+    For(Duration),
+    /// Until this time.
+    Until(Duration),
 }
 
 impl CoarseTimers {
@@ -55,29 +68,29 @@ impl CoarseTimers {
 
     /// Fires timers for ever. Run it as a task of the worker.
     pub(super) async fn run(self) {
-        let mut empty = 0;
+        let (started, mut empty) = (Instant::now(), 0);
         loop {
             if empty > PATIENCE {
                 self.0.asleep.set(true);
                 self.0.made.notified().await;
             }
             tokio::time::sleep(TICK).await;
-            empty = if self.0.tick() { 0 } else { empty + 1 };
+            empty = if self.0.look(started.elapsed()) { 0 } else { empty + 1 };
         }
     }
 }
 
 impl List {
     /// Fires what is due; whether anything runs.
-    fn tick(&self) -> bool {
-        let now = self.now.get() + 1;
+    fn look(&self, now: Duration) -> bool {
         self.now.set(now);
         let (mut running, mut due) = (false, Vec::new());
         for place in &mut *self.places.borrow_mut() {
-            let Some(at) = place.due else { continue };
-            running = true;
-            if at <= now {
-                due.extend(place.waker.take());
+            running |= !matches!(place.set, Set::Stopped);
+            match place.set {
+                Set::For(period) => place.set = Set::Until(now.saturating_add(period)),
+                Set::Until(at) if at <= now => due.extend(place.waker.take()),
+                Set::Stopped | Set::Until(_) => {}
             }
         }
         // Not under the borrow: who is woken may drop a timer.
@@ -95,16 +108,14 @@ pub(super) struct CoarseTimer {
 impl CoarseTimer {
     /// Ready once `period` has passed since it began to run.
     pub(super) fn poll(&self, period: Duration, cx: &Context<'_>) -> Poll<()> {
-        let now = self.list.now.get();
         let mut places = self.list.places.borrow_mut();
         let place = &mut places[self.place];
         let is_known = place.waker.as_ref().is_some_and(|waker| waker.will_wake(cx.waker()));
-        match place.due {
-            Some(due) if due <= now => return Poll::Ready(()),
-            Some(_) if is_known => return Poll::Pending,
-            Some(_) => {}
-            // The present tick has begun already, so one more makes a whole one.
-            None => place.due = Some(now.saturating_add(ticks(period)).saturating_add(1)),
+        match place.set {
+            Set::Until(at) if at <= self.list.now.get() => return Poll::Ready(()),
+            Set::For(_) | Set::Until(_) if is_known => return Poll::Pending,
+            Set::For(_) | Set::Until(_) => {}
+            Set::Stopped => place.set = Set::For(period),
         }
         let outdated = if is_known { None } else { place.waker.replace(cx.waker().clone()) };
         // Not under the borrow: who goes may drop a timer.
@@ -118,7 +129,7 @@ impl CoarseTimer {
 
     /// Starts from the beginning with the next poll.
     pub(super) fn stop(&self) {
-        self.list.places.borrow_mut()[self.place].due = None;
+        self.list.places.borrow_mut()[self.place].set = Set::Stopped;
     }
 }
 
@@ -128,11 +139,6 @@ impl Drop for CoarseTimer {
         self.list.free.borrow_mut().push(self.place);
         drop(left);
     }
-}
-
-/// How many ticks a period takes, at least one.
-fn ticks(period: Duration) -> u64 {
-    u64::try_from(period.as_nanos().div_ceil(TICK.as_nanos())).unwrap_or(u64::MAX).max(1)
 }
 
 #[cfg(test)]
@@ -147,9 +153,10 @@ mod tests {
         timer.poll(period, &Context::from_waker(Waker::noop())).is_ready()
     }
 
-    fn tick(timers: &CoarseTimers, count: u64) {
+    /// Looks so many times, a tick after another.
+    fn tick(timers: &CoarseTimers, count: u32) {
         for _ in 0..count {
-            timers.0.tick();
+            timers.0.look(timers.0.now.get() + TICK);
         }
     }
 
@@ -170,6 +177,20 @@ mod tests {
     }
 
     #[test]
+    fn looks_that_come_late_make_no_timer_later_and_none_too_early() {
+        let timers = CoarseTimers::default();
+        let (early, late) = (timers.timer(), timers.timer());
+        assert!(!poll(&early, PERIOD));
+        tick(&timers, 1);
+        // The worker was busy, and at the end of that another timer was set.
+        assert!(!poll(&late, PERIOD));
+        timers.0.look(timers.0.now.get() + PERIOD);
+        assert!(poll(&early, PERIOD) && !poll(&late, PERIOD));
+        timers.0.look(timers.0.now.get() + PERIOD);
+        assert!(poll(&late, PERIOD));
+    }
+
+    #[test]
     fn a_place_is_given_back_and_nothing_of_it_remains() {
         let timers = CoarseTimers::default();
         let (first, second) = (timers.timer(), timers.timer());
@@ -180,7 +201,7 @@ mod tests {
         assert!(!poll(&third, PERIOD) && poll(&second, PERIOD));
         assert_eq!(timers.0.places.borrow().len(), 2);
         drop((second, third));
-        assert!(!timers.0.tick(), "nothing runs");
+        assert!(!timers.0.look(TICK), "nothing runs");
     }
 
     #[tokio::test]
@@ -206,13 +227,13 @@ mod tests {
         fn never_early_and_at_most_two_ticks_late(millis in 1_u64..10_000) {
             let (timers, period) = (CoarseTimers::default(), Duration::from_millis(millis));
             let timer = timers.timer();
-            let mut passed = 0_u64;
+            let mut passed = 0;
             while !poll(&timer, period) {
                 tick(&timers, 1);
                 passed += 1;
             }
             // The first tick may have come at once.
-            let (least, most) = (TICK * (passed as u32 - 1), TICK * passed as u32);
+            let (least, most) = (TICK * (passed - 1), TICK * passed);
             prop_assert!(least >= period && most <= period + 2 * TICK, "{:?} fired after {:?} to {:?}", period, least, most);
         }
     }

@@ -165,6 +165,31 @@ async fn the_model_of_gemini_stands_in_the_path() {
 }
 
 #[tokio::test]
+async fn the_model_of_a_realtime_session_stands_in_the_query() {
+    let mut story = Story::begin().await;
+    for (asked, arrives) in [
+        ("/v1/realtime?model=gpt-realtime", "/first/v1/realtime?model=gpt-realtime"),
+        ("/v1/realtime?a=b&model=o3-mini", "/second/realtime?a=b&model=o3-mini"),
+        ("/v1/realtime/calls?model=gpt-realtime", "/first/v1/realtime/calls?model=gpt-realtime"),
+        // Without one it is an operation like others.
+        ("/v1/realtime?intent=transcription", "/first/v1/realtime?intent=transcription"),
+        ("/open/realtime?model=a&model=b", "/first/v1/realtime?model=a&model=b"),
+    ] {
+        story.client.get(asked).await;
+        let reply = story.client.reply("GET").await;
+        assert_eq!(target(&story.arrived(&reply).await), arrives);
+    }
+    for asked in ["/v1/realtime?model=o1-preview", "/v1//Realtime/?%6dodel=o1-preview", "/v1/realtime?Model=o1-preview"] {
+        story.client.get(asked).await;
+        let reply = story.client.reply("GET").await;
+        story.refused(&reply, 404, "model_not_found").await;
+    }
+    story.client.get("/v1/realtime?model=o1-preview&model=o1").await;
+    let reply = story.client.reply("GET").await;
+    story.refused(&reply, 400, "malformed_request").await;
+}
+
+#[tokio::test]
 async fn what_could_be_read_in_two_ways_is_refused_where_a_model_is_read() {
     for (path, body) in [
         ("/v1", r#"{"model":"gpt-4o","model":"o1-preview"}"#),

@@ -124,6 +124,8 @@ async fn what_it_does_not_know_is_refused_as_the_provider_refuses_it() {
         (request("POST", "/v1/chat/completions", Some(&json!({ "model": 4 }))), 400, "invalid_type"),
         (request("POST", "/v1/embeddings", Some(&json!({ "model": "e", "input": "a", "encoding_format": "hex" }))), 400, "invalid_value"),
         (request("POST", "/v1/embeddings", Some(&json!({ "model": "e", "input": "a", "dimensions": 0 }))), 400, "invalid_value"),
+        (request("POST", "/v1/embeddings", Some(&json!({ "model": "e", "input": vec!["a"; 2_049] }))), 400, "array_above_max_length"),
+        (request("POST", "/v1/moderations", Some(&json!({ "input": vec!["a"; 2_049] }))), 400, "array_above_max_length"),
     ];
     for (ask, status, code) in cases {
         let path = ask.uri().path().to_owned();

@@ -66,6 +66,8 @@ fn parse<'de>(body: &'de [u8], members: &mut Members<'de>) -> serde_json::Result
 #[derive(Debug, Default)]
 struct Members<'de> {
     model: Option<Option<Cow<'de, str>>>,
+    /// Whether a member stands there whose name is `model` in other letters.
+    like_model: bool,
     stream: Option<bool>,
     store: Option<Option<bool>>,
     earlier: Option<bool>,
@@ -83,13 +85,19 @@ impl Members<'_> {
     }
 
     fn into_ask(self, body: &[u8]) -> Ask {
-        let Self { model, stream, store, earlier, conversation, repeated: _ } = self;
+        let Self { model, stream, store, earlier, conversation, like_model: _, repeated: _ } = self;
         let model: Option<Box<str>> = model.flatten().map(|model| model.into_owned().into());
         // A model that was tuned belongs to who tuned it.
         let tuned = model.as_ref().is_some_and(|model| model.starts_with("ft:"));
         let refers = tuned || earlier == Some(true) || conversation == Some(true) || names_objects(body);
         Ask { model, stream: stream.unwrap_or_default(), store: store.flatten(), refers }
     }
+}
+
+/// Whether a member of this name is the model to some readers and not to others: those of Go and .NET take a name in capitals
+/// for the same name, and the last of them counts.
+fn is_like_model(name: &[u8]) -> bool {
+    name.eq_ignore_ascii_case(b"model") && name != b"model"
 }
 
 /// Whether ids of files or vector stores stand anywhere in the body. A prompt that speaks of them is taken for one that names
@@ -103,6 +111,45 @@ fn names_objects(body: &[u8]) -> bool {
     })
 }
 
+/// A member's name.
+enum Member {
+    Model,
+    LikeModel,
+    Stream,
+    Store,
+    PreviousResponseId,
+    Conversation,
+    Other,
+}
+
+impl<'de> Deserialize<'de> for Member {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_identifier(MemberName)
+    }
+}
+
+struct MemberName;
+
+impl Visitor<'_> for MemberName {
+    type Value = Member;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a member's name")
+    }
+
+    fn visit_str<E: de::Error>(self, name: &str) -> Result<Member, E> {
+        Ok(match name {
+            "model" => Member::Model,
+            "stream" => Member::Stream,
+            "store" => Member::Store,
+            "previous_response_id" => Member::PreviousResponseId,
+            "conversation" => Member::Conversation,
+            name if is_like_model(name.as_bytes()) => Member::LikeModel,
+            _ => Member::Other,
+        })
+    }
+}
+
 struct Object<'m, 'de>(&'m mut Members<'de>);
 
 impl<'de> Visitor<'de> for Object<'_, 'de> {
@@ -113,23 +160,11 @@ impl<'de> Visitor<'de> for Object<'_, 'de> {
     }
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<(), A::Error> {
-        #[derive(Deserialize)]
-        #[serde(field_identifier, rename_all = "snake_case")]
-        enum Member {
-            Model,
-            Stream,
-            Store,
-            PreviousResponseId,
-            Conversation,
-            #[serde(other)]
-            Other,
-        }
-
         let members = self.0;
         while let Some(member) = map.next_key()? {
             match member {
                 Member::Model => {
-                    members.once("model", members.model.is_some())?;
+                    members.once("model", members.model.is_some() || members.like_model)?;
                     members.model = Some(map.next_value::<Text<'de>>()?.0);
                 }
                 Member::Stream => {
@@ -147,6 +182,11 @@ impl<'de> Visitor<'de> for Object<'_, 'de> {
                 Member::Conversation => {
                     members.once("conversation", members.conversation.is_some())?;
                     members.conversation = Some(map.next_value::<Present>()?.0);
+                }
+                Member::LikeModel => {
+                    members.once("model", members.model.is_some())?;
+                    members.like_model = true;
+                    map.next_value::<IgnoredAny>()?;
                 }
                 Member::Other => drop(map.next_value::<IgnoredAny>()?),
             }
@@ -236,6 +276,12 @@ mod tests {
         for body in [r#"{"model":"a","model":"b"}"#, r#"{"model":"a","x":1,"mod\u0065l":"a"}"#, r#"{"model":1,"model":"b"}"#] {
             assert_eq!(read(body.as_bytes()), Err(Unreadable::Repeated("model")), "{body}");
         }
+        // Some readers don't tell capitals from small letters.
+        for body in [r#"{"model":"a","Model":"b"}"#, r#"{"MODEL":"b","model":"a"}"#, r#"{"model":"a","\u004dodel":"b"}"#] {
+            assert_eq!(read(body.as_bytes()), Err(Unreadable::Repeated("model")), "{body}");
+            assert_eq!(read_prefix(body.as_bytes()), Err(Unreadable::Repeated("model")), "{body}");
+        }
+        assert_eq!(read(br#"{"Model":"a"}"#), Ok(ask(None, false)), "to us it is no model, so no rule lets it pass as one");
         assert_eq!(read(br#"{"stream":true,"stream":false}"#), Err(Unreadable::Repeated("stream")));
         for body in ["", "[]", "null", "{", r#"{"model":"a"}x"#, r#"{"model":"a",}"#, "\u{feff}{}"] {
             assert_eq!(read(body.as_bytes()), Err(Unreadable::NotJson), "{body}");

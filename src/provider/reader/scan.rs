@@ -7,7 +7,7 @@ use std::borrow::Cow;
 
 use memchr::memchr2;
 
-use super::Members;
+use super::{Members, is_like_model};
 
 /// Deeper than any request; beyond it the parser decides.
 const DEEPEST: u32 = 64;
@@ -76,6 +76,8 @@ fn member<'b>(members: &mut Members<'b>, name: &[u8], text: &mut Text<'b>) -> Op
         b"store" => once(&mut members.store, flag(text)?),
         b"previous_response_id" => once(&mut members.earlier, present(text)?),
         b"conversation" => once(&mut members.conversation, present(text)?),
+        // The parser knows what to make of it.
+        _ if is_like_model(name) => None,
         _ => text.value().map(drop),
     }
 }
@@ -319,6 +321,7 @@ mod tests {
             r#"{"a":"\u12g4"}"#,
             r#"{"model":"a","model":"b"}"#,
             r#"{"mod\u0065l":"a"}"#,
+            r#"{"Model":"a"}"#,
             r#"{"model":"\u0061"}"#,
             r#"{"modèle":1}"#,
             r#"{"a":NaN}"#,
@@ -343,6 +346,7 @@ mod tests {
             ",",
             ":",
             "\"model\"",
+            "\"Model\"",
             "\"stream\"",
             "\"store\"",
             "\"conversation\"",

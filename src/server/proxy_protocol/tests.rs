@@ -45,6 +45,8 @@ fn the_source_is_taken_and_not_a_byte_beyond_the_header() {
         (v2(0, 0x00, b""), None),
         // What a health check says of itself counts as nothing.
         (v2(0, 0x11, &[1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12]), None),
+        (v2(0, 0x11, b"short"), None),
+        (v2(0, 0x77, b"any"), None),
         (v2(1, 0x00, b"any"), None),
         (v2(1, 0x31, &[7; 216]), None),
     ] {
@@ -111,7 +113,8 @@ proptest! {
         prop_assert!(length <= LONGEST_V2);
         if read.is_ok() {
             let header = &bytes[..length];
-            prop_assert!(v2::Header::try_from(header).is_ok() || header.ends_with(b"\r\n") && v1::Header::try_from(header).is_ok());
+            let local = header.starts_with(v2::PROTOCOL_PREFIX) && header[12] == 0x20;
+            prop_assert!(local || v2::Header::try_from(header).is_ok() || header.ends_with(b"\r\n") && v1::Header::try_from(header).is_ok());
         }
     }
 

@@ -20,6 +20,9 @@ const MODELS: [&str; 3] = ["gemini-2.5-pro", "gemini-2.5-flash", "gemini-embeddi
 /// Dimensions of an embedding where the request does not say.
 const DIMENSIONS: usize = 3072;
 
+/// The most embeddings of one request: Gemini's API reference for `batchEmbedContents`, as of 2026-11.
+const MOST_REQUESTS: usize = 100;
+
 /// The model that a path names: `models/gemini-2.5-pro:generateContent`.
 pub(super) fn model(path: &str) -> Option<&str> {
     path.strip_prefix("models/")?.split_once(':').map(|(model, _)| model)
@@ -50,6 +53,7 @@ pub(super) fn answer(desk: &Desk<'_>, ask: Ask) -> Answer {
         Some((_, "batchEmbedContents")) if post => {
             ask.readable()?;
             let requests = ask.body["requests"].as_array().ok_or_else(|| ApiError::missing("requests"))?;
+            ApiError::bound("requests", requests.len(), MOST_REQUESTS)?;
             let embeddings: Vec<Value> = requests.iter().map(|request| embedding(desk, request)).collect::<Result<_, _>>()?;
             Ok(Script::at_once(&json!({ "embeddings": embeddings })))
         }

@@ -70,8 +70,11 @@ impl Tally {
                     self.first_token.add(Instant::from_std(first).saturating_duration_since(due));
                 }
                 self.without_usage += u64::from(answer.usage.is_none());
-                self.input_tokens += answer.usage.map_or(self.prompt_tokens.into(), |usage| usage.input_tokens);
-                self.output_tokens += answer.usage.map_or(answer.events, |usage| usage.output_tokens);
+                // A site may say any number.
+                let input = answer.usage.map_or(self.prompt_tokens.into(), |usage| usage.input_tokens);
+                let output = answer.usage.map_or(answer.events, |usage| usage.output_tokens);
+                self.input_tokens = self.input_tokens.saturating_add(input);
+                self.output_tokens = self.output_tokens.saturating_add(output);
             }
             Err(failure) => {
                 *self.failures.entry(failure.kind).or_default() += 1;
@@ -98,5 +101,20 @@ impl Tally {
     /// The part of them that succeeded, in percent; nothing before the first has ended.
     pub(super) fn success(&self) -> Option<f64> {
         (self.ended() > 0).then(|| 100.0 * self.succeeded as f64 / self.ended() as f64)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{super::answer::Usage, *};
+
+    #[test]
+    fn a_site_that_makes_up_its_usage_ends_no_load() {
+        let (mut tally, now) = (Tally::new(16), Instant::now());
+        for _ in 0..2 {
+            let usage = Some(Usage { input_tokens: u64::MAX, output_tokens: u64::MAX });
+            tally.end(now, now, Ok(Answer { first_token: None, usage, events: 0 }));
+        }
+        assert_eq!((tally.succeeded, tally.input_tokens, tally.output_tokens), (2, u64::MAX, u64::MAX));
     }
 }

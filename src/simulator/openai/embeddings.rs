@@ -14,10 +14,14 @@ use crate::simulator::{
 /// The most dimensions that a request may ask for: twice what the largest model has.
 const MOST_DIMENSIONS: usize = 6144;
 
+/// The most inputs of one request, here and where texts are judged: OpenAI's API reference for embeddings, as of 2026-11.
+pub(super) const MOST_INPUTS: usize = 2048;
+
 /// Answers one request for embeddings.
 pub(super) fn answer(desk: &Desk<'_>, ask: &Ask) -> Answer {
     ask.model()?;
     let inputs = inputs(&ask.body["input"])?;
+    ApiError::bound("input", inputs.len(), MOST_INPUTS)?;
     let dimensions = dimensions(ask)?;
     let base64 = match ask.body["encoding_format"].as_str() {
         None | Some("float") => false,

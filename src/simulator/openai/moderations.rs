@@ -2,6 +2,7 @@
 
 use serde_json::{Map, Value, json};
 
+use super::embeddings::MOST_INPUTS;
 use crate::simulator::{answer::Answer, ask::Ask, error::ApiError, script::Script};
 
 const CATEGORIES: [&str; 13] = [
@@ -30,7 +31,10 @@ pub(super) fn answer(ask: &Ask) -> Answer {
     let results: Vec<Value> = match input {
         Value::Null => return Err(ApiError::missing("input")),
         // A list of parts is one input, a list of texts is several.
-        Value::Array(list) if list.iter().all(Value::is_string) => list.iter().map(judge).collect(),
+        Value::Array(list) if list.iter().all(Value::is_string) => {
+            ApiError::bound("input", list.len(), MOST_INPUTS)?;
+            list.iter().map(judge).collect()
+        }
         one => vec![judge(one)],
     };
     let model = if ask.model.is_empty() { "omni-moderation-latest" } else { &ask.model };

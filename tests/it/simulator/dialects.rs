@@ -154,6 +154,8 @@ async fn gemini_calls_functions_counts_and_embeds() {
     assert_eq!(one["embedding"]["values"].as_array().unwrap().len(), 8);
     let (_, several) = told(&provider, gemini("e:batchEmbedContents", &json!({ "requests": [{ "content": content }] }))).await;
     assert_eq!(several["embeddings"].as_array().unwrap().len(), 1);
+    let (status, _) = told(&provider, gemini("e:batchEmbedContents", &json!({ "requests": vec![json!({}); 101] }))).await;
+    assert_eq!(status, 400);
 }
 
 #[tokio::test]
