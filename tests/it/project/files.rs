@@ -110,7 +110,7 @@ fn places<'a>(path: &str, text: &'a str) -> Vec<&'a str> {
             trimmed.filter(|line| line.starts_with("source = ") && *line != ours).collect()
         }
         "package-lock.json" => trimmed.filter(|line| line.starts_with("\"resolved\": ")).collect(),
-        "requirements.txt" => trimmed.filter(|line| line.contains("://") || line.contains("-index")).collect(),
+        "requirements.txt" => trimmed.filter(|line| line.contains("://") || line.starts_with('-')).collect(),
         _ => Vec::new(),
     }
 }
