@@ -55,7 +55,7 @@ async fn keep(name: Arc<Name>, names: Names, source: Rc<Source>, settings: Rc<co
             told = known.settle(found, &settings, Instant::now());
         });
         // Whoever wanted this has it now: it is not asked for once more.
-        drop(name.wanted.notified().now_or_never());
+        let _ = name.wanted.notified().now_or_never();
         if let Some(failure) = told {
             tracing::warn!(name = %name.host, error = %failure, "a name could not be looked up; its last addresses serve on");
         }
