@@ -117,13 +117,18 @@ fn read(source: &Source, directory: &Path, environment: &Environment, mut files:
         }
         return Err(without_tree(findings, source));
     };
-    let secrets = tree.secrets(&schema::is_harmless);
     Expansion::new(environment, directory, source, &mut findings, &mut files).expand(&mut tree, &FieldPath::default());
     let loaded = decoded(&mut tree, directory, environment, &mut findings, files);
     match loaded {
         Some(loaded) if findings.is_empty() => Ok(loaded),
-        _ => Err(Problems::of(findings, source, &secrets)),
+        _ => Err(Problems::of(findings, source, &secrets(source))),
     }
+}
+
+/// Where the file holds what an error may not show. The tree is read once more, as it stood before it was expanded: a config
+/// without errors, which is nearly every one, has no need of the schema.
+fn secrets(source: &Source) -> Vec<Span> {
+    parse::parse(source, &mut Vec::new()).map(|tree| tree.secrets(&schema::is_harmless)).unwrap_or_default()
 }
 
 /// The problems of a file that has no tree to tell where its secrets stand.

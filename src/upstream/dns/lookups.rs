@@ -37,9 +37,11 @@ impl Lookups {
     /// Answers until every [`super::Resolver`] is gone. Run it inside a local set or runtime.
     pub async fn run(mut self) {
         let settings = Rc::new(self.settings);
-        let source = Rc::new(Source::new(&settings));
+        // Where providers are addresses, nobody is ever asked.
+        let mut source = None;
         while let Some(name) = self.new.recv().await {
-            tokio::task::spawn_local(keep(name, self.names.clone(), Rc::clone(&source), Rc::clone(&settings)));
+            let source = source.get_or_insert_with(|| Rc::new(Source::new(&settings)));
+            tokio::task::spawn_local(keep(name, self.names.clone(), Rc::clone(source), Rc::clone(&settings)));
         }
     }
 }
