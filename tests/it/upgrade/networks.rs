@@ -1,5 +1,7 @@
 //! The connections that a tunnel runs over: TLS on either side, HTTP/2 for everything else, and their number.
 
+use std::net::SocketAddr;
+
 use super::{ASKING, FRAME, GRANTED, IN_FLIGHT, Peer, REALTIME, comes, ends, line, open};
 use crate::support::{
     Client, H2Client, H2Provider, H2Script, Provider, Script, Sidegate, h2_client,
@@ -46,11 +48,9 @@ async fn a_provider_that_prefers_http_2_is_asked_over_http_1() {
     }
 }
 
-#[tokio::test]
-async fn a_client_over_tls_sees_an_end_in_order_and_one_that_is_not() {
-    let authority = Authority::new();
+/// With a listener over TLS.
+async fn behind_tls(authority: &Authority, provider: SocketAddr) -> Sidegate {
     let (certificate, key) = authority.files("localhost");
-    let peer = Peer::start().await;
     let config = format!(
         r#"
 listen: {{ address: "127.0.0.1:0", workers: 1, tls: {{ certificate: {}, key: {} }} }}
@@ -62,7 +62,14 @@ routes: [{{ path: /v1, targets: [scripted] }}]
         certificate.display(),
         key.display()
     );
-    let sidegate = Sidegate::start(&config, peer.address()).await;
+    Sidegate::start(&config, provider).await
+}
+
+#[tokio::test]
+async fn a_client_over_tls_sees_an_end_in_order_and_one_that_is_not() {
+    let authority = Authority::new();
+    let peer = Peer::start().await;
+    let sidegate = behind_tls(&authority, peer.address()).await;
     for in_order in [true, false] {
         let mut client = Client::over(authority.connect(sidegate.address, &["http/1.1"]).await);
         client.get_with(REALTIME, ASKING).await;
@@ -85,20 +92,8 @@ routes: [{{ path: /v1, targets: [scripted] }}]
 #[tokio::test]
 async fn a_client_over_tls_that_is_refused_sees_an_end_in_order() {
     let authority = Authority::new();
-    let (certificate, key) = authority.files("localhost");
     let provider = Provider::always(Script::reply("HTTP/1.1 403 Forbidden\r\nContent-Length: 3\r\n\r\nno!")).await;
-    let config = format!(
-        r#"
-listen: {{ address: "127.0.0.1:0", workers: 1, tls: {{ certificate: {}, key: {} }} }}
-admin: {{ address: "127.0.0.1:0" }}
-providers:
-  scripted: {{ base_url: "http://$UPSTREAM/v1", keys: [{{ value: "$KEY" }}] }}
-routes: [{{ path: /v1, targets: [scripted] }}]
-"#,
-        certificate.display(),
-        key.display()
-    );
-    let sidegate = Sidegate::start(&config, provider.address).await;
+    let sidegate = behind_tls(&authority, provider.address).await;
     let mut client = Client::over(authority.connect(sidegate.address, &["http/1.1"]).await);
     client.get_with(REALTIME, &ASKING.replace("Upgrade\r\nUpgrade", "Upgrade, close\r\nUpgrade")).await;
     let reply = client.reply("GET").await;
