@@ -1,7 +1,4 @@
 //! One connection from accept to end: TLS if it is asked for, which protocol is spoken, and then hyper.
-//!
-//! Telling the protocol is ours, because hyper-util's way of doing it has no deadline: a client that sends nothing, or half
-//! a preface, would hold its connection for good.
 
 use std::{
     cell::Cell,
@@ -27,16 +24,18 @@ use hyper::{
     server::conn::{http1, http2},
     service::service_fn,
 };
-use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper_util::rt::TokioIo;
 use tokio::{
-    io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt},
+    io::{AsyncRead, AsyncWrite, AsyncWriteExt},
     time::{Instant as Deadline, timeout, timeout_at},
 };
 
 use super::{
     activity::{Activity, Attended, Busy, Close, Connections},
+    drain::Drain,
     guard::Refused,
     io::Stream,
+    protocol::{http1, http2, told_protocol},
     proxy_protocol,
     socket::Socket,
     tls::ListenerTls,
@@ -44,26 +43,8 @@ use super::{
 use crate::{
     config::Listen,
     pipeline::{Inbound, Pipeline, body::Body, tunnel::Tunnel},
-    upstream::{LocalExecutor, coalesce::Coalesced},
+    upstream::coalesce::Coalesced,
 };
-
-/// How every HTTP/2 connection begins (RFC 9113 §3.4).
-const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
-
-/// The most that is read from a client ahead of the provider, and written ahead of the client's reading, on HTTP/1.
-const BUFFER: usize = 64 << 10;
-
-/// The most that waits on HTTP/2 for one stream's reader, beside the window that its client grants.
-const UNSENT: usize = 32 << 10;
-
-/// HTTP/2's windows: what one upload, and all uploads of a connection, may have under way.
-const WINDOWS: (u32, u32) = (256 << 10, 1 << 20);
-
-/// Requests at once on one HTTP/2 connection.
-const STREAMS: u32 = 100;
-
-/// Streams that a client may open and reset before we have looked at them: more is an attack (CVE-2023-44487).
-const PENDING_RESETS: usize = 20;
 
 /// What a worker's connections have in common.
 pub struct Shared {
@@ -75,6 +56,8 @@ pub struct Shared {
     pub tls: Option<Arc<ListenerTls>>,
     /// All connections of this worker.
     pub connections: Connections,
+    /// What ends them all.
+    pub drain: Drain,
 }
 
 impl fmt::Debug for Shared {
@@ -106,44 +89,33 @@ pub enum Ended {
 ///
 /// If it ended because of what was sent, or was not. What concerns a single request is logged with that.
 pub async fn serve(mut socket: Socket, mut peer: Option<IpAddr>, announced: bool, shared: Rc<Shared>) -> Result<(), Ended> {
-    let deadline = Deadline::now() + shared.listen.header_timeout.0;
+    // Watched from here on: a drain also ends those who have said nothing yet.
+    let activity = shared.connections.add(socket.writes());
+    let patience = (Deadline::now() + shared.listen.header_timeout.0, &*activity);
     let watched = socket.clone();
     if announced {
-        let source = in_time(deadline, proxy_protocol::read(&mut socket)).await?;
+        let source = in_time(patience, proxy_protocol::read(&mut socket)).await?;
         let no_header = |error: io::Error| if error.kind() == io::ErrorKind::InvalidData { Ended::Unannounced } else { Ended::Silent };
         peer = source.map_err(no_header)?.or(peer);
     }
     match shared.tls.clone() {
         None => {
-            let (early, multiplexed) = in_time(deadline, told_protocol(&mut socket)).await?.map_err(|_| Ended::Silent)?;
-            speak(socket, early, multiplexed, watched, (peer, shared)).await
+            let (early, multiplexed) = in_time(patience, told_protocol(&mut socket)).await?.map_err(|_| Ended::Silent)?;
+            speak(socket, early, multiplexed, (watched, activity), (peer, shared)).await
         }
         Some(tls) => {
-            let stream = in_time(deadline, tls.acceptor().accept(socket)).await?.map_err(|_| Ended::Handshake)?;
+            let stream = in_time(patience, tls.acceptor().accept(socket)).await?.map_err(|_| Ended::Handshake)?;
             let multiplexed = stream.get_ref().1.alpn_protocol() == Some(b"h2");
-            speak(stream, BytesMut::new(), multiplexed, watched, (peer, shared)).await
+            speak(stream, BytesMut::new(), multiplexed, (watched, activity), (peer, shared)).await
         }
     }
 }
 
-async fn in_time<T>(deadline: Deadline, work: impl Future<Output = T>) -> Result<T, Ended> {
-    timeout_at(deadline, work).await.map_err(|_| Ended::Silent)
-}
-
-/// Reads until it is plain whether the client speaks HTTP/2 by prior knowledge. Returns what was read, and the answer.
-async fn told_protocol(socket: &mut (impl AsyncRead + Unpin)) -> io::Result<(BytesMut, bool)> {
-    let mut early = BytesMut::with_capacity(4 << 10);
-    loop {
-        if socket.read_buf(&mut early).await? == 0 {
-            return Err(io::ErrorKind::UnexpectedEof.into());
-        }
-        let compared = early.len().min(PREFACE.len());
-        if early[..compared] != PREFACE[..compared] {
-            return Ok((early, false));
-        }
-        if compared == PREFACE.len() {
-            return Ok((early, true));
-        }
+async fn in_time<T>((deadline, activity): (Deadline, &Activity), work: impl Future<Output = T>) -> Result<T, Ended> {
+    tokio::select! {
+        biased;
+        done = timeout_at(deadline, work) => done.map_err(|_| Ended::Silent),
+        () = activity.told_to_close_now() => Err(Ended::Silent),
     }
 }
 
@@ -151,10 +123,10 @@ async fn speak(
     stream: impl AsyncRead + AsyncWrite + Unpin + 'static,
     early: BytesMut,
     multiplexed: bool,
-    socket: Socket,
+    (socket, activity): (Socket, Rc<Activity>),
     (peer, shared): (Option<IpAddr>, Rc<Shared>),
 ) -> Result<(), Ended> {
-    let activity = shared.connections.add(socket.writes());
+    activity.spoken();
     let io = TokioIo::new(Stream::new(stream, early, !multiplexed, Rc::clone(&activity)));
     let inbound = |request| Inbound { request, peer, received: Instant::now() };
     let result = if multiplexed {
@@ -170,9 +142,12 @@ async fn speak(
             old.set(request.version() == Version::HTTP_10);
             let (waits, held) = (request.headers().contains_key(EXPECT), is_held(&request, &activity));
             let answered = answer(shared.pipeline.clone(), inbound(request), Rc::clone(&activity));
-            let (activity, asked, switched, old) = (&activity, &asked, &switched, &old);
+            let (activity, asked, switched, old, drain) = (&activity, &asked, &switched, &old, &shared.drain);
             async move {
                 let mut reply = for_http1(answered.await, waits, old.get());
+                if !drain.is_serving() {
+                    send_elsewhere(&mut reply);
+                }
                 if held {
                     asked.set(true);
                     switched.set(answered_upgrade(&mut reply, activity));
@@ -181,7 +156,13 @@ async fn speak(
             }
         });
         let mut connection = http1(&shared.listen).serve_connection(io, service);
-        let result = run(Pin::new(&mut connection), http1::Connection::graceful_shutdown, (&activity, &socket)).await;
+        // A request that is here and was not read yet would be lost: its reply says that it is the last.
+        let after_what_is_here = |connection: Pin<&mut http1::Connection<_, _>>| {
+            if activity.is_busy() || !socket.has_unread() {
+                connection.graceful_shutdown();
+            }
+        };
+        let result = run(Pin::new(&mut connection), after_what_is_here, (&activity, &socket)).await;
         if asked.get() && matches!(result, Ok(Over::Ended)) {
             let parts = connection.into_parts();
             let stream = parts.io.into_inner().upgraded(&parts.read_buf);
@@ -190,7 +171,8 @@ async fn speak(
             Box::pin(after_http(stream, switched, (&activity, &shared.listen))).await;
         }
         // To HTTP/1.0 a body that ends with its connection is whole (RFC 9112 §6.3).
-        if old.get() && result.as_ref().is_err_and(hyper::Error::is_user) {
+        let broken = result.as_ref().map_or_else(hyper::Error::is_user, |over| *over == Over::Left && activity.is_busy());
+        if old.get() && broken {
             socket.break_off();
         }
         result
@@ -306,40 +288,17 @@ fn for_http1(mut reply: Response<Attended<Body>>, waits_to_be_invited: bool, old
     reply
 }
 
+/// Who keeps its connection would find it closed one day soon, perhaps with a request on its way: it learns of it before.
+fn send_elsewhere(reply: &mut Response<Attended<Body>>) {
+    if reply.status() != StatusCode::SWITCHING_PROTOCOLS {
+        reply.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+    }
+}
+
 /// No length may go with a 204 (RFC 9110 §8.6). On HTTP/1 hyper leaves it out; on HTTP/2 some clients wait for the bytes.
 fn for_http2(mut reply: Response<Attended<Body>>) -> Response<Attended<Body>> {
     if reply.status() == StatusCode::NO_CONTENT {
         reply.headers_mut().remove(CONTENT_LENGTH);
     }
     reply
-}
-
-fn http1(listen: &Listen) -> http1::Builder {
-    let mut builder = http1::Builder::new();
-    builder
-        .preserve_header_case(listen.keep_case)
-        .auto_date_header(false)
-        .max_header_size(listen.max_header_size.bytes())
-        .max_buf_size(BUFFER.max(listen.max_header_size.bytes()));
-    // hyper parses up to 100 fields without an allocation; any other bound costs one for each head.
-    if listen.max_headers.get() != 100 {
-        builder.max_headers(listen.max_headers.get());
-    }
-    builder
-}
-
-fn http2(listen: &Listen) -> http2::Builder<LocalExecutor> {
-    let mut builder = http2::Builder::new(LocalExecutor);
-    builder
-        .timer(TokioTimer::new())
-        .auto_date_header(false)
-        .initial_stream_window_size(WINDOWS.0)
-        .initial_connection_window_size(WINDOWS.1)
-        .max_concurrent_streams(STREAMS)
-        .max_pending_accept_reset_streams(PENDING_RESETS)
-        .max_header_list_size(u32::try_from(listen.max_header_size.0).unwrap_or(u32::MAX))
-        .max_send_buf_size(UNSENT)
-        .keep_alive_interval(listen.header_timeout.0 * 2)
-        .keep_alive_timeout(listen.header_timeout.0);
-    builder
 }

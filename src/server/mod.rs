@@ -4,10 +4,12 @@
 pub mod activity;
 pub mod admin;
 pub mod connection;
+pub mod drain;
 pub mod guard;
 pub mod io;
 pub mod listener;
 pub mod local;
+pub mod protocol;
 pub mod proxy_protocol;
 pub mod renewals;
 pub mod socket;
@@ -19,7 +21,7 @@ use std::{
     io::{Error, Result, Write},
     net::{SocketAddr, TcpListener},
     num::NonZeroUsize,
-    sync::Arc,
+    sync::{Arc, atomic::AtomicBool},
     thread::{self, JoinHandle},
     time::Duration,
 };
@@ -27,7 +29,7 @@ use std::{
 use arc_swap::ArcSwap;
 use tokio::sync::oneshot;
 
-use self::{listener::Listener, renewals::Renewals, tls::ListenerTls, worker::Worker};
+use self::{drain::Drain, listener::Listener, renewals::Renewals, tls::ListenerTls, worker::Worker};
 use crate::{
     config::Loaded,
     runtime::{self, Held, Runtime},
@@ -63,6 +65,7 @@ pub struct Running {
     address: Address,
     admin_address: SocketAddr,
     access_log: AccessLog,
+    drain: Drain,
     stop: Option<oneshot::Sender<()>>,
     control: Option<JoinHandle<()>>,
     workers: Vec<JoinHandle<()>>,
@@ -80,6 +83,12 @@ impl Running {
     #[must_use]
     pub fn admin_address(&self) -> SocketAddr {
         self.admin_address
+    }
+
+    /// What ends it in order.
+    #[must_use]
+    pub fn drain(&self) -> &Drain {
+        &self.drain
     }
 
     /// Ends it: no new connections, those that are open are closed, and every line of the access log is written.
@@ -128,22 +137,26 @@ pub fn start(loaded: Loaded, options: Options) -> Result<Running> {
         access_log: access_log.clone(),
         held,
         failures: Seldom::default(),
+        cut: AtomicBool::new(false),
     });
+    let drain = Drain::default();
     let count = listen.workers.or_else(|| thread::available_parallelism().ok()).map_or(1, NonZeroUsize::get);
     let started = (0..count).map(|index| {
-        let parts = worker::Parts { runtime: Arc::clone(&runtime), resolver: resolver.clone(), tls: tls.clone(), workers: count };
-        Worker::start(index, parts)
+        let (runtime, resolver, tls, drain) = (Arc::clone(&runtime), resolver.clone(), tls.clone(), drain.clone());
+        Worker::start(index, worker::Parts { runtime, resolver, tls, workers: count, drain })
     });
     let (workers, threads): (Vec<_>, Vec<_>) = started.collect::<Result<Vec<_>>>()?.into_iter().unzip();
     let (stop, stopped) = oneshot::channel();
     let renewals = Renewals::new(Arc::clone(&runtime), tls);
-    let served = Control { listener, places: listen.connections.get(), workers, admin, lookups, renewals, runtime };
+    let accepting = (listener, workers, listen.connections.get());
+    let served = Control { accepting, admin, lookups, renewals, runtime, drain: drain.clone() };
     let control = local::spawn("control".to_owned(), move || served.run(stopped))?;
     tracing::info!(%address, admin = %admin_address, workers = count, "listening");
     Ok(Running {
         address,
         admin_address,
         access_log,
+        drain,
         stop: Some(stop),
         control: Some(control),
         workers: threads,
@@ -163,24 +176,23 @@ fn at(field: &str, address: &impl fmt::Display, error: &Error) -> Error {
 
 /// What the control thread does.
 struct Control {
-    listener: Listener,
-    places: usize,
-    workers: Vec<Worker>,
+    accepting: (Listener, Vec<Worker>, usize),
     admin: TcpListener,
     lookups: Lookups,
     renewals: Renewals,
     runtime: Arc<Runtime>,
+    drain: Drain,
 }
 
 impl Control {
     async fn run(self, stopped: oneshot::Receiver<()>) {
-        let Self { listener, places, workers, admin, lookups, renewals, runtime } = self;
+        let Self { accepting: (listener, workers, places), admin, lookups, renewals, runtime, drain } = self;
         tokio::task::spawn_local(lookups.run());
         tokio::task::spawn_local(renewals.run());
-        tokio::task::spawn_local(admin::serve(admin, Arc::clone(&runtime)));
+        tokio::task::spawn_local(admin::serve(admin, Arc::clone(&runtime), drain.clone()));
         tokio::task::spawn_local(upkeep(Arc::clone(&runtime)));
         tokio::select! {
-            result = listener.accept(workers, places, runtime.server_metrics.clone()) => drop(result),
+            result = drain::attend(drain, listener, (workers, places), &runtime) => drop(result),
             _ = stopped => {}
         }
     }
