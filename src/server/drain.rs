@@ -4,7 +4,7 @@
 //! | --- | --- | --- |
 //! | [`Phase::Serving`] | the start | |
 //! | [`Phase::Leaving`] | a signal, or `POST /drain` | readiness fails, connections are still accepted, HTTP/1.1 replies say `Connection: close` |
-//! | [`Phase::Closing`] | `drain.delay` later | nobody new; idle connections end, HTTP/2 gets GOAWAY, what runs goes on |
+//! | [`Phase::Closing`] | `drain.delay` later | nobody new; who had connected is let in; idle connections end, HTTP/2 gets GOAWAY, what runs goes on |
 //! | [`Phase::Over`] | when all has ended, or `drain.timeout` after the first | what was left has been cut; the process may exit |
 //!
 //! A drain can be begun once. Whoever asks again finds it under way, and its times go on from where they were.
@@ -192,8 +192,9 @@ pub async fn attend(drain: Drain, listener: Listener, (workers, places): (Vec<Wo
             never = door.accept() => match never {},
             () = tokio::time::sleep(SETTLE) => {}
         }
-        door.close().await;
+        // Connections that wait for nothing end from here on, so that those who wait for a place get one.
         drain.advance(Phase::Closing);
+        door.close().await;
         tracing::info!(connections = places.taken(), "closed the listener");
         places.all_given_back().await;
     };

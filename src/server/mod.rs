@@ -12,7 +12,9 @@ pub mod local;
 pub mod protocol;
 pub mod proxy_protocol;
 pub mod renewals;
+pub mod signals;
 pub mod socket;
+pub mod systemd;
 pub mod tls;
 pub mod worker;
 
@@ -29,9 +31,9 @@ use std::{
 use arc_swap::ArcSwap;
 use tokio::sync::oneshot;
 
-use self::{drain::Drain, listener::Listener, renewals::Renewals, tls::ListenerTls, worker::Worker};
+use self::{drain::Drain, listener::Listener, renewals::Renewals, systemd::Passed, tls::ListenerTls, worker::Worker};
 use crate::{
-    config::Loaded,
+    config::{Config, Loaded},
     runtime::{self, Held, Runtime},
     telemetry::{AccessLog, Metrics, log::Seldom},
     types::Address,
@@ -45,11 +47,13 @@ const UPKEEP: Duration = Duration::from_secs(5);
 pub struct Options {
     /// Where the access log goes.
     pub access_log: Box<dyn Write + Send>,
+    /// Sockets that whoever started the process has bound for it.
+    pub passed: Passed,
 }
 
 impl Default for Options {
     fn default() -> Self {
-        Self { access_log: Box::new(std::io::stdout()) }
+        Self { access_log: Box::new(std::io::stdout()), passed: Passed::default() }
     }
 }
 
@@ -116,7 +120,7 @@ impl Drop for Running {
 ///
 /// If the config can't be put in force, an address can't be bound, or the system gives no thread.
 pub fn start(loaded: Loaded, options: Options) -> Result<Running> {
-    let (listen, admin) = (loaded.config.listen.clone(), loaded.config.admin.clone());
+    let (config, listen) = (loaded.config.clone(), loaded.config.listen.clone());
     let (resolver, lookups) = dns::resolver(loaded.config.dns.clone());
     let tls = listen.tls.clone().map(ListenerTls::new).transpose().map_err(Error::other)?.map(Arc::new);
     let metrics = Metrics::default();
@@ -124,8 +128,7 @@ pub fn start(loaded: Loaded, options: Options) -> Result<Running> {
     let snapshot = runtime::compile(loaded, 1, &metrics).map_err(Error::other)?;
     server_metrics.generation.set(1.0);
 
-    let listener = listener::bind(&listen).map_err(|error| at("listen.address", &listen.address, &error))?;
-    let admin = bind_admin(admin.address)?;
+    let (listener, admin) = bind(&config, options.passed)?;
     let (address, admin_address) = (listener.address()?, admin.local_addr()?);
 
     let (access_log, log_writer) = AccessLog::start(options.access_log, server_metrics.clone())?;
@@ -164,10 +167,23 @@ pub fn start(loaded: Loaded, options: Options) -> Result<Running> {
     })
 }
 
-fn bind_admin(address: SocketAddr) -> Result<TcpListener> {
-    let socket = TcpListener::bind(address).map_err(|error| at("admin.address", &address, &error))?;
-    socket.set_nonblocking(true)?;
-    Ok(socket)
+/// Both listeners, each as it was passed or else as the config says.
+fn bind(config: &Config, passed: Passed) -> Result<(Listener, TcpListener)> {
+    let Config { listen, admin, .. } = config;
+    let given = passed.listen.is_some();
+    let listener = match passed.listen {
+        Some(socket) => listener::adopt(socket, listen)?,
+        None => listener::bind(listen).map_err(|error| at("listen.address", &listen.address, &error))?,
+    };
+    let passed_admin = passed.admin.as_ref().map(TcpListener::local_addr).transpose()?;
+    let address = listener.address()?;
+    systemd::allows(config, Some(&address).filter(|_| given), passed_admin.map(|address| address.ip()))?;
+    let admin = match passed.admin {
+        Some(socket) => socket,
+        None => TcpListener::bind(admin.address).map_err(|error| at("admin.address", &admin.address, &error))?,
+    };
+    admin.set_nonblocking(true)?;
+    Ok((listener, admin))
 }
 
 fn at(field: &str, address: &impl fmt::Display, error: &Error) -> Error {

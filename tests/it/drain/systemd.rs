@@ -1,0 +1,1 @@
+//! What systemd passes and is told.
