@@ -38,6 +38,7 @@ use super::{
     protocol::{http1, http2, told_protocol},
     proxy_protocol,
     socket::Socket,
+    streams::Streams,
     tls::ListenerTls,
 };
 use crate::{
@@ -134,8 +135,14 @@ async fn speak(
             let answered = answer(shared.pipeline.clone(), inbound(request), Rc::clone(&activity));
             async { Ok::<_, Infallible>(for_http2(answered.await).map(Coalesced::new)) }
         });
-        let connection = pin!(http2(&shared.listen).serve_connection(io, service));
-        run(connection, http2::Connection::graceful_shutdown, (&activity, &socket)).await
+        let streams = Streams::default();
+        let connection = pin!(http2(&shared.listen, streams.clone()).serve_connection(io, service));
+        // What is cut is reset, and then there is nothing more to wait for.
+        let end = |connection: Pin<&mut http2::Connection<_, _, _>>, close| {
+            connection.graceful_shutdown();
+            close == Close::Gracefully || streams.cut()
+        };
+        run(connection, end, (&activity, &socket)).await
     } else {
         let (asked, switched, old) = (Cell::new(false), Cell::new(None), Cell::new(false));
         let service = service_fn(|request: Request<Incoming>| {
@@ -157,12 +164,13 @@ async fn speak(
         });
         let mut connection = http1(&shared.listen).serve_connection(io, service);
         // A request that is here and was not read yet would be lost: its reply says that it is the last.
-        let after_what_is_here = |connection: Pin<&mut http1::Connection<_, _>>| {
+        let end = |connection: Pin<&mut http1::Connection<_, _>>, close| {
             if activity.is_busy() || !socket.has_unread() {
                 connection.graceful_shutdown();
             }
+            close == Close::Gracefully
         };
-        let result = run(Pin::new(&mut connection), after_what_is_here, (&activity, &socket)).await;
+        let result = run(Pin::new(&mut connection), end, (&activity, &socket)).await;
         if asked.get() && matches!(result, Ok(Over::Ended)) {
             let parts = connection.into_parts();
             let stream = parts.io.into_inner().upgraded(&parts.read_buf);
@@ -232,13 +240,14 @@ enum Over {
     Left,
 }
 
-/// Runs a connection to its end, which may come because it was told to or because the client left.
+/// Runs a connection to its end, which may come because it was told to or because the client left. `end` does as it was told,
+/// and says whether there is something left to wait for.
 ///
 /// The connection has the first turn, so that what it can still say goes out. A request that is in flight then is given
 /// up, also that of a client that closed its sending side alone: hyper does the same when it reads that far.
 async fn run<C>(
     mut connection: Pin<&mut C>,
-    gracefully: impl Fn(Pin<&mut C>),
+    end: impl Fn(Pin<&mut C>, Close) -> bool,
     (activity, socket): (&Activity, &Socket),
 ) -> hyper::Result<Over>
 where
@@ -252,11 +261,8 @@ where
                 return Poll::Ready(result.map(|()| Over::Ended));
             }
             match activity.poll_told_to_close(cx) {
-                Poll::Ready(Close::Gracefully) => {
-                    gracefully(connection.as_mut());
-                    continue;
-                }
-                Poll::Ready(Close::Now) => return Poll::Ready(Ok(Over::Left)),
+                Poll::Ready(close) if end(connection.as_mut(), close) => continue,
+                Poll::Ready(_) => return Poll::Ready(Ok(Over::Left)),
                 Poll::Pending => {}
             }
             // A read that waits sees the client leave by itself.

@@ -14,6 +14,7 @@ pub mod proxy_protocol;
 pub mod renewals;
 pub mod signals;
 pub mod socket;
+pub mod streams;
 pub mod systemd;
 pub mod tls;
 pub mod worker;

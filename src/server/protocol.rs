@@ -10,7 +10,8 @@ use hyper::server::conn::{http1, http2};
 use hyper_util::rt::TokioTimer;
 use tokio::io::{AsyncRead, AsyncReadExt};
 
-use crate::{config::Listen, upstream::LocalExecutor};
+use super::streams::Streams;
+use crate::config::Listen;
 
 /// How every HTTP/2 connection begins (RFC 9113 §3.4).
 const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
@@ -68,10 +69,10 @@ pub fn http1(listen: &Listen) -> http1::Builder {
     builder
 }
 
-/// What HTTP/2 is spoken with.
+/// What HTTP/2 is spoken with; its requests run in `streams`.
 #[must_use]
-pub fn http2(listen: &Listen) -> http2::Builder<LocalExecutor> {
-    let mut builder = http2::Builder::new(LocalExecutor);
+pub fn http2(listen: &Listen, streams: Streams) -> http2::Builder<Streams> {
+    let mut builder = http2::Builder::new(streams);
     builder
         .timer(TokioTimer::new())
         .auto_date_header(false)

@@ -11,7 +11,7 @@ use sidegate::server::drain::Phase;
 use tokio::{io::AsyncReadExt, net::TcpStream};
 
 use crate::support::{
-    Client, Gate, H2Client, Provider, Script, Sidegate, h2_client,
+    Client, Gate, H2Client, Provider, Script, Sidegate, eventually, h2_client,
     tls::{Authority, connect_with},
     within,
 };
@@ -203,6 +203,33 @@ async fn who_waits_in_the_backlog_is_served() {
     assert_eq!(provider.asked(), 21);
 }
 
+/// Connects, asks and leaves, over and over, until nobody listens; how often it was served.
+async fn knocks(address: SocketAddr) -> usize {
+    for served in 0.. {
+        let Ok(stream) = TcpStream::connect(address).await else { return served };
+        let mut client = Client::over(stream);
+        client.get("/v1/models").await;
+        assert_eq!(client.reply("GET").await.text(), "served", "it had connected");
+    }
+    0
+}
+
+#[tokio::test]
+async fn nobody_who_has_connected_is_turned_away() {
+    let provider = Provider::always(Script::ok("served")).await;
+    for _ in 0..3 {
+        let sidegate = Sidegate::with(PATIENT, provider.address).await;
+        let knocking: Vec<_> = (0..8).map(|_| tokio::spawn(knocks(sidegate.address))).collect();
+        let asked = provider.asked();
+        eventually("traffic", || provider.asked(), |now| *now > asked + 50).await;
+        sidegate.drain().begin_without_delay();
+        for knocking in knocking {
+            assert!(within("the end of the traffic", knocking).await.unwrap() > 0);
+        }
+        sidegate.reaches(Phase::Over).await;
+    }
+}
+
 #[tokio::test]
 async fn who_leaves_while_it_drains_is_given_back() {
     let (provider, go) = (Provider::start().await, Gate::new());
@@ -269,7 +296,8 @@ async fn what_outlasts_it_is_visibly_cut_and_logged() {
     assert_eq!(String::from_utf8_lossy(&[&h1.wire.buffer[..], &rest].concat()), "\r\n", "no last chunk");
     // To HTTP/1.0 an end in order would be the end of the body.
     assert!(within("a reset", old.wire.stream.read_to_end(&mut rest)).await.is_err());
-    assert!(h2_client::part(&mut reply).await.unwrap().is_err());
+    let error = h2_client::part(&mut reply).await.unwrap().unwrap_err();
+    assert!(error.is_reset() && error.is_remote(), "{error}");
     assert!(socket.is_closed().await && unanswered.is_closed().await);
     let lines: Vec<Value> = sidegate.log(5).await;
     assert!(lines.iter().all(|line| line["end"] == "truncated" && line["error"] == "drained"), "{lines:#?}");
