@@ -185,7 +185,11 @@ async fn speak(
         }
         result
     };
-    match (activity.refused(), result) {
+    why(activity.refused(), result)
+}
+
+fn why(refused: Option<Refused>, result: hyper::Result<Over>) -> Result<(), Ended> {
+    match (refused, result) {
         (Some(refused), _) => Err(Ended::Refused(refused)),
         (None, Err(error)) if error.is_parse_too_large() => Err(Ended::TooLarge),
         (None, Err(error)) if error.is_parse() => Err(Ended::Malformed),

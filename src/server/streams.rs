@@ -4,13 +4,13 @@
 use std::{
     cell::{Cell, RefCell},
     fmt,
-    future::poll_fn,
-    pin::pin,
+    pin::Pin,
     rc::Rc,
     task::{Context, Poll, Waker},
 };
 
 use hyper::rt::Executor;
+use pin_project_lite::pin_project;
 
 /// Runs streams as tasks of the worker. Clones are the same one.
 #[derive(Clone, Default)]
@@ -38,8 +38,8 @@ impl Streams {
         first
     }
 
-    /// A place for one more; it is given back by `Drop`.
-    fn place(&self, cx: &Context<'_>) -> Place {
+    /// Remembers who is to be woken; where.
+    fn enter(&self, cx: &Context<'_>) -> usize {
         let mut running = self.0.running.borrow_mut();
         let waker = Some(cx.waker().clone());
         let at = running.iter().position(Option::is_none).unwrap_or(running.len());
@@ -47,40 +47,54 @@ impl Streams {
             Some(free) => *free = waker,
             None => running.push(waker),
         }
-        Place { streams: self.clone(), at }
+        at
     }
 }
 
+/// The place of one stream among those that run, once it has waited; given back by `Drop`.
 struct Place {
     streams: Streams,
-    at: usize,
+    at: Option<usize>,
 }
 
 impl Drop for Place {
     fn drop(&mut self) {
-        self.streams.0.running.borrow_mut()[self.at] = None;
+        if let Some(at) = self.at {
+            self.streams.0.running.borrow_mut()[at] = None;
+        }
+    }
+}
+
+pin_project! {
+    /// A stream that ends by itself, or is cut.
+    struct Running<F> {
+        #[pin]
+        stream: F,
+        place: Place,
+    }
+}
+
+impl<F: Future<Output = ()>> Future for Running<F> {
+    type Output = ();
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        let this = self.project();
+        let place = this.place;
+        if place.streams.0.cut.get() {
+            return Poll::Ready(());
+        }
+        let polled = this.stream.poll(cx);
+        // Once is enough: a task has one waker for all its life.
+        if polled.is_pending() && place.at.is_none() {
+            place.at = Some(place.streams.enter(cx));
+        }
+        polled
     }
 }
 
 impl<F: Future<Output = ()> + 'static> Executor<F> for Streams {
     fn execute(&self, stream: F) {
-        let streams = self.clone();
-        tokio::task::spawn_local(async move {
-            let mut stream = pin!(stream);
-            // A task has one waker for all its life.
-            let mut place = None;
-            poll_fn(|cx| {
-                if streams.0.cut.get() {
-                    return Poll::Ready(());
-                }
-                let polled = stream.as_mut().poll(cx);
-                if polled.is_pending() && place.is_none() {
-                    place = Some(streams.place(cx));
-                }
-                polled
-            })
-            .await;
-        });
+        tokio::task::spawn_local(Running { stream, place: Place { streams: self.clone(), at: None } });
     }
 }
 
