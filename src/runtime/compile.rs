@@ -9,7 +9,7 @@ use crate::{
     config::{self, Anonymous, Config, Key, Loaded, Proxy},
     policy::key_pool::{self, Slot, Turn},
     provider::Credential,
-    telemetry::{Metrics, metrics::ProviderMetrics},
+    telemetry::{Metrics, ProviderRecord, metrics::ProviderMetrics},
     types::ProviderName,
     upstream::{Endpoint, endpoint::Observer, tls::EndpointTls},
 };
@@ -66,7 +66,8 @@ fn compile_provider(
         true => Some(EndpointTls::new(provider.tls, provider.http_version).map_err(|why| error("tls", why))?),
         false => None,
     };
-    let observer = Arc::new(Watcher(metrics.provider(name.as_str())));
+    let record = Arc::new(ProviderRecord::new(name.clone()));
+    let observer = Arc::new(Watcher(metrics.provider(name.as_str()), Arc::clone(&record)));
     let how = (provider.http_version, provider.timeouts, provider.connections);
     let mut endpoint =
         Endpoint::new((url, proxy), tls, how, observer).ok_or_else(|| error("base_url", "the host is not a valid name".to_owned()))?;
@@ -80,10 +81,10 @@ fn compile_provider(
             // invariant: a fingerprint is hex digits.
             let fingerprint =
                 HeaderValue::from_str(&key.secret.fingerprint().to_string()).map_err(|source| error("keys", source.to_string()))?;
-            Ok(Arc::new(PoolKey { name: key.name.into(), fingerprint, credential }))
+            Ok(Arc::new(PoolKey { name: key.name.into(), fingerprint, credential, record: Arc::default() }))
         })
         .collect::<Result<_, CompileError>>()?;
-    Ok(Provider { dialect, endpoint: Arc::new(endpoint), keys, slots, turn: Turn::default(), name })
+    Ok(Provider { dialect, endpoint: Arc::new(endpoint), keys, slots, turn: Turn::default(), record, name })
 }
 
 /// The pool's view of the keys. One that names no account is an account of its own.
@@ -130,16 +131,18 @@ fn compile_clients(clients: config::Clients) -> Clients {
 }
 
 /// Counts a provider's connections.
-struct Watcher(ProviderMetrics);
+struct Watcher(ProviderMetrics, Arc<ProviderRecord>);
 
 impl Observer for Watcher {
     fn connected(&self) {
         self.0.connected.increment(1);
         self.0.connections.increment(1);
+        self.1.connected();
     }
 
     fn disconnected(&self) {
         self.0.connections.decrement(1);
+        self.1.disconnected();
     }
 
     fn failed(&self) {

@@ -11,7 +11,7 @@ use crate::{
     config::{Annotate, Body, ClientKey, Config, Credentials, Listen, ModelPattern, Trust, clients::KeyHash},
     policy::key_pool::{self, Choice, Exhausted, Lease, Slot, Turn},
     provider::Credential,
-    telemetry::TargetMetrics,
+    telemetry::{KeyRecord, ProviderRecord, TargetMetrics},
     types::{ClientName, Dialect, ProviderName, RequestFormat, Tier},
     upstream::Endpoint,
 };
@@ -128,6 +128,8 @@ pub struct Provider {
     pub slots: Vec<Slot>,
     /// Whose turn it is among equals.
     pub turn: Turn,
+    /// What is counted of it. It belongs to the provider's name, not to this generation.
+    pub record: Arc<ProviderRecord>,
 }
 
 impl Provider {
@@ -157,4 +159,6 @@ pub struct PoolKey {
     pub fingerprint: HeaderValue,
     /// What is put on the request.
     pub credential: Credential,
+    /// What it has lived through. It belongs to the key, not to this generation.
+    pub record: Arc<KeyRecord>,
 }
