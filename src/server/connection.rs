@@ -51,8 +51,6 @@ use crate::{
 pub struct Shared {
     /// The path of requests.
     pub pipeline: Pipeline,
-    /// Bounds on heads and patience.
-    pub listen: Listen,
     /// TLS, where the listener asks for it.
     pub tls: Option<Arc<ListenerTls>>,
     /// All connections of this worker.
@@ -84,15 +82,21 @@ pub enum Ended {
     Refused(Refused),
 }
 
-/// Serves one connection until it ends. With `announced` it must begin with a PROXY header, which says who the peer is.
+/// Serves one connection until it ends. With `announced` it must begin with a PROXY header, which says who the peer is. What
+/// `listen` bounds holds for as long as the connection does.
 ///
 /// # Errors
 ///
 /// If it ended because of what was sent, or was not. What concerns a single request is logged with that.
-pub async fn serve(mut socket: Socket, mut peer: Option<IpAddr>, announced: bool, shared: Rc<Shared>) -> Result<(), Ended> {
+pub async fn serve(
+    mut socket: Socket,
+    (mut peer, announced): (Option<IpAddr>, bool),
+    listen: Arc<Listen>,
+    shared: Rc<Shared>,
+) -> Result<(), Ended> {
     // Watched from here on: a drain also ends those who have said nothing yet.
     let activity = shared.connections.add(socket.writes());
-    let patience = (Deadline::now() + shared.listen.header_timeout.0, &*activity);
+    let patience = (Deadline::now() + listen.header_timeout.0, &*activity);
     let watched = socket.clone();
     if announced {
         let source = in_time(patience, proxy_protocol::read(&mut socket)).await?;
@@ -102,12 +106,12 @@ pub async fn serve(mut socket: Socket, mut peer: Option<IpAddr>, announced: bool
     match shared.tls.clone() {
         None => {
             let (early, multiplexed) = in_time(patience, told_protocol(&mut socket)).await?.map_err(|_| Ended::Silent)?;
-            speak(socket, early, multiplexed, (watched, activity), (peer, shared)).await
+            speak(socket, early, multiplexed, (watched, activity), (peer, &listen, shared)).await
         }
         Some(tls) => {
             let stream = in_time(patience, tls.acceptor().accept(socket)).await?.map_err(|_| Ended::Handshake)?;
             let multiplexed = stream.get_ref().1.alpn_protocol() == Some(b"h2");
-            speak(stream, BytesMut::new(), multiplexed, (watched, activity), (peer, shared)).await
+            speak(stream, BytesMut::new(), multiplexed, (watched, activity), (peer, &listen, shared)).await
         }
     }
 }
@@ -125,7 +129,7 @@ async fn speak(
     early: BytesMut,
     multiplexed: bool,
     (socket, activity): (Socket, Rc<Activity>),
-    (peer, shared): (Option<IpAddr>, Rc<Shared>),
+    (peer, listen, shared): (Option<IpAddr>, &Listen, Rc<Shared>),
 ) -> Result<(), Ended> {
     activity.spoken();
     let io = TokioIo::new(Stream::new(stream, early, !multiplexed, Rc::clone(&activity)));
@@ -136,7 +140,7 @@ async fn speak(
             async { Ok::<_, Infallible>(for_http2(answered.await).map(Coalesced::new)) }
         });
         let streams = Streams::default();
-        let connection = pin!(http2(&shared.listen, streams.clone()).serve_connection(io, service));
+        let connection = pin!(http2(listen, streams.clone()).serve_connection(io, service));
         // What is cut is reset, and then there is nothing more to wait for.
         let end = |connection: Pin<&mut http2::Connection<_, _, _>>, close| {
             connection.graceful_shutdown();
@@ -162,7 +166,7 @@ async fn speak(
                 Ok::<_, Infallible>(reply)
             }
         });
-        let mut connection = http1(&shared.listen).serve_connection(io, service);
+        let mut connection = http1(listen).serve_connection(io, service);
         // A request that is here and was not read yet would be lost: its reply says that it is the last.
         let end = |connection: Pin<&mut http1::Connection<_, _>>, close| {
             if activity.is_busy() || !socket.has_unread() {
@@ -176,7 +180,7 @@ async fn speak(
             let stream = parts.io.into_inner().upgraded(&parts.read_buf);
             // A 101 that found no room is lost with hyper's buffer: then there is nothing to pass.
             let switched = switched.take().filter(|_| !socket.writes().are_stuck());
-            Box::pin(after_http(stream, switched, (&activity, &shared.listen))).await;
+            Box::pin(after_http(stream, switched, (&activity, listen))).await;
         }
         // To HTTP/1.0 a body that ends with its connection is whole (RFC 9112 §6.3).
         let broken = result.as_ref().map_or_else(hyper::Error::is_user, |over| *over == Over::Left && activity.is_busy());

@@ -17,6 +17,7 @@ pub mod socket;
 pub mod streams;
 pub mod systemd;
 pub mod tls;
+pub mod watch;
 pub mod worker;
 
 use std::{
@@ -32,10 +33,10 @@ use std::{
 use arc_swap::ArcSwap;
 use tokio::sync::oneshot;
 
-use self::{drain::Drain, listener::Listener, renewals::Renewals, systemd::Passed, tls::ListenerTls, worker::Worker};
+use self::{drain::Drain, listener::Listener, renewals::Renewals, systemd::Passed, tls::ListenerTls, watch::Watching, worker::Worker};
 use crate::{
     config::{Config, Loaded},
-    runtime::{self, Held, Runtime},
+    runtime::{self, Held, Registry, Reloader, Runtime, compile::Ground},
     telemetry::{AccessLog, Metrics, log::Seldom},
     types::Address,
     upstream::{dns, dns::Lookups},
@@ -48,13 +49,15 @@ const UPKEEP: Duration = Duration::from_secs(5);
 pub struct Options {
     /// Where the access log goes.
     pub access_log: Box<dyn Write + Send>,
+    /// Whether files are watched. Without it the config and certificates change when they are told to.
+    pub watch: bool,
     /// Sockets that whoever started the process has bound for it.
     pub passed: Passed,
 }
 
 impl Default for Options {
     fn default() -> Self {
-        Self { access_log: Box::new(std::io::stdout()), passed: Passed::default() }
+        Self { access_log: Box::new(std::io::stdout()), watch: true, passed: Passed::default() }
     }
 }
 
@@ -71,6 +74,8 @@ pub struct Running {
     admin_address: SocketAddr,
     access_log: AccessLog,
     drain: Drain,
+    reloader: Reloader,
+    _watching: Option<Watching>,
     stop: Option<oneshot::Sender<()>>,
     control: Option<JoinHandle<()>>,
     workers: Vec<JoinHandle<()>>,
@@ -94,6 +99,12 @@ impl Running {
     #[must_use]
     pub fn drain(&self) -> &Drain {
         &self.drain
+    }
+
+    /// Reloads its config.
+    #[must_use]
+    pub fn reloader(&self) -> &Reloader {
+        &self.reloader
     }
 
     /// Ends it: no new connections, those that are open are closed, and every line of the access log is written.
@@ -126,8 +137,10 @@ pub fn start(loaded: Loaded, options: Options) -> Result<Running> {
     let tls = listen.tls.clone().map(ListenerTls::new).transpose().map_err(Error::other)?.map(Arc::new);
     let metrics = Metrics::default();
     let server_metrics = metrics.server();
-    let snapshot = runtime::compile(loaded, 1, &metrics).map_err(Error::other)?;
-    server_metrics.generation.set(1.0);
+    let registry = Registry::default();
+    let ground = Ground { metrics: &metrics, registry: &registry, before: None };
+    let snapshot = runtime::compile(loaded.clone(), ground).map_err(Error::other)?;
+    server_metrics.generation.set(snapshot.generation as f64);
 
     let (listener, admin) = bind(&config, options.passed)?;
     let (address, admin_address) = (listener.address()?, admin.local_addr()?);
@@ -136,6 +149,7 @@ pub fn start(loaded: Loaded, options: Options) -> Result<Running> {
     let held = Held::default();
     let runtime = Arc::new(Runtime {
         snapshot: ArcSwap::from_pointee(snapshot),
+        registry,
         metrics,
         server_metrics,
         access_log: access_log.clone(),
@@ -151,9 +165,11 @@ pub fn start(loaded: Loaded, options: Options) -> Result<Running> {
     });
     let (workers, threads): (Vec<_>, Vec<_>) = started.collect::<Result<Vec<_>>>()?.into_iter().unzip();
     let (stop, stopped) = oneshot::channel();
+    let reloader = Reloader::new(Arc::clone(&runtime), loaded);
     let renewals = Renewals::new(Arc::clone(&runtime), tls);
+    let watching = options.watch.then(|| watch::start(reloader.clone(), renewals)).transpose()?;
     let accepting = (listener, workers, listen.connections.get());
-    let served = Control { accepting, admin, lookups, renewals, runtime, drain: drain.clone() };
+    let served = Control { accepting, admin, lookups, runtime, drain: drain.clone() };
     let control = local::spawn("control".to_owned(), move || served.run(stopped))?;
     tracing::info!(%address, admin = %admin_address, workers = count, "listening");
     Ok(Running {
@@ -161,6 +177,8 @@ pub fn start(loaded: Loaded, options: Options) -> Result<Running> {
         admin_address,
         access_log,
         drain,
+        reloader,
+        _watching: watching,
         stop: Some(stop),
         control: Some(control),
         workers: threads,
@@ -196,16 +214,14 @@ struct Control {
     accepting: (Listener, Vec<Worker>, usize),
     admin: TcpListener,
     lookups: Lookups,
-    renewals: Renewals,
     runtime: Arc<Runtime>,
     drain: Drain,
 }
 
 impl Control {
     async fn run(self, stopped: oneshot::Receiver<()>) {
-        let Self { accepting: (listener, workers, places), admin, lookups, renewals, runtime, drain } = self;
+        let Self { accepting: (listener, workers, places), admin, lookups, runtime, drain } = self;
         tokio::task::spawn_local(lookups.run());
-        tokio::task::spawn_local(renewals.run());
         tokio::task::spawn_local(admin::serve(admin, Arc::clone(&runtime), drain.clone()));
         tokio::task::spawn_local(upkeep(Arc::clone(&runtime)));
         tokio::select! {
