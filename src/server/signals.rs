@@ -5,6 +5,7 @@
 //! | SIGTERM | a drain as configured; where one is under way (`POST /drain`), that one goes on |
 //! | SIGINT | a drain without its delay: somebody sits at the terminal |
 //! | either once more | the end, now |
+//! | SIGHUP | a reload |
 
 use std::io;
 
@@ -17,6 +18,7 @@ use super::{
     drain::{Drain, Phase},
     systemd::Notify,
 };
+use crate::runtime::{Reloader, reload::Trigger};
 
 /// The signals that are listened to. Once it is made, none of them ends the process by itself.
 #[derive(Debug)]
@@ -24,6 +26,7 @@ pub struct Signals {
     runtime: Runtime,
     interrupt: Signal,
     terminate: Signal,
+    hangup: Signal,
 }
 
 /// What can happen while the process serves.
@@ -31,6 +34,7 @@ pub struct Signals {
 enum Event {
     Terminate,
     Interrupt,
+    Hangup,
     /// The drain has begun, whoever asked for it.
     Leaving,
     Over,
@@ -46,14 +50,15 @@ impl Signals {
         let runtime = Builder::new_current_thread().enable_io().build()?;
         let entered = runtime.enter();
         let (interrupt, terminate) = (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?);
+        let hangup = signal(SignalKind::hangup())?;
         drop(entered);
-        Ok(Self { runtime, interrupt, terminate })
+        Ok(Self { runtime, interrupt, terminate, hangup })
     }
 
     /// Does what signals ask for until the drain is over. Whether a second one has ended it.
     #[must_use]
-    pub fn attend(self, drain: &Drain, notify: &Notify) -> bool {
-        let Self { runtime, mut interrupt, mut terminate } = self;
+    pub fn attend(self, drain: &Drain, reloader: &Reloader, notify: &Notify) -> bool {
+        let Self { runtime, mut interrupt, mut terminate, mut hangup } = self;
         let (mut asked, mut forced, mut told) = (false, false, false);
         loop {
             let event = runtime.block_on(async {
@@ -63,6 +68,7 @@ impl Signals {
                     () = drain.reached(Phase::Leaving), if !told => Event::Leaving,
                     _ = terminate.recv() => Event::Terminate,
                     _ = interrupt.recv() => Event::Interrupt,
+                    _ = hangup.recv() => Event::Hangup,
                 }
             });
             match event {
@@ -73,6 +79,12 @@ impl Signals {
                 }
                 Event::Terminate => drain.begin(),
                 Event::Interrupt => drain.begin_without_delay(),
+                Event::Hangup => {
+                    notify.reloading();
+                    // What became of it is in the log too. A service whose reload was refused is ready all the same.
+                    let report = reloader.reload(Trigger::Signal);
+                    notify.ready(&format!("reload {}, generation {}", report.outcome.name(), report.generation));
+                }
                 Event::Leaving => {
                     told = true;
                     notify.stopping();
@@ -92,6 +104,7 @@ impl Event {
         match self {
             Self::Terminate => "SIGTERM",
             Self::Interrupt => "SIGINT",
+            Self::Hangup => "SIGHUP",
             Self::Leaving => "leaving",
             Self::Over => "over",
         }

@@ -138,6 +138,9 @@ async fn the_service_tells_when_it_is_ready_and_when_it_stops() {
         })
         .await;
         assert_eq!(told(&socket).await, ["READY=1".to_owned(), format!("STATUS=serving on {}", process.address)]);
+        process.signal(Signal::HUP);
+        assert_eq!(told(&socket).await[0], "RELOADING=1");
+        assert_eq!(told(&socket).await, ["READY=1", "STATUS=reload unchanged, generation 1"]);
         process.signal(Signal::TERM);
         assert_eq!(told(&socket).await, ["STOPPING=1", "STATUS=draining"]);
         is_refused(process.address).await;
