@@ -75,12 +75,17 @@ routes: [{ path: /v1, targets: [openai] }]
 /// # Errors
 /// Everything that is wrong with it, at once.
 pub fn load(path: &Path, environment: &Environment) -> Result<Loaded, Problems> {
+    read(&open(path)?, path.parent().unwrap_or(Path::new("")), environment, vec![path.to_owned()])
+}
+
+/// The text of a config file.
+pub(super) fn open(path: &Path) -> Result<Source, Problems> {
     let name = path.display().to_string();
     let bytes = files::read(path, parse::MAX_SIZE).map_err(|why| {
         Problems::whole(&name, format!("the config can't be read: {why}"), "give the path of a readable YAML file of at most 1 MiB")
     })?;
     let text = String::from_utf8(bytes).map_err(|error| not_text(&name, error.as_bytes(), error.utf8_error().valid_up_to()))?;
-    read(&Source::new(name, text), path.parent().unwrap_or(Path::new("")), environment, vec![path.to_owned()])
+    Ok(Source::new(name, text))
 }
 
 /// Loads a config from its text; `name` is what errors call it. Paths in it are relative to the working directory.
@@ -112,9 +117,6 @@ fn read(source: &Source, directory: &Path, environment: &Environment, mut files:
     let tree = parse::parse(source, &mut findings);
     // A file cut short by an error of syntax says nothing sure about the rest.
     let Some(mut tree) = tree else {
-        if findings.is_empty() {
-            findings.push(empty());
-        }
         return Err(without_tree(findings, source));
     };
     Expansion::new(environment, directory, source, &mut findings, &mut files).expand(&mut tree, &FieldPath::default());
@@ -127,12 +129,15 @@ fn read(source: &Source, directory: &Path, environment: &Environment, mut files:
 
 /// Where the file holds what an error may not show. The tree is read once more, as it stood before it was expanded: a config
 /// without errors, which is nearly every one, has no need of the schema.
-fn secrets(source: &Source) -> Vec<Span> {
+pub(super) fn secrets(source: &Source) -> Vec<Span> {
     parse::parse(source, &mut Vec::new()).map(|tree| tree.secrets(&schema::is_harmless)).unwrap_or_default()
 }
 
 /// The problems of a file that has no tree to tell where its secrets stand.
-fn without_tree(findings: Vec<Finding>, source: &Source) -> Problems {
+pub(super) fn without_tree(mut findings: Vec<Finding>, source: &Source) -> Problems {
+    if findings.is_empty() {
+        findings.push(empty());
+    }
     let secrets: Vec<Span> = findings.iter().filter_map(|finding| syntax::unread(source, &finding.path, finding.span?)).collect();
     Problems::of(findings, source, &secrets)
 }
@@ -146,12 +151,13 @@ fn decoded(
 ) -> Option<Loaded> {
     let mut config: Config = decode::decode(tree, findings)?;
     start_paths_from(directory, &mut config);
-    let Named { keys, proxies } = check::check(&mut Review::new(tree, environment, findings, &mut files), &config);
+    let Named { keys, proxies } = check::check(&mut Review::new(tree, environment, findings, &mut files), &mut config);
     Some(Loaded { config, keys, proxies, files })
 }
 
 /// Makes every path of the config independent of where its file stands.
 fn start_paths_from(directory: &Path, config: &mut Config) {
+    config.sealing.start_paths_from(directory);
     let tls =
         config.listen.tls.iter_mut().flat_map(|tls| [Some(&mut tls.certificate), Some(&mut tls.key), tls.client_ca.as_mut()]).flatten();
     let providers = config.providers.values_mut().flat_map(|provider| {

@@ -18,6 +18,9 @@ pub mod proxy;
 pub mod renewal;
 pub mod routes;
 pub mod schema;
+pub mod sealed;
+pub mod sealer;
+pub mod sealing;
 pub mod trust;
 
 mod check;
@@ -46,11 +49,14 @@ pub use environment::Environment;
 pub use listen::{Admin, Body, Listen, ListenTls};
 pub use load::{Key, Loaded, from_environment, from_text, load};
 pub use problem::{Problem, Problems};
-pub use providers::{Connections, HttpVersion, KeySource, Provider, Roots, Timeouts, UpstreamTls};
+pub use providers::{Connections, HttpVersion, KeySource, Provider, Roots, SecretText, Timeouts, UpstreamTls};
 pub use proxy::{Proxy, ProxyChoice};
 pub use renewal::Renewal;
 pub use routes::{Credentials, ModelPattern, Route, Target};
 pub use schema::schema;
+pub use sealed::{MasterKey, Sealed};
+pub use sealer::Sealer;
+pub use sealing::{MasterKeySource, Sealing};
 pub use trust::{Trust, TrustedPeer};
 
 use crate::types::ProviderName;
@@ -79,6 +85,9 @@ pub struct Config {
     /// How the names of providers become addresses.
     #[serde(default)]
     pub dns: Dns,
+    /// The master keys that open sealed keys.
+    #[serde(default)]
+    pub sealing: Sealing,
     /// The AI providers, by name.
     #[serde(default)]
     pub providers: BTreeMap<ProviderName, Provider>,

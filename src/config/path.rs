@@ -30,6 +30,11 @@ impl From<usize> for Step {
 pub(super) struct FieldPath(pub(super) Vec<Step>);
 
 impl FieldPath {
+    /// Whether it is the field of this name at the top, or lies below it.
+    pub(super) fn starts_with(&self, field: &str) -> bool {
+        matches!(self.0.first(), Some(Step::Field(name)) if **name == *field)
+    }
+
     /// This path and one step more.
     pub(super) fn then(&self, step: impl Into<Step>) -> Self {
         let mut steps = self.0.clone();

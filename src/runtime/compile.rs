@@ -39,7 +39,7 @@ impl std::error::Error for CompileError {}
 pub fn compile(loaded: Loaded, generation: u64, metrics: &Metrics) -> Result<Snapshot, CompileError> {
     let Loaded { config, mut keys, mut proxies, files: _ } = loaded;
     // Named one by one, so that a new section can't be forgotten here. Names are looked up for all generations alike.
-    let Config { listen, admin: _, trust, body, annotate, dns: _, providers, routes, clients } = config.clone();
+    let Config { listen, admin: _, trust, body, annotate, dns: _, sealing: _, providers, routes, clients } = config.clone();
     let providers = providers
         .into_iter()
         .map(|(name, provider)| {

@@ -3,15 +3,16 @@
 use std::{collections::HashMap, path::Path};
 
 use http::HeaderValue;
+use secrecy::zeroize::Zeroizing;
 
 use super::Review;
 use crate::{
-    config::{Key, KeyHash, KeySource, expand::is_name, files, path::FieldPath, problem::Fault, suggest},
+    config::{Key, KeyHash, KeySource, expand::is_name, files, path::FieldPath, problem::Fault, sealed::Sealed, suggest},
     types::Secret,
 };
 
 /// A key as its source gave it: the name of the variable or file, and the text.
-type Found = Vec<(Option<String>, String)>;
+type Found = Vec<(Option<String>, Zeroizing<String>)>;
 
 /// The keys of a provider, as far as they could be read.
 pub(super) struct Pool {
@@ -83,7 +84,7 @@ fn one(review: &mut Review<'_>, at: &FieldPath, source: &KeySource, seen: &mut S
         (Some(env), None, None, None) => ("env", from_environment(review, &at.then("env"), env)?),
         (None, Some(dir), None, None) => ("dir", from_directory(review, &at.then("dir"), dir)?),
         (None, None, Some(file), None) => ("file", vec![(file_name(file), from_file(review, &at.then("file"), file)?)]),
-        (None, None, None, Some(value)) => ("value", vec![(None, value.0.expose().to_owned())]),
+        (None, None, None, Some(value)) => ("value", vec![(None, value.0.expose().to_owned().into())]),
         (None, None, None, None) => {
             review.name(at, Fault::new("this key has no source", "add one of `env:`, `dir:`, `file:` and `value:`"));
             return None;
@@ -110,7 +111,8 @@ fn one(review: &mut Review<'_>, at: &FieldPath, source: &KeySource, seen: &mut S
                 (None, Some(origin)) => origin,
                 (None, None) => format!("key-{ordinal}"),
             };
-            let secret = secret(review, &at_source, &name, &text, seen)?;
+            let secret = opened(review, &at_source, field, (&name, text))?;
+            is_fit(review, &at_source, &name, secret.expose(), seen)?;
             is_new_name(review, at, &name, seen)?;
             Some(Key {
                 name,
@@ -125,9 +127,19 @@ fn one(review: &mut Review<'_>, at: &FieldPath, source: &KeySource, seen: &mut S
     keys.into_iter().collect()
 }
 
-/// The text as a secret that can be sent in a header and is not in the pool yet. The text itself is never shown.
-fn secret(review: &mut Review<'_>, at: &FieldPath, name: &str, text: &str, seen: &mut Seen) -> Option<Secret> {
+/// What the source gave, less line ends behind it, and opened where it is sealed.
+fn opened(review: &mut Review<'_>, at: &FieldPath, field: &str, (name, text): (&str, Zeroizing<String>)) -> Option<Secret> {
     let text = text.trim_end_matches(['\n', '\r']);
+    match Sealed::is_sealed(text) {
+        false => Some(Secret::new(text.to_owned())),
+        // A secret text of the config was opened before; this one could not be, and it has been said why.
+        true if field == "value" => None,
+        true => review.open(at, &format!("the key `{name}`"), text),
+    }
+}
+
+/// Refuses what can't be sent in a header or is in the pool already. The text itself is never shown.
+fn is_fit(review: &mut Review<'_>, at: &FieldPath, name: &str, text: &str, seen: &mut Seen) -> Option<()> {
     let fault = if text.is_empty() {
         Fault::new(format!("the key `{name}` is empty"), "give it a value, or remove it")
     } else if text.contains(char::is_whitespace) {
@@ -142,7 +154,7 @@ fn secret(review: &mut Review<'_>, at: &FieldPath, name: &str, text: &str, seen:
         )
     } else {
         let Some(first) = seen.secrets.insert(KeyHash::of(text.as_bytes()), name.to_owned()) else {
-            return Some(Secret::new(text.to_owned()));
+            return Some(());
         };
         Fault::new(
             format!("the key `{name}` is the same secret as `{first}`"),
@@ -183,7 +195,9 @@ fn from_environment(review: &mut Review<'_>, at: &FieldPath, pattern: &str) -> O
         review.value(at, fault.noting(suggest::did_you_mean(name, review.environment.names())));
         return None;
     }
-    Some(names.into_iter().map(|name| (Some(name.to_owned()), review.environment.get(name).unwrap_or_default().to_owned())).collect())
+    Some(
+        names.into_iter().map(|name| (Some(name.to_owned()), review.environment.get(name).unwrap_or_default().to_owned().into())).collect(),
+    )
 }
 
 /// Every regular file of a directory, in the order of the names. A mounted Secret keeps its versions in names that start
@@ -215,10 +229,10 @@ fn from_directory(review: &mut Review<'_>, at: &FieldPath, dir: &Path) -> Option
     paths.into_iter().map(|path| Some((file_name(&path), from_file(review, at, &path)?))).collect()
 }
 
-fn from_file(review: &mut Review<'_>, at: &FieldPath, path: &Path) -> Option<String> {
+fn from_file(review: &mut Review<'_>, at: &FieldPath, path: &Path) -> Option<Zeroizing<String>> {
     review.files.push(path.to_owned());
     match files::read_text(path) {
-        Ok(text) => Some(text),
+        Ok(text) => Some(text.into()),
         Err(why) => {
             let fault = Fault::new(
                 format!("the file `{}` can't be read: {why}", path.display()),
