@@ -21,6 +21,7 @@ pub mod schema;
 pub mod sealed;
 pub mod sealer;
 pub mod sealing;
+pub mod secret_text;
 pub mod trust;
 
 mod check;
@@ -49,7 +50,7 @@ pub use environment::Environment;
 pub use listen::{Admin, Body, Listen, ListenTls};
 pub use load::{Key, Loaded, from_environment, from_text, load};
 pub use problem::{Problem, Problems};
-pub use providers::{Connections, HttpVersion, KeySource, Provider, Roots, SecretText, Timeouts, UpstreamTls};
+pub use providers::{Connections, HttpVersion, KeySource, Provider, Roots, Timeouts, UpstreamTls};
 pub use proxy::{Proxy, ProxyChoice};
 pub use renewal::Renewal;
 pub use routes::{Credentials, ModelPattern, Route, Target};
@@ -57,6 +58,7 @@ pub use schema::schema;
 pub use sealed::{MasterKey, Sealed};
 pub use sealer::Sealer;
 pub use sealing::{MasterKeySource, Sealing};
+pub use secret_text::SecretText;
 pub use trust::{Trust, TrustedPeer};
 
 use crate::types::ProviderName;

@@ -15,14 +15,15 @@ pub fn schema() -> Value {
     schema.to_value()
 }
 
-/// Fields whose values an error may not show: keys, and what people write there by mistake.
-const SECRET: [&str; 4] = ["keys", "value", "sha256", "proxy"];
+/// Fields whose values an error may not show, beside every [`SecretText`](super::SecretText): keys, and what people write
+/// there by mistake.
+const SECRET: [&str; 3] = ["keys", "sha256", "proxy"];
 
 /// The names of all fields that exist, less the secret ones.
 static HARMLESS: LazyLock<BTreeSet<String>> = LazyLock::new(|| {
-    let mut names = BTreeSet::new();
-    collect(&schema(), &mut names);
-    names.retain(|name| !SECRET.contains(&name.as_str()));
+    let (mut names, mut secret) = (BTreeSet::new(), BTreeSet::new());
+    collect(&schema(), &mut names, &mut secret);
+    names.retain(|name| !SECRET.contains(&name.as_str()) && !secret.contains(name));
     names
 });
 
@@ -38,16 +39,23 @@ fn is_expression(value: &str) -> bool {
     value.strip_prefix("${").and_then(|rest| rest.strip_suffix('}')).is_some_and(|name| !name.contains(":-") && !name.contains('}'))
 }
 
-/// Every property of every object in the schema.
-fn collect(schema: &Value, names: &mut BTreeSet<String>) {
+/// Every property of every object in the schema, and those that hold a secret.
+fn collect(schema: &Value, names: &mut BTreeSet<String>, secret: &mut BTreeSet<String>) {
     match schema {
         Value::Object(fields) => {
             if let Some(Value::Object(properties)) = fields.get("properties") {
                 names.extend(properties.keys().cloned());
+                secret.extend(properties.iter().filter(|(_, property)| is_secret(property)).map(|(name, _)| name.clone()));
             }
-            fields.values().for_each(|value| collect(value, names));
+            fields.values().for_each(|value| collect(value, names, secret));
         }
-        Value::Array(items) => items.iter().for_each(|item| collect(item, names)),
+        Value::Array(items) => items.iter().for_each(|item| collect(item, names, secret)),
         _ => {}
     }
+}
+
+/// Whether a property is a [`SecretText`](super::SecretText), or one that may be left out.
+fn is_secret(property: &Value) -> bool {
+    let refers = |schema: &Value| schema["$ref"] == "#/$defs/SecretText";
+    refers(property) || property["anyOf"].as_array().is_some_and(|all| all.iter().any(refers))
 }

@@ -24,6 +24,7 @@ mod project;
 mod proxy_protocol;
 mod rejects;
 mod routing;
+mod sealed;
 mod settle;
 mod simulator;
 mod streams;

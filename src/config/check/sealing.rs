@@ -5,7 +5,7 @@ use std::collections::HashSet;
 use super::Review;
 use crate::{
     config::{
-        Config, Environment, SecretText,
+        Config, Environment, ProxyChoice, SecretText,
         expand::is_name,
         files,
         path::{FieldPath, field},
@@ -54,6 +54,20 @@ pub(super) fn check(review: &mut Review<'_>, config: &mut Config) {
             && let Some(opened) = review.open(&at, "this text", written)
         {
             text.0 = opened;
+        }
+    }
+    for (name, provider) in &mut config.providers {
+        if let ProxyChoice::Sealed(url) = &provider.proxy {
+            let at = field!["providers", name.as_str(), "proxy"];
+            let opened = review.open(&at, "this URL", url.0.expose().trim_end_matches(['\n', '\r']));
+            match opened.as_ref().map(|url| url.expose().parse()) {
+                None => {}
+                Some(Ok(proxy)) => provider.proxy = ProxyChoice::Through(proxy),
+                Some(Err(text)) => {
+                    let (message, fix) = text.split_once("; ").unwrap_or((&text, "seal the URL again"));
+                    review.value(&at, Fault::new(message, fix).noting("in what is sealed here"));
+                }
+            }
         }
     }
 }

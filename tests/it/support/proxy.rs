@@ -82,7 +82,8 @@ impl Sidegate {
         Self::run(config::from_text("proxy.yaml", &text, environment).unwrap_or_else(|problems| panic!("{problems}")))
     }
 
-    fn run(loaded: Loaded) -> Self {
+    /// With what was loaded already.
+    pub(crate) fn run(loaded: Loaded) -> Self {
         let log = Log::default();
         let options = server::Options { access_log: Box::new(log.clone()) };
         let running = server::start(loaded, options).expect("it starts");
