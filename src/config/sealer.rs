@@ -5,7 +5,7 @@ use std::path::Path;
 use serde::Deserialize;
 
 use super::{
-    Environment, Problems,
+    Environment, Origin, Problems,
     check::{
         Review,
         sealing::{from_variable, keyring},
@@ -41,7 +41,8 @@ impl Sealer {
     ///
     /// What is wrong with the section, or that there is no master key in it.
     pub fn of_config(path: &Path, environment: &Environment) -> Result<Self, Problems> {
-        let source = load::open(path)?;
+        let origin = Origin::file(path, environment.clone())?;
+        let (source, directory) = (origin.source(), origin.directory());
         let mut findings = Vec::new();
         let Some(mut tree) = parse::parse(&source, &mut findings) else { return Err(load::without_tree(findings, &source)) };
         // Fields written twice were noted all over the file.
@@ -49,7 +50,7 @@ impl Sealer {
         if let Value::Map(fields) = &mut tree.value {
             fields.retain(|field| field.key == "sealing");
         }
-        let (directory, mut read) = (path.parent().unwrap_or(Path::new("")), Vec::new());
+        let mut read = Vec::new();
         Expansion::new(environment, directory, &source, &mut findings, &mut read).expand(&mut tree, &FieldPath::default());
         let section: Option<Section> = decode::decode(&mut tree, &mut findings);
         let first = section.and_then(|Section { mut sealing }| {
