@@ -2,7 +2,10 @@
 
 use std::{fs, path::Path};
 
-use sidegate::config::{self, Environment, Problems};
+use sidegate::{
+    config::{self, Environment, Problems},
+    runtime::reload::Outcome,
+};
 
 use super::{CANARY, command::sidegate, opened, secrets};
 use crate::support::{Client, Provider, Script, Sidegate};
@@ -45,19 +48,32 @@ impl Desk {
         config::load(&self.path().join("proxy.yaml"), &Environment::default())
     }
 
-    /// The keys with which the provider is asked, if the config as it stands is put in force.
-    async fn serves(&self, provider: &mut Provider, count: usize) -> Vec<String> {
-        let sidegate = Sidegate::run(self.load().unwrap_or_else(|problems| panic!("{problems}")));
-        let mut seen = Vec::new();
-        for _ in 0..count {
-            let mut client = Client::connect(sidegate.address).await;
-            client.get("/v1/models").await;
-            assert_eq!(client.reply("GET").await.status(), 200);
-            seen.push(provider.request().await.head.get("authorization").unwrap());
-        }
-        seen.sort();
-        seen
+    fn start(&self) -> Sidegate {
+        Sidegate::from_file(&self.path().join("proxy.yaml"), false)
     }
+}
+
+/// The fields of the config as it stands that are in force now and were not before, or what is wrong with it.
+fn reload(sidegate: &Sidegate) -> Result<Vec<String>, Problems> {
+    match &sidegate.reload().outcome {
+        Outcome::Applied { changed } => Ok(changed.clone()),
+        Outcome::Unchanged => Ok(Vec::new()),
+        Outcome::Refused(problems) => Err(problems.clone()),
+        Outcome::RestartRequired { fields } => panic!("no restart for {fields:?}"),
+    }
+}
+
+/// The keys with which the provider is asked.
+async fn keys_seen(sidegate: &Sidegate, provider: &mut Provider) -> Vec<String> {
+    let mut seen = Vec::new();
+    for _ in 0..2 {
+        let mut client = Client::connect(sidegate.address).await;
+        client.get("/v1/models").await;
+        assert_eq!(client.reply("GET").await.status(), 200);
+        seen.push(provider.request().await.head.get("authorization").unwrap());
+    }
+    seen.sort();
+    seen
 }
 
 #[tokio::test]
@@ -72,26 +88,33 @@ async fn a_master_key_is_replaced_with_both_in_force_on_the_way() {
     let first = [desk.seal(CANARY), desk.seal("sk-second-9876543210\n")];
     assert!(first.iter().all(|text| text.starts_with("sealed:old:")), "{first:?}");
     desk.write(&at, &["old"], &[&first[0], &first[1]]);
-    assert_eq!(desk.serves(&mut provider, 2).await, both);
+    let sidegate = desk.start();
+    assert_eq!(keys_seen(&sidegate, &mut provider).await, both);
 
     // The new one is put first: what is sealed from now on is sealed with it, and what was sealed before still opens.
     desk.master("new");
     desk.write(&at, &["new", "old"], &[&first[0], &first[1]]);
-    assert_eq!(desk.serves(&mut provider, 2).await, both);
+    assert_eq!(reload(&sidegate), Ok(vec!["sealing.keys".to_owned()]));
+    assert_eq!(keys_seen(&sidegate, &mut provider).await, both);
     let again = [desk.seal(CANARY), desk.seal("sk-second-9876543210")];
     assert!(again.iter().all(|text| text.starts_with("sealed:new:")), "{again:?}");
     desk.write(&at, &["new", "old"], &[&again[0], &first[1]]);
-    assert_eq!(desk.serves(&mut provider, 2).await, both);
+    // Sealed anew it is the same key: there is nothing to put in force.
+    assert_eq!(reload(&sidegate), Ok(Vec::new()));
+    assert_eq!(keys_seen(&sidegate, &mut provider).await, both);
 
-    // Taken away too early, it is missed by name.
+    // Taken away too early, it is missed by name, and what was in force still is.
     desk.write(&at, &["new"], &[&again[0], &first[1]]);
-    let refused = desk.load().unwrap_err();
+    let refused = reload(&sidegate).unwrap_err();
     assert_eq!(refused.iter().map(|problem| problem.field()).collect::<Vec<_>>(), ["providers.scripted.keys[1].value"], "{refused}");
     assert!(refused.to_string().contains("the master key `old`, which is not below `sealing:`"), "{refused}");
+    assert_eq!(keys_seen(&sidegate, &mut provider).await, both);
 
     desk.write(&at, &["new"], &[&again[0], &again[1]]);
+    assert_eq!(reload(&sidegate), Ok(vec!["sealing.keys".to_owned()]));
     fs::remove_file(desk.path().join("old")).unwrap();
-    assert_eq!(desk.serves(&mut provider, 2).await, both);
+    assert_eq!(reload(&sidegate), Ok(Vec::new()));
+    assert_eq!(keys_seen(&sidegate, &mut provider).await, both);
 }
 
 /// Two keys of a provider live at once: the new one is added, then the old one is taken out of use, then removed.
@@ -102,13 +125,16 @@ async fn a_providers_key_is_replaced_with_both_in_force_on_the_way() {
     desk.master("a");
     desk.write(&at, &["a"], &[]);
     let (old, new) = (desk.seal("sk-old"), desk.seal("sk-new"));
+    desk.write(&at, &["a"], &[&old]);
+    let sidegate = desk.start();
     for (keys, seen) in [
         (vec![old.as_str()], ["Bearer sk-old", "Bearer sk-old"]),
         (vec![&old, &new], ["Bearer sk-new", "Bearer sk-old"]),
         (vec![&new], ["Bearer sk-new", "Bearer sk-new"]),
     ] {
         desk.write(&at, &["a"], &keys);
-        assert_eq!(desk.serves(&mut provider, 2).await, seen);
+        assert!(reload(&sidegate).is_ok());
+        assert_eq!(keys_seen(&sidegate, &mut provider).await, seen);
     }
 }
 
