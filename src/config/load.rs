@@ -141,7 +141,7 @@ pub fn read(origin: Origin, files: &mut Vec<PathBuf>) -> Result<Loaded, Problems
 /// Where the file holds what an error may not show. The tree is read once more, as it stood before it was expanded: a config
 /// without errors, which is nearly every one, has no need of the schema.
 pub(super) fn secrets(source: &Source) -> Vec<Span> {
-    parse::parse(source, &mut Vec::new()).map(|tree| tree.secrets(&schema::is_harmless)).unwrap_or_default()
+    parse::parse(source, &mut Vec::new()).map(|tree| tree.secrets(&schema::is_harmless, &schema::shown)).unwrap_or_default()
 }
 
 /// The problems of a file that has no tree to tell where its secrets stand.

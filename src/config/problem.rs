@@ -78,10 +78,10 @@ struct Place {
 
 impl Problem {
     fn of(finding: Finding, source: &Source, secrets: &[Span]) -> Self {
-        let shown = |text: &str| mask::in_message(text).into_owned();
+        let shown = |text: String| mask::in_message(&finding.path.with_names_shown(text)).into_owned();
         let Fault { message, note, fix } = finding.fault;
         Self {
-            fault: Fault { message: shown(&message), note: shown(&note), fix: shown(&fix) },
+            fault: Fault { message: shown(message), note: shown(note), fix: shown(fix) },
             field: finding.path.to_string(),
             place: finding.span.map(|span| Place::of(span, source, secrets)),
         }

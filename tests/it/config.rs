@@ -1,6 +1,7 @@
 //! The config from the outside: what loads, what is refused and in which words.
 
 mod broken;
+mod damage;
 mod docs;
 mod keys;
 mod properties;
