@@ -21,6 +21,10 @@ pub mod proxy;
 pub mod renewal;
 pub mod routes;
 pub mod schema;
+pub mod sealed;
+pub mod sealer;
+pub mod sealing;
+pub mod secret_text;
 pub mod stamp;
 pub mod trust;
 
@@ -59,6 +63,10 @@ pub use proxy::{Proxy, ProxyChoice};
 pub use renewal::Renewal;
 pub use routes::{Credentials, ModelPattern, Route, Target};
 pub use schema::schema;
+pub use sealed::{MasterKey, Sealed};
+pub use sealer::Sealer;
+pub use sealing::{MasterKeySource, Sealing};
+pub use secret_text::SecretText;
 pub use stamp::Sighting;
 pub use trust::{Trust, TrustedPeer};
 
@@ -95,6 +103,9 @@ pub struct Config {
     /// How the process ends without cutting anybody off.
     #[serde(default)]
     pub drain: Drain,
+    /// The master keys that open sealed keys.
+    #[serde(default)]
+    pub sealing: Sealing,
     /// The AI providers, by name.
     #[serde(default)]
     pub providers: BTreeMap<ProviderName, Provider>,

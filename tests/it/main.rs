@@ -26,6 +26,7 @@ mod proxy_protocol;
 mod rejects;
 mod reload;
 mod routing;
+mod sealed;
 mod settle;
 mod simulator;
 mod streams;
