@@ -12,6 +12,7 @@ pub mod dns;
 pub mod environment;
 pub mod listen;
 pub mod load;
+pub mod metrics;
 pub mod problem;
 pub mod providers;
 pub mod proxy;
@@ -45,6 +46,7 @@ pub use dns::{Dns, NameResolution, NameServer};
 pub use environment::Environment;
 pub use listen::{Admin, Body, Listen, ListenTls};
 pub use load::{Key, Loaded, from_environment, from_text, load};
+pub use metrics::Metrics;
 pub use problem::{Problem, Problems};
 pub use providers::{Connections, HttpVersion, KeySource, Provider, Roots, Timeouts, UpstreamTls};
 pub use proxy::{Proxy, ProxyChoice};
@@ -79,6 +81,9 @@ pub struct Config {
     /// How the names of providers become addresses.
     #[serde(default)]
     pub dns: Dns,
+    /// What the metrics tell apart.
+    #[serde(default)]
+    pub metrics: Metrics,
     /// The AI providers, by name.
     #[serde(default)]
     pub providers: BTreeMap<ProviderName, Provider>,

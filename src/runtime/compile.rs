@@ -9,7 +9,7 @@ use crate::{
     config::{self, Anonymous, Config, Key, Loaded, Proxy},
     policy::key_pool::{self, Slot, Turn},
     provider::Credential,
-    telemetry::{Metrics, ProviderRecord, metrics::ProviderMetrics},
+    telemetry::{Metrics, ModelLabels, ProviderRecord, metrics::ProviderMetrics},
     types::ProviderName,
     upstream::{Endpoint, endpoint::Observer, tls::EndpointTls},
 };
@@ -39,7 +39,7 @@ impl std::error::Error for CompileError {}
 pub fn compile(loaded: Loaded, generation: u64, metrics: &Metrics) -> Result<Snapshot, CompileError> {
     let Loaded { config, mut keys, mut proxies, files: _ } = loaded;
     // Named one by one, so that a new section can't be forgotten here. Names are looked up for all generations alike.
-    let Config { listen, admin: _, trust, body, annotate, dns: _, providers, routes, clients } = config.clone();
+    let Config { listen, admin: _, trust, body, annotate, dns: _, metrics: told_apart, providers, routes, clients } = config.clone();
     let providers = providers
         .into_iter()
         .map(|(name, provider)| {
@@ -47,8 +47,11 @@ pub fn compile(loaded: Loaded, generation: u64, metrics: &Metrics) -> Result<Sna
             Ok((name.clone(), Arc::new(compile_provider(name, provider, named, (listen.keep_case, metrics))?)))
         })
         .collect::<Result<BTreeMap<_, _>, CompileError>>()?;
-    let routes =
-        routes.into_iter().enumerate().map(|(at, route)| compile_route(at, route, &providers, metrics)).collect::<Result<_, _>>()?;
+    let routes = routes
+        .into_iter()
+        .enumerate()
+        .map(|(at, route)| compile_route(at, route, &providers, (&told_apart, metrics)))
+        .collect::<Result<_, _>>()?;
     let clients = clients.map(compile_clients).unwrap_or_default();
     Ok(Snapshot { generation, listen, body, annotate, trust, clients, providers, routes, config })
 }
@@ -105,16 +108,17 @@ fn compile_route(
     at: usize,
     route: config::Route,
     providers: &BTreeMap<ProviderName, Arc<Provider>>,
-    metrics: &Metrics,
+    (told_apart, metrics): (&config::Metrics, &Metrics),
 ) -> Result<Route, CompileError> {
     let error = |problem: String| CompileError { field: format!("routes[{at}].targets"), problem };
     let path: Arc<str> = route.path.trim_end_matches('/').into();
+    let labels = Arc::new(ModelLabels::new(told_apart.models.iter().chain(&route.models)));
     let targets = route
         .targets
         .into_iter()
         .map(|target| {
             let provider = providers.get(&target.provider).ok_or_else(|| error(format!("no provider `{}`", target.provider)))?;
-            let metrics = Arc::new(metrics.target(&route.path, provider.name.as_str()));
+            let metrics = Arc::new(metrics.target(&route.path, provider.name.as_str(), Arc::clone(&labels)));
             Ok(Target { provider: Arc::clone(provider), metrics })
         })
         .collect::<Result<Vec<_>, CompileError>>()?;

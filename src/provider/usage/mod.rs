@@ -139,9 +139,10 @@ impl<'de> Deserialize<'de> for Count {
     }
 }
 
-/// The value of a member of `json`, which must be an object to be read.
+/// Reads an object; what is none says nothing.
 fn read<'de, T: Deserialize<'de>>(json: &'de [u8]) -> Option<T> {
-    serde_json::from_slice(json).ok()
+    // A list would be taken for an object without names.
+    json.trim_ascii_start().starts_with(b"{").then(|| serde_json::from_slice(json).ok())?
 }
 
 #[cfg(test)]

@@ -22,18 +22,21 @@ struct Response<'e> {
     usage: Option<&'e RawValue>,
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, Default)]
 #[serde(default)]
-#[derive(Default)]
-struct Object {
+struct Object<'o> {
     prompt_tokens: Count,
     completion_tokens: Count,
     input_tokens: Count,
     output_tokens: Count,
-    prompt_tokens_details: Option<Details>,
-    completion_tokens_details: Option<Details>,
-    input_tokens_details: Option<Details>,
-    output_tokens_details: Option<Details>,
+    #[serde(borrow)]
+    prompt_tokens_details: Option<&'o RawValue>,
+    #[serde(borrow)]
+    completion_tokens_details: Option<&'o RawValue>,
+    #[serde(borrow)]
+    input_tokens_details: Option<&'o RawValue>,
+    #[serde(borrow)]
+    output_tokens_details: Option<&'o RawValue>,
     /// DeepSeek's word for it.
     prompt_cache_hit_tokens: Count,
 }
@@ -54,15 +57,16 @@ pub(super) fn event(data: &[u8]) -> Option<Parts> {
 
 /// What the object itself says.
 pub(super) fn object(json: &[u8]) -> Option<Parts> {
-    let told: Object = read(json)?;
-    let details = [told.prompt_tokens_details, told.input_tokens_details];
-    let cached = details.into_iter().flatten().find_map(|details| details.cached_tokens.0);
-    let details = [told.completion_tokens_details, told.output_tokens_details];
+    let told: Object<'_> = read(json)?;
+    let details = |objects: [Option<&RawValue>; 2], count: fn(Details) -> Count| {
+        objects.into_iter().flatten().find_map(|details| count(read(details.get().as_bytes())?).0)
+    };
+    let cached = details([told.prompt_tokens_details, told.input_tokens_details], |details| details.cached_tokens);
     Some(Parts {
         input: told.prompt_tokens.0.or(told.input_tokens.0),
         output: told.completion_tokens.0.or(told.output_tokens.0),
         cached: cached.or(told.prompt_cache_hit_tokens.0),
-        reasoning: details.into_iter().flatten().find_map(|details| details.reasoning_tokens.0),
+        reasoning: details([told.completion_tokens_details, told.output_tokens_details], |details| details.reasoning_tokens),
         ..Parts::default()
     })
 }
