@@ -1,11 +1,17 @@
 //! Beside step 9: what a reply says of its usage, read from the frames that go down.
 //!
 //! Bytes first: a frame is passed on as it came, whatever is made of it here. An observer can't fail, only learn nothing;
-//! what it holds of a reply is bounded by [`LONGEST_END`] and [`sse::LONGEST`](crate::provider::sse::LONGEST), twice that while memory grows. Replies that
-//! can't tell any usage have none.
+//! what it holds of a reply is bounded. Replies that can't tell any usage have none.
+
+mod encoded;
 
 use bytes::Bytes;
-use http::{HeaderMap, header::CONTENT_TYPE};
+use http::{
+    HeaderMap,
+    header::{CONTENT_ENCODING, CONTENT_TYPE},
+};
+
+use self::encoded::{Coding, Decoder};
 
 use crate::{
     provider::{sse::Splitter, usage::Meter},
@@ -57,12 +63,24 @@ pub struct Observer {
 enum Reading {
     Events(Splitter),
     Body(Ending),
+    Encoded(Box<Decoder>),
 }
 
 impl Observer {
-    /// For a reply of this kind, if it can be read.
+    /// For a reply with this head, if it can be read.
     #[must_use]
-    pub fn of(media: Media, format: RequestFormat) -> Option<Box<Self>> {
+    pub fn of(media: Media, headers: &HeaderMap, format: RequestFormat) -> Option<Box<Self>> {
+        let observer = Self::plain(media, format)?;
+        match headers.get(CONTENT_ENCODING) {
+            None => Some(observer),
+            Some(coding) => {
+                let reading = Reading::Encoded(Box::new(Decoder::new(Coding::of(coding)?, observer)));
+                Some(Box::new(Self { meter: Meter::new(format), reading }))
+            }
+        }
+    }
+
+    fn plain(media: Media, format: RequestFormat) -> Option<Box<Self>> {
         let reading = match media {
             Media::Events => Reading::Events(Splitter::default()),
             Media::Json => Reading::Body(Ending::default()),
@@ -75,6 +93,14 @@ impl Observer {
     #[inline]
     pub fn frame(&mut self, data: &Bytes) {
         match &mut self.reading {
+            Reading::Body(ending) if ending.is_empty() => ending.only(data),
+            _ => self.bytes(data),
+        }
+    }
+
+    #[inline]
+    fn bytes(&mut self, data: &[u8]) {
+        match &mut self.reading {
             Reading::Events(splitter) => {
                 // Nearly every frame is one whole event of a few words, and has been dealt with here.
                 if splitter.is_between_events() && ends_an_event(data) && !self.meter.is_named_in(data) {
@@ -83,16 +109,17 @@ impl Observer {
                 splitter.push(data, |event| self.meter.event(event));
             }
             Reading::Body(ending) => ending.push(data),
+            Reading::Encoded(decoder) => decoder.push(data),
         }
     }
 
     /// What was told until now. The usage of a JSON body is known once the body is `whole`.
     #[must_use]
     pub fn usage(mut self, whole: bool) -> Usage {
-        if let Reading::Body(ending) = &self.reading
-            && whole
-        {
-            self.meter.body(ending.bytes());
+        match self.reading {
+            Reading::Body(ending) if whole => self.meter.body(ending.bytes()),
+            Reading::Encoded(decoder) => return decoder.usage(whole),
+            Reading::Body(_) | Reading::Events(_) => {}
         }
         self.meter.usage()
     }
@@ -112,16 +139,20 @@ struct Ending {
 }
 
 impl Ending {
-    fn push(&mut self, data: &Bytes) {
-        let end = data.len().saturating_sub(LONGEST_END)..;
-        if self.only.is_empty() && self.joined.is_empty() {
-            self.only = data.slice(end);
-            return;
-        }
+    fn is_empty(&self) -> bool {
+        self.only.is_empty() && self.joined.is_empty()
+    }
+
+    /// Takes the first frame, which may stay the only one.
+    fn only(&mut self, data: &Bytes) {
+        self.only = data.slice(data.len().saturating_sub(LONGEST_END)..);
+    }
+
+    fn push(&mut self, data: &[u8]) {
         if self.joined.is_empty() {
             self.joined.extend_from_slice(&std::mem::take(&mut self.only));
         }
-        let data = &data[end];
+        let data = &data[data.len().saturating_sub(LONGEST_END)..];
         if self.joined.len() + data.len() > 2 * LONGEST_END {
             // Now and then, so that a byte is moved about once.
             self.joined.drain(..self.joined.len() + data.len() - LONGEST_END);

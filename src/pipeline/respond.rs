@@ -52,7 +52,7 @@ fn watch<B>(reply: &Response<B>, target: &Target, (trail, tunnel, without_body):
     let media = Media::of(reply.headers());
     let stream = media == Media::Events;
     let tells = trail.tells_usage() && reply.status().is_success();
-    let observer = if tells { Observer::of(media, target.provider.dialect.request_format()) } else { None };
+    let observer = if tells { Observer::of(media, reply.headers(), target.provider.dialect.request_format()) } else { None };
     Watch { observer, stream, first: stream }
 }
 

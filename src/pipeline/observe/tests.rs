@@ -4,7 +4,7 @@ use proptest::prelude::*;
 use super::*;
 
 fn observed<'b>(media: Media, format: RequestFormat, frames: impl IntoIterator<Item = &'b [u8]>, whole: bool) -> Usage {
-    let mut observer = Observer::of(media, format).unwrap();
+    let mut observer = Observer::plain(media, format).unwrap();
     frames.into_iter().for_each(|frame| observer.frame(&Bytes::copy_from_slice(frame)));
     observer.usage(whole)
 }
@@ -28,7 +28,7 @@ fn only_events_and_json_are_read() {
         assert_eq!(media(value), Media::Other, "{value}");
     }
     assert_eq!(Media::of(&HeaderMap::new()), Media::Other);
-    assert!(Observer::of(Media::Other, RequestFormat::Openai).is_none());
+    assert!(Observer::plain(Media::Other, RequestFormat::Openai).is_none());
 }
 
 #[test]
@@ -46,7 +46,10 @@ fn of_a_long_body_the_end_is_held_and_no_more() {
     for size in [100, 16 << 10, 100 << 10, body.len()] {
         let mut ending = Ending::default();
         for part in body.chunks(size) {
-            ending.push(&Bytes::copy_from_slice(part));
+            match ending.is_empty() {
+                true => ending.only(&Bytes::copy_from_slice(part)),
+                false => ending.push(part),
+            }
             assert!(ending.joined.capacity() <= 4 * LONGEST_END && ending.only.len() <= LONGEST_END, "parts of {size}");
         }
         assert_eq!(ending.bytes(), &body[body.len() - LONGEST_END..], "parts of {size}");
@@ -58,7 +61,7 @@ fn of_a_long_body_the_end_is_held_and_no_more() {
 fn a_body_of_one_frame_is_not_copied() {
     let frame = Bytes::from_static(b"{}");
     let mut ending = Ending::default();
-    ending.push(&frame);
+    ending.only(&frame);
     assert_eq!(ending.bytes().as_ptr(), frame.as_ptr());
 }
 
