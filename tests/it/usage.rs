@@ -1,7 +1,8 @@
 //! What replies tell of their tokens is counted, and nothing of a reply changes for it.
 
-use std::time::Duration;
+use std::{io::Write, time::Duration};
 
+use flate2::{Compression, write::GzEncoder};
 use serde_json::{Value, json};
 use sidegate::simulator::{Options, start};
 
@@ -116,6 +117,32 @@ async fn a_stream_is_counted_however_it_is_cut_and_passes_as_it_came() {
         assert_eq!(counted(&sidegate, of, "cached").await, 6.0);
         assert_eq!(sidegate.metric(&format!("sidegate_ttft_seconds_count{{{of}}}")).await, 1.0);
         assert_eq!(sidegate.metric(&format!("sidegate_request_duration_seconds_count{{{of}}}")).await, 1.0);
+    }
+}
+
+#[tokio::test]
+async fn an_encoded_reply_is_counted_and_passes_as_it_came() {
+    let gzip = |text: &str| {
+        let mut encoder = GzEncoder::new(Vec::new(), Compression::default());
+        encoder.write_all(text.as_bytes()).unwrap();
+        encoder.finish().unwrap()
+    };
+    let body = r#"{"choices":[],"usage":{"prompt_tokens":16,"completion_tokens":4}}"#;
+    let events = format!("{WORD}{TOLD}data: [DONE]\n\n");
+    for (media, coding, encoded, expected) in [
+        ("application/json", "gzip", gzip(body), (Some(16), Some(4))),
+        ("text/event-stream", "gzip", gzip(&events), (Some(16), Some(4))),
+        ("application/json", "gzip", b"this is no gzip at all".to_vec(), (None, None)),
+        ("application/json", "br", b"a coding that is not read".to_vec(), (None, None)),
+    ] {
+        let coded = format!("Content-Type: {media}\r\nContent-Encoding: {coding}\r\nContent-Length: {}\r\n", encoded.len());
+        let script = Script::on_request().write(format!("HTTP/1.1 200 OK\r\n{coded}\r\n")).write(encoded.clone());
+        let provider = Provider::always(script).await;
+        let sidegate = Sidegate::before(provider.address).await;
+        let mut client = Client::connect(sidegate.address).await;
+        client.post("/v1/chat/completions", ASK).await;
+        assert_eq!(client.reply("POST").await.body.bytes, encoded, "{media}, {coding}");
+        assert_eq!(tokens(&only_line(&sidegate).await), expected, "{media}, {coding}");
     }
 }
 

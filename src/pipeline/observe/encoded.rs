@@ -28,8 +28,8 @@ pub(super) enum Coding {
 impl Coding {
     /// The only coding of a reply, if it can be read.
     pub(super) fn of(value: &HeaderValue) -> Option<Self> {
-        let is = |names: [&str; 2]| names.iter().any(|name| value.as_bytes().eq_ignore_ascii_case(name.as_bytes()));
-        if is(["gzip", "x-gzip"]) { Some(Self::Gzip) } else { is(["deflate", "deflate"]).then_some(Self::Deflate) }
+        let is = |name: &str| value.as_bytes().eq_ignore_ascii_case(name.as_bytes());
+        if is("gzip") || is("x-gzip") { Some(Self::Gzip) } else { is("deflate").then_some(Self::Deflate) }
     }
 }
 
