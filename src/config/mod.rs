@@ -14,6 +14,7 @@ pub mod drain;
 pub mod environment;
 pub mod listen;
 pub mod load;
+pub mod metrics;
 pub mod origin;
 pub mod problem;
 pub mod providers;
@@ -56,6 +57,7 @@ pub use drain::Drain;
 pub use environment::Environment;
 pub use listen::{Admin, Body, Listen, ListenTls};
 pub use load::{Key, Loaded, from_environment, from_text, load};
+pub use metrics::Metrics;
 pub use origin::Origin;
 pub use problem::{Problem, Problems};
 pub use providers::{Connections, HttpVersion, KeySource, Provider, Roots, Timeouts, UpstreamTls};
@@ -106,6 +108,9 @@ pub struct Config {
     /// The master keys that open sealed keys.
     #[serde(default)]
     pub sealing: Sealing,
+    /// What the metrics tell apart.
+    #[serde(default)]
+    pub metrics: Metrics,
     /// The AI providers, by name.
     #[serde(default)]
     pub providers: BTreeMap<ProviderName, Provider>,

@@ -10,6 +10,7 @@ pub mod names;
 pub mod secret;
 pub mod subnet;
 pub mod units;
+pub mod usage;
 
 pub use address::Address;
 pub use ask::Ask;
@@ -18,3 +19,4 @@ pub use names::{ClientName, MasterKeyId, ProviderName, Tier};
 pub use secret::{Fingerprint, Secret};
 pub use subnet::Subnet;
 pub use units::{Period, Size};
+pub use usage::Usage;

@@ -40,3 +40,4 @@ mod upstream_h1;
 mod upstream_h2;
 mod upstream_pool;
 mod upstream_tls;
+mod usage;

@@ -74,6 +74,8 @@ fn every_field_of_the_access_log_has_its_row() {
         attempts: 1,
         bytes_in: 0,
         bytes_out: 0,
+        tokens_in: Some(0),
+        tokens_out: Some(0),
         duration: Duration::ZERO,
         first_byte: Some(Duration::ZERO),
         overhead: Duration::ZERO,
