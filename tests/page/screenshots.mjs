@@ -32,13 +32,24 @@ routes:
 clients: { anonymous: free }
 `;
 
-// One request of the mix. What it is answered does not matter here.
-function send(url, n) {
-  const body = { max_tokens: 10 + (n * 7) % 90, stream: n % 3 !== 0, messages: [{ role: "user", content: "Hello" }] };
-  const model = n % 43 === 0 ? "fault-500" : n % 17 === 0 ? "fault-400" : "gpt-4o";
+// One request of the mix, in a second of the minute. What it is answered does not matter here.
+function send(url, n, second) {
+  const body = { max_tokens: 8 + (n * 7919) % 130, stream: n % 3 !== 0, messages: [{ role: "user", content: "Hello" }] };
+  const model = second > 34 && second < 41 && n % 6 === 0 ? "fault-500" : n % 29 === 0 ? "fault-400" : "gpt-4o";
   const [path, headers] = n % 5 === 0 ? ["/openai/v1/chat/completions", {}] : n % 4 === 0 ? ["/anthropic/v1/messages", { "anthropic-version": "2023-06-01" }] : ["/v1/chat/completions", {}];
   return fetch(url + path, { method: "POST", headers: { "content-type": "application/json", ...headers }, body: JSON.stringify({ model, ...body }) })
     .then(reply => reply.arrayBuffer()).catch(() => {});
+}
+
+// Twelve to forty a second, in waves, until told to stop.
+async function traffic(url, until) {
+  const all = [], start = Date.now();
+  for (let n = 1; !until.aborted; n++) {
+    const second = (Date.now() - start) / 1000;
+    all.push(send(url, n, second));
+    await new Promise(resolve => setTimeout(resolve, 1000 / (26 + 14 * Math.sin(second / 9))));
+  }
+  return Promise.all(all);
 }
 
 async function shoot(tab, name) {
@@ -54,18 +65,15 @@ const sidegate = await Sidegate.start(CONFIG);
 try {
   const tab = await browser.tab({ width: 1280, height: 900 });
   await tab.open(sidegate.page);
-  const all = [], start = Date.now();
-  for (let n = 1; Date.now() - start < 64_000; n++) {
-    all.push(send(sidegate.url, n));
-    // Twelve to forty a second, in waves.
-    await new Promise(resolve => setTimeout(resolve, 1000 / (26 + 14 * Math.sin((Date.now() - start) / 9000))));
-  }
+  const enough = new AbortController(), sent = traffic(sidegate.url, enough.signal);
+  await new Promise(resolve => setTimeout(resolve, 64_000));
   await shoot(tab, "admin-light");
   await sidegate.configure(CONFIG.replace("targets: [azure]", "targets: [azur]"));
   await tab.theme("dark");
   await tab.until("document.querySelector('#notices').innerText.includes('refused')");
   await shoot(tab, "admin-dark");
-  await Promise.all(all);
+  enough.abort();
+  await sent;
 } finally {
   await Promise.all([browser.end(), sidegate.end()]);
 }

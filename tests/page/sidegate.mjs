@@ -19,7 +19,7 @@ export class Sidegate {
     const sidegate = new Sidegate();
     sidegate.#folder = await mkdtemp(join(tmpdir(), "page-test-"));
     await sidegate.configure(config);
-    sidegate.#process = spawn(process.env.SIDEGATE_BIN, ["--config", sidegate.#file], { stdio: ["ignore", "ignore", "pipe"] });
+    sidegate.#process = spawn(process.env.SIDEGATE_BIN, ["--config", "proxy.yaml"], { cwd: sidegate.#folder, stdio: ["ignore", "ignore", "pipe"] });
     const { address, admin } = await sidegate.#listening();
     sidegate.url = `http://${address}`;
     sidegate.page = `http://${admin}/`;
