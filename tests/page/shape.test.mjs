@@ -183,6 +183,43 @@ describe("the page", () => {
     assert.equal(await tab.text("#state"), "degraded");
   });
 
+  it("says what a restart would change, and that a drain has begun", async () => {
+    const [tab, made] = await shown(made => { Object.assign(made.config.reload.last, { result: "restart_required", problems: [], fields: ["listen.address", "admin.address"] }); });
+    await tab.until("document.querySelector('#notices').innerText.includes('needs a restart')");
+    assert.match(await tab.text("#notices"), /listen\.address, admin\.address/);
+    made.health.status = "draining";
+    made.health = [503, made.health];
+    await tab.until("document.querySelector('#notices').innerText.includes('Draining')");
+    assert.match(await tab.text("#notices"), /7 in flight, 5 streams/);
+    assert.ok(await tab.value("document.querySelector('#drain').disabled"));
+  });
+
+  it("finds a key among many, and keeps the focus where it was while figures change", async () => {
+    const [tab, made] = await shown(made => {
+      made.keys.keys = Array.from({ length: 300 }, (_, i) => ({ ...made.keys.keys[0], id: `openai.${i}`, name: `key-${i}`, state: i === 7 ? "cooling" : "active" }));
+    });
+    await tab.until("document.querySelectorAll('#keys tbody tr').length === 300");
+    await tab.click("#find");
+    await tab.type("cooling");
+    await tab.until("document.querySelectorAll('#keys tbody tr').length === 1");
+    assert.match(await tab.text("#keys tbody tr"), /^key-7\b/);
+    await tab.value("document.querySelector('#keys tbody button').focus()");
+    made.keys.keys[7].requests = 4321;
+    await tab.until("document.querySelector('#keys tbody tr').innerText.includes('4,321')");
+    assert.equal(await tab.value("document.activeElement.getAttribute('aria-label')"), "Disable the key key-7 of openai");
+  });
+
+  it("reads one second in every chart when it is pointed at", async () => {
+    const [tab] = await shown();
+    await tab.until("document.querySelector('#latency path')");
+    const [x, y] = await tab.value("(box => [box.right - 1, box.y + 40])(document.querySelector('#requests').getBoundingClientRect())");
+    await tab.send("Input.dispatchMouseEvent", { type: "mouseMoved", x, y });
+    await tab.until("document.querySelector('#requests-read').textContent === 'now: 43, of them 4xx 2, 5xx 0'");
+    assert.equal(await tab.text("#latency-read"), "now: p50 359 ms, p95 1.20 s");
+    await tab.send("Input.dispatchMouseEvent", { type: "mouseMoved", x: 5, y: 5 });
+    await tab.until("document.querySelector('#requests-read').textContent === 'at most 46'");
+  });
+
   it("has both themes, by the system's choice and by one's own", async () => {
     const [tab] = await shown(() => {}, { theme: "dark" });
     const ground = () => tab.value("getComputedStyle(document.body).backgroundColor.match(/\\d+/g).map(Number)[0] < 128");
