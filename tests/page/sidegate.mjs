@@ -9,6 +9,11 @@ import { createInterface } from "node:readline";
 
 const WAIT = 20_000;
 
+// What still runs when the tests are stopped in the midst of it ends with them. Chromium ends by itself when its pipe does.
+const running = new Set();
+process.once("SIGTERM", () => process.exit(143));
+process.on("exit", () => running.forEach(child => child.kill("SIGKILL")));
+
 export class Sidegate {
   #folder;
   #process;
@@ -20,6 +25,9 @@ export class Sidegate {
     sidegate.#folder = await mkdtemp(join(tmpdir(), "page-test-"));
     await sidegate.configure(config);
     sidegate.#process = spawn(process.env.SIDEGATE_BIN, ["--config", "proxy.yaml"], { cwd: sidegate.#folder, stdio: ["ignore", "ignore", "pipe"] });
+    const child = sidegate.#process;
+    running.add(child);
+    child.once("exit", () => running.delete(child));
     const { address, admin } = await sidegate.#listening();
     sidegate.url = `http://${address}`;
     sidegate.page = `http://${admin}/`;
