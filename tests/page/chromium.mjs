@@ -113,7 +113,8 @@ export class Tab {
       this.complaints.push(params.args.map(arg => arg.value ?? arg.description).join(" "));
     } else if (method === "Runtime.exceptionThrown") {
       this.complaints.push(params.exceptionDetails.exception?.description ?? params.exceptionDetails.text);
-    } else if (method === "Log.entryAdded" && ["error", "warning"].includes(params.entry.level)) {
+    } else if (method === "Log.entryAdded" && ["error", "warning"].includes(params.entry.level) && params.entry.source !== "network") {
+      // The browser notes every answer that is an error, too: those stand in `replies`.
       this.complaints.push(`${params.entry.source}: ${params.entry.text} ${params.entry.url ?? ""}`);
     } else if (method === "Network.requestWillBeSent") {
       this.requests.push({ method: params.request.method, url: params.request.url, headers: params.request.headers });

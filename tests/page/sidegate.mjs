@@ -70,8 +70,9 @@ export class Sidegate {
     return reply.status;
   }
 
+  // Its exit code, once it has ended.
   async ended() {
-    if (this.#process.exitCode === null && this.#process.signalCode === null) await once(this.#process, "exit");
+    if (this.#process.exitCode === null && this.#process.signalCode === null) await once(this.#process, "exit", { signal: AbortSignal.timeout(WAIT) });
     return this.#process.exitCode;
   }
 
