@@ -127,10 +127,11 @@ describe("the page of a proxy at work", () => {
     await tab.until(noticed("Nothing has changed"), "done with");
   });
 
-  story("drains when asked twice, and tells that it has ended", CONFIG, async (tab, sidegate) => {
+  story("drains when asked twice, and tells that it has ended", `${CONFIG}drain: { delay: 3s }\n`, async (tab, sidegate) => {
     await tab.click("#drain");
     await tab.until("document.querySelector('#confirm').open");
     await tab.click("#confirm-yes");
+    await tab.until(noticed("Draining"), "the drain has begun");
     assert.equal(await sidegate.ended(), 0);
     await tab.until("document.querySelector('#state').textContent === 'no answer'");
   });
