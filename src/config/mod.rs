@@ -10,6 +10,7 @@ pub mod certificates;
 pub mod clients;
 pub mod diff;
 pub mod dns;
+pub mod drain;
 pub mod environment;
 pub mod listen;
 pub mod load;
@@ -21,6 +22,10 @@ pub mod proxy;
 pub mod renewal;
 pub mod routes;
 pub mod schema;
+pub mod sealed;
+pub mod sealer;
+pub mod sealing;
+pub mod secret_text;
 pub mod stamp;
 pub mod trust;
 
@@ -48,6 +53,7 @@ pub use base_url::BaseUrl;
 pub use clients::{Anonymous, ClientKey, Clients, KeyHash};
 pub use diff::Diff;
 pub use dns::{Dns, NameResolution, NameServer};
+pub use drain::Drain;
 pub use environment::Environment;
 pub use listen::{Admin, Body, Listen, ListenTls};
 pub use load::{Key, Loaded, from_environment, from_text, load};
@@ -59,6 +65,10 @@ pub use proxy::{Proxy, ProxyChoice};
 pub use renewal::Renewal;
 pub use routes::{Credentials, ModelPattern, Route, Target};
 pub use schema::schema;
+pub use sealed::{MasterKey, Sealed};
+pub use sealer::Sealer;
+pub use sealing::{MasterKeySource, Sealing};
+pub use secret_text::SecretText;
 pub use stamp::Sighting;
 pub use trust::{Trust, TrustedPeer};
 
@@ -92,6 +102,12 @@ pub struct Config {
     /// How the names of providers become addresses.
     #[serde(default)]
     pub dns: Dns,
+    /// How the process ends without cutting anybody off.
+    #[serde(default)]
+    pub drain: Drain,
+    /// The master keys that open sealed keys.
+    #[serde(default)]
+    pub sealing: Sealing,
     /// What the metrics tell apart.
     #[serde(default)]
     pub metrics: Metrics,

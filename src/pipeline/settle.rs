@@ -127,6 +127,6 @@ impl Settlement {
 
 impl Drop for Settlement {
     fn drop(&mut self) {
-        self.record(End::Left);
+        self.record(self.trail.dropped());
     }
 }

@@ -99,7 +99,7 @@ pub const ALL: &[Metric] = &[
         ENDS,
         Kind::Counter,
         &["route", "provider", "end"],
-        "How relayed replies ended: complete, left (the client went away), truncated (the provider failed).",
+        "How relayed replies ended: complete, left (the client went away), truncated (the provider failed, or a drain cut it).",
     ),
     row(DURATION, Kind::Histogram, &["route", "provider", "model"], "Seconds from the request's head to the end of the reply."),
     row(

@@ -15,7 +15,7 @@ pub mod usage;
 pub use address::Address;
 pub use ask::Ask;
 pub use dialect::{Dialect, RequestFormat};
-pub use names::{ClientName, ProviderName, Tier};
+pub use names::{ClientName, MasterKeyId, ProviderName, Tier};
 pub use secret::{Fingerprint, Secret};
 pub use subnet::Subnet;
 pub use units::{Period, Size};
