@@ -18,12 +18,13 @@ pub(crate) struct Process {
     child: Child,
     words: Vec<String>,
     folder: PathBuf,
+    keep: bool,
 }
 
 impl Process {
-    /// Starts a program; what it writes stands in `folder`, as `stdout` and `stderr`.
-    pub(crate) fn start(words: &[String], folder: &Path) -> Self {
-        Self { child: spawn(words, folder), words: words.to_vec(), folder: folder.to_owned() }
+    /// Starts a program; what it writes stands in `folder`, as `stderr` and, if that is kept, as `stdout`.
+    pub(crate) fn start(words: &[String], folder: &Path, keep: bool) -> Self {
+        Self { child: spawn(words, folder, keep), words: words.to_vec(), folder: folder.to_owned(), keep }
     }
 
     pub(crate) async fn listens_at(&mut self, address: SocketAddr) {
@@ -60,7 +61,7 @@ impl Process {
     /// Kills it, and starts it anew with the same words.
     pub(crate) fn start_anew(&mut self) {
         self.kill();
-        self.child = spawn(&self.words, &self.folder);
+        self.child = spawn(&self.words, &self.folder, self.keep);
     }
 
     /// Resident bytes now.
@@ -105,10 +106,10 @@ impl Drop for Process {
     }
 }
 
-fn spawn(words: &[String], folder: &Path) -> Child {
-    let mut command = Command::new(&words[0]);
+fn spawn(words: &[String], folder: &Path, keep: bool) -> Child {
     let to = |name: &str| File::options().create(true).append(true).open(folder.join(name)).expect("a file in a folder of ours");
-    command.args(&words[1..]).stdin(Stdio::null()).stdout(to("stdout")).stderr(to("stderr"));
+    let mut command = Command::new(&words[0]);
+    command.args(&words[1..]).stdin(Stdio::null()).stdout(if keep { to("stdout").into() } else { Stdio::null() }).stderr(to("stderr"));
     command.spawn().unwrap_or_else(|error| panic!("{}: {error}", words[0]))
 }
 

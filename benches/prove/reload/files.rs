@@ -138,7 +138,7 @@ impl Files {
         };
         let [first, second] = self.providers;
         format!(
-            "listen: {{ address: \"{}\" }}\nadmin: {{ address: \"{}\" }}\nrequire_end: true\nproviders:\n{}{}{more}\
+            "require_end: true\nlisten: {{ address: \"{}\" }}\nadmin: {{ address: \"{}\" }}\nproviders:\n{}{}{more}\
              routes:\n  - {{ path: /v1, targets: [first] }}\n  - {{ path: /v2, targets: [second] }}\n{route}...\n",
             self.listen,
             self.admin,

@@ -81,7 +81,7 @@ impl Running {
         if let Some(text) = write {
             fs::write(&config, text).expect("a config");
         }
-        let process = Process::start(&words, folder);
+        let process = Process::start(&words, folder, false);
         let (admin, folder) = (Admin::at(admin), folder.to_owned());
         let mut running = Self { side, process, goal, files, admin, config, folder, provider: providers[0], change: 0 };
         running.process.listens_at(listen).await;
