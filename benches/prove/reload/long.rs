@@ -117,6 +117,10 @@ impl Long {
     /// The next change of the config, and at times of the Secret.
     async fn one(&mut self, n: u64) {
         self.change += 1;
+        if n % 100 < BY_FILE {
+            // At no fixed time between two looks at the files.
+            sleep(Duration::from_millis(fastrand::u64(..300))).await;
+        }
         let begun = Instant::now();
         match n % 100 {
             at if at < BY_FILE => {
@@ -180,6 +184,7 @@ impl Long {
         let old = secret(self.rotation);
         self.rotation += 1;
         let new = secret(self.rotation);
+        sleep(Duration::from_millis(fastrand::u64(..300))).await;
         let begun = Instant::now();
         self.files.secret(&[old.clone(), new.clone()]);
         while self.providers.iter().any(|provider| provider.seen.latest_with(&new).is_none()) && begun.elapsed() < PATIENCE {
@@ -187,6 +192,7 @@ impl Long {
         }
         self.delays.rotated.push(begun.elapsed());
         self.in_force().await;
+        sleep(Duration::from_millis(fastrand::u64(..300))).await;
         let begun = Instant::now();
         self.files.secret(&[new]);
         self.in_force().await;
@@ -199,9 +205,11 @@ impl Long {
         table.hold(format!("generations, of {wanted} changes"), counted, "all", counted == wanted && self.missed == 0);
         table.tell("reloads refused on the way", &self.admin.config().await["reload"]["refused"]);
         let Delays { posted, signalled, watched, rotated, removed } = std::mem::take(&mut self.delays);
-        let rate = posted.len() as f64 / posted.iter().sum::<Duration>().as_secs_f64();
-        table.hold(format!("{} by POST /reload, a second", posted.len()), format!("{rate:.0}"), "≥ 50", rate >= RATE_BAR);
-        table.tell("until it answers, the file's writing included", Spread::of(posted));
+        if !posted.is_empty() {
+            let rate = posted.len() as f64 / posted.iter().sum::<Duration>().as_secs_f64();
+            table.hold(format!("{} by POST /reload, a second", posted.len()), format!("{rate:.0}"), "≥ 50", rate >= RATE_BAR);
+            table.tell("until it answers, the file's writing included", Spread::of(posted));
+        }
         if !signalled.is_empty() {
             table.tell(format!("{} by SIGHUP, until live", signalled.len()), Spread::of(signalled));
         }
