@@ -69,6 +69,9 @@ fn rows(shown: &Shown) -> Vec<(String, String)> {
     for kind in Kind::ALL {
         let tally = shown.tallies.of(kind);
         rows.push((format!("{}: lost", kind.name()), format!("{} of {}", tally.losses.len(), tally.sent())));
+        if kind == Kind::Kept {
+            rows.push(("of these, sent before the close was seen".to_owned(), tally.sent_in_vain().to_string()));
+        }
     }
     rows.push(("until the change is live".to_owned(), shown.live.to_string()));
     rows.push(("processes at the end".to_owned(), shown.processes.to_string()));

@@ -91,6 +91,7 @@ impl Running {
     /// Changes the config and has it reloaded; how long until the new one was live.
     pub(super) async fn reload(&mut self) -> Duration {
         self.change += 1;
+        self.master_is_up().await;
         let begun = Instant::now();
         match (self.side, &mut self.files) {
             (Side::Sidegate, Some(files)) => {
@@ -106,14 +107,36 @@ impl Running {
             _ => {
                 let text = Self::text(self.side, &self.goal, &self.folder, self.provider, self.change);
                 fs::write(&self.config, text.expect("a peer has a text")).expect("a config");
-                self.process.signal(if self.side == Side::Nginx { Signal::HUP } else { Signal::USR2 });
-                while self.said().await != Some(self.change) {
-                    assert!(begun.elapsed() < Duration::from_secs(20), "not live: {}", self.process.written("stderr"));
-                    sleep(Duration::from_millis(2)).await;
-                }
+                self.signal_until_live(begun).await;
             }
         }
         begun.elapsed()
+    }
+
+    /// HAProxy's master starts itself anew and hears no signal meanwhile; its worker may be live before.
+    async fn master_is_up(&self) {
+        if matches!(self.side, Side::Haproxy | Side::HaproxyKeepingIdle) {
+            let deadline = Instant::now() + Duration::from_secs(2);
+            while (self.process.written("stderr").matches("Loading success").count() as u64) < self.change && Instant::now() < deadline {
+                sleep(Duration::from_millis(5)).await;
+            }
+            sleep(Duration::from_millis(50)).await;
+        }
+    }
+
+    async fn signal_until_live(&self, begun: Instant) {
+        let mut again = begun;
+        while self.said().await != Some(self.change) {
+            assert!(begun.elapsed() < Duration::from_secs(20), "not live: {}", self.process.written("stderr"));
+            if Instant::now() >= again {
+                if again > begun {
+                    eprintln!("{}: signalled again", self.side.name());
+                }
+                again = Instant::now() + Duration::from_secs(1);
+                self.process.signal(if self.side == Side::Nginx { Signal::HUP } else { Signal::USR2 });
+            }
+            sleep(Duration::from_millis(2)).await;
+        }
     }
 
     /// The number of the config that a peer answers with.

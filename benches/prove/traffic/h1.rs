@@ -2,7 +2,7 @@
 
 use std::{io, ops::Range, sync::Arc, time::Instant};
 
-use super::{BODY, Failed, Kind, Shared, Stream, begin, patiently, pause};
+use super::{BODY, Failed, Kind, Shared, Stream, begin, patiently, pause, tally::CLOSED};
 use crate::{
     client::{H1, Reply},
     provider,
@@ -33,7 +33,7 @@ pub(super) async fn kept(shared: Arc<Shared>, n: usize, every: Range<u64>) {
         let begun = Instant::now();
         let result = patiently(async {
             let mut connection = match kept.take() {
-                Some(connection) if connection.is_closed() => return Err(Failed::lost("closed while idle, without a word")),
+                Some(connection) if connection.is_closed() => return Err(Failed::lost(CLOSED)),
                 Some(connection) => connection,
                 None => open(&shared).await?,
             };

@@ -11,7 +11,7 @@ use h2::{
 use http::Request;
 use tokio::{net::TcpStream, sync::Mutex};
 
-use super::{BODY, Failed, Kind, Shared, Stream, begin, patiently, pause};
+use super::{BODY, Failed, Kind, Shared, Stream, begin, patiently, pause, tally::CLOSED};
 use crate::provider;
 
 /// A connection that several share, or the next one.
@@ -28,7 +28,7 @@ impl Lane {
             match open.ready().await {
                 Ok(ready) => return Ok(connection.insert(ready).clone()),
                 Err(error) if error.is_go_away() => {}
-                Err(error) => return Err(Failed::Lost(format!("closed while idle, without a word: {error}"))),
+                Err(error) => return Err(Failed::Lost(format!("{CLOSED}: {error}"))),
             }
         }
         let ready = open(shared).await?.ready().await.map_err(Failed::lost)?;

@@ -2,6 +2,9 @@
 
 use std::{collections::BTreeMap, time::Instant};
 
+/// How the loss begins of a client that did not look.
+pub(super) const CLOSED: &str = "closed while idle, without a word";
+
 /// How a client comes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Kind {
@@ -65,6 +68,11 @@ pub(crate) struct Tally {
 impl Tally {
     pub(crate) fn sent(&self) -> u64 {
         self.whole + self.losses.len() as u64
+    }
+
+    /// Losses of a client that looks before it sends, and connects anew where a kept-alive connection has been closed.
+    pub(crate) fn sent_in_vain(&self) -> usize {
+        self.losses.iter().filter(|loss| !loss.why.starts_with(CLOSED)).count()
     }
 
     /// `3 × no reply, 1 × status 502`.
