@@ -8,6 +8,7 @@ mod cancel;
 mod client;
 #[path = "../../tests/it/support/dns.rs"]
 mod dns;
+mod drain;
 mod figures;
 mod h2;
 mod load;
@@ -41,6 +42,7 @@ fn main() -> ExitCode {
             Some("h2") => h2::prove(&mut table).await,
             Some("network") => network::prove(&mut table).await,
             Some("load") => load::prove(&mut table),
+            Some("drain") => drain::prove(&mut table).await,
             Some("reload") => reload::prove(&mut table, flag("reloads", 10_000), flag("compared", 40)).await,
             Some("tls") => tls::prove(&mut table).await,
             other => panic!("an area of `scripts/prove` is wanted, not {other:?}"),
@@ -51,7 +53,7 @@ fn main() -> ExitCode {
 }
 
 /// The value of `--name=VALUE`.
-fn flag<T: FromStr>(name: &str, default: T) -> T {
+pub(crate) fn flag<T: FromStr>(name: &str, default: T) -> T {
     let value = std::env::args().find_map(|argument| argument.strip_prefix("--")?.strip_prefix(name)?.strip_prefix('=').map(str::to_owned));
-    value.map_or(default, |value| value.parse().unwrap_or_else(|_| panic!("--{name} takes a number, not {value}")))
+    value.map_or(default, |value| value.parse().unwrap_or_else(|_| panic!("--{name} can't be {value}")))
 }

@@ -59,7 +59,7 @@ impl Sidegate {
         );
         fs::write(&file, text).expect("a config file");
         // The logs go where they cost nothing to keep.
-        let mut command = Command::new(env!("CARGO_BIN_EXE_sidegate"));
+        let mut command = Command::new(program());
         let process = command
             .arg("--config")
             .arg(&file)
@@ -107,6 +107,11 @@ impl Drop for Sidegate {
         let _ = self.process.kill();
         let _ = self.process.wait();
     }
+}
+
+/// The binary of this build, or of another: `--sidegate=FILE`.
+pub(crate) fn program() -> String {
+    crate::flag("sidegate", env!("CARGO_BIN_EXE_sidegate").to_owned())
 }
 
 /// A port that was free a moment ago.

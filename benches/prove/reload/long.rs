@@ -16,7 +16,7 @@ use crate::{
     figures::{Spread, Table, mib},
     process::{Process, Signal},
     provider::{self, Provider},
-    sidegate::free_port,
+    sidegate::{free_port, program},
     traffic::{Goal, Kind, Tallies},
 };
 
@@ -37,7 +37,7 @@ pub(super) async fn prove(table: &mut Table, reloads: u64) {
     let providers = [Provider::h1().await, Provider::h2(100).await];
     let (listen, admin) = (free_port(), free_port());
     let files = Files::below(folder.path(), listen, admin, [providers[0].address, providers[1].address]);
-    let words = [env!("CARGO_BIN_EXE_sidegate"), "--config", &files.config().to_string_lossy()].map(str::to_owned);
+    let words = [&program(), "--config", &files.config().to_string_lossy()].map(str::to_owned);
     let mut process = Process::start(&words, folder.path(), false);
     process.listens_at(listen).await;
     let mut admin = Admin::at(admin);

@@ -16,7 +16,7 @@ use crate::{
     admin::Admin,
     client::H1,
     process::{Process, Signal},
-    sidegate::free_port,
+    sidegate::{self, free_port},
     traffic::Goal,
 };
 
@@ -66,7 +66,7 @@ impl Running {
         let files = own.then(|| Files::below(folder, listen, admin, providers));
         let config = files.as_ref().map_or_else(|| folder.join("config"), Files::config);
         let words = match side {
-            Side::Sidegate | Side::Restarted => vec![env!("CARGO_BIN_EXE_sidegate").to_owned(), "--config".to_owned(), path(&config)],
+            Side::Sidegate | Side::Restarted => vec![sidegate::program(), "--config".to_owned(), path(&config)],
             Side::Nginx => vec![program("nginx"), "-p".to_owned(), path(folder), "-c".to_owned(), path(&config)],
             Side::Haproxy | Side::HaproxyKeepingIdle => {
                 vec![program("haproxy"), "-W".to_owned(), "-db".to_owned(), "-f".to_owned(), path(&config)]

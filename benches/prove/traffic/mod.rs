@@ -22,7 +22,7 @@ use tokio::{
 
 use crate::provider::Provider;
 use story::Story;
-pub(crate) use tally::{Failed, Kind, Tallies, Tally};
+pub(crate) use tally::{Failed, Kind, Tallies};
 
 /// What every request says.
 const BODY: &str = r#"{"model":"gpt-4o-mini","stream":true,"messages":[{"role":"user","content":"Go on."}]}"#;
@@ -114,20 +114,11 @@ impl Traffic {
         self.shared.open.load(Relaxed)
     }
 
-    /// How it stands now.
-    pub(crate) fn tallies(&self) -> Tallies {
-        self.shared.tallies().clone()
-    }
-
     /// Lets every request end that has begun, and begins none.
     pub(crate) async fn stop(self, providers: &[&Provider]) -> Tallies {
         self.shared.stopping.store(true, Relaxed);
         providers.iter().for_each(|provider| provider.seen.finish());
-        self.end().await
-    }
-
-    /// Waits for all clients: every wait of theirs is limited.
-    pub(crate) async fn end(self) -> Tallies {
+        // Every wait of a client is limited.
         self.clients.join_all().await;
         self.shared.tallies().clone()
     }
