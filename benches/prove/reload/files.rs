@@ -116,15 +116,16 @@ impl Files {
     }
 
     /// Each number changes other things than the one before: a weight, a timeout, a route, a key, the pool's bounds, a provider.
+    /// Keys are always new ones, as rotated keys are. Routes and providers come and go by a few names: each name has metrics for life.
     fn text(&self, change: u64) -> String {
-        let kind = change % 6;
+        let (kind, name) = (change % 6, change / 6 % 20);
         let weight = if kind == 0 { 1 + change % 5 } else { 1 };
         let idle = if kind == 1 { 300 + change % 97 } else { 300 };
-        let route = if kind == 2 { format!("  - {{ path: /more-{change}, targets: [first] }}\n") } else { String::new() };
+        let route = if kind == 2 { format!("  - {{ path: /more-{name}, targets: [first] }}\n") } else { String::new() };
         let key = Self::extra_key(change).map(|key| format!("      - {{ value: {key}, name: more }}\n")).unwrap_or_default();
         let connections = if kind == 4 { 5000 + change % 11 } else { 10000 };
         let more = if kind == 5 {
-            format!("  more-{change}:\n    base_url: http://127.0.0.1:9/v1\n    keys: [{{ value: sk-of-another, name: other }}]\n")
+            format!("  more-{name}:\n    base_url: http://127.0.0.1:9/v1\n    keys: [{{ value: sk-of-another, name: other }}]\n")
         } else {
             String::new()
         };
