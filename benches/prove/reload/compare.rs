@@ -30,7 +30,8 @@ pub(super) async fn prove(table: &mut Table, reloads: u32, pace: Duration) {
         match side {
             Side::Sidegate => table.hold(format!("{reloads} reloads beside the peers: requests lost"), lost, "0", lost == 0),
             Side::Restarted => {
-                let blind: Vec<_> = Kind::ALL.into_iter().filter(|kind| shown.tallies.of(*kind).losses.is_empty()).map(Kind::name).collect();
+                let blind: Vec<_> =
+                    Kind::ALL.into_iter().filter(|kind| shown.tallies.of(*kind).losses.is_empty()).map(Kind::name).collect();
                 let figure = if blind.is_empty() { "all".to_owned() } else { format!("not {}", blind.join(", ")) };
                 table.hold("killed and started anew instead: kinds of clients that see it", figure, "all", blind.is_empty());
             }

@@ -119,8 +119,8 @@ impl Files {
     /// Keys are always new ones, as rotated keys are. Routes and providers come and go by a few names: each name has metrics for life.
     fn text(&self, change: u64) -> String {
         let (kind, name) = (change % 6, change / 6 % 20);
-        let weight = if kind == 0 { 1 + change % 5 } else { 1 };
-        let idle = if kind == 1 { 300 + change % 97 } else { 300 };
+        let weight = if kind == 0 { 2 + change % 5 } else { 1 };
+        let idle = if kind == 1 { 301 + change % 97 } else { 300 };
         let route = if kind == 2 { format!("  - {{ path: /more-{name}, targets: [first] }}\n") } else { String::new() };
         let key = Self::extra_key(change).map(|key| format!("      - {{ value: {key}, name: more }}\n")).unwrap_or_default();
         let connections = if kind == 4 { 5000 + change % 11 } else { 10000 };

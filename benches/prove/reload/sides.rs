@@ -72,11 +72,8 @@ impl Running {
                 vec![program("haproxy"), "-W".to_owned(), "-db".to_owned(), "-f".to_owned(), path(&config)]
             }
         };
-        let goal = if own {
-            Goal { h1: listen, h2: listen, prefixes: &["/v1", "/v2"] }
-        } else {
-            Goal { h1: listen, h2, prefixes: &["/v1"] }
-        };
+        let goal =
+            if own { Goal { h1: listen, h2: listen, prefixes: &["/v1", "/v2"] } } else { Goal { h1: listen, h2, prefixes: &["/v1"] } };
         let write = Self::text(side, &goal, folder, providers[0], 0);
         if let Some(text) = write {
             fs::write(&config, text).expect("a config");

@@ -38,7 +38,10 @@ impl Lane {
     /// A reply of 200.
     async fn ask(&self, shared: &Shared, path: &str) -> Result<RecvStream, Failed> {
         let mut ready = self.ready(shared).await?;
-        let request = Request::post(format!("http://localhost{path}")).header("content-type", "application/json").header("content-length", BODY.len()).body(());
+        let request = Request::post(format!("http://localhost{path}"))
+            .header("content-type", "application/json")
+            .header("content-length", BODY.len())
+            .body(());
         let (reply, mut body) = ready.send_request(request.expect("a valid path"), false).map_err(unanswered)?;
         body.send_data(Bytes::from_static(BODY.as_bytes()), true).map_err(unanswered)?;
         let reply = reply.await.map_err(unanswered)?;
