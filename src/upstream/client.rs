@@ -304,3 +304,6 @@ impl Outgoing {
         })
     }
 }
+
+#[cfg(test)]
+mod tests;
