@@ -13,6 +13,7 @@ mod clients;
 mod config;
 mod descriptors;
 mod dns;
+mod drain;
 mod egress;
 mod expect;
 mod fidelity;

@@ -5,6 +5,7 @@
 
 mod clients;
 mod dns;
+mod drain;
 mod files;
 mod keys;
 mod listen;
@@ -34,6 +35,7 @@ pub(super) struct Named {
 pub(super) fn check(review: &mut Review<'_>, config: &Config) -> Named {
     listen::check(review, config);
     dns::check(review, config);
+    drain::check(review, config);
     clients::check(review, config);
     let pools = providers::check(review, config);
     routes::check(review, config, &pools);
