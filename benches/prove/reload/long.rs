@@ -46,7 +46,7 @@ pub(super) async fn prove(table: &mut Table, reloads: u64) {
     sleep(Duration::from_secs(2)).await;
 
     let mut long = Long::new(files, admin, process, providers, generation);
-    let warm_up = (reloads / 10).clamp(1, 500);
+    let warm_up = (reloads / 2).clamp(1, 500);
     for n in 0..reloads {
         if n == warm_up {
             long.process.forget_peak();
