@@ -31,6 +31,7 @@ fn main() -> ExitCode {
         },
         Some(Command::Check { file }) => return cli::check(file, &environment),
         Some(Command::Schema) => return cli::schema(),
+        Some(Command::Key { command }) => return cli::key::run(command, &environment),
         Some(Command::Mock(args)) => sidegate::simulator::mock::run(args).map(|()| ExitCode::SUCCESS),
         Some(Command::Demo(args)) => cli::demo(args).map(|()| ExitCode::SUCCESS),
         Some(Command::Load(args)) => return cli::load(args),
@@ -54,7 +55,7 @@ fn serve(loaded: Loaded) -> io::Result<ExitCode> {
     let running = server::start(loaded, server::Options { passed: Passed::of_process()?, ..server::Options::default() })?;
     notify.ready(&format!("serving on {}", running.address()));
     let drain = running.drain().clone();
-    let forced = signals.attend(&drain, running.reloader(), &notify);
+    let forced = signals.attend(&drain, running.reloader(), notify);
     running.stop();
     Ok(if forced || drain.cut() > 0 { ExitCode::FAILURE } else { ExitCode::SUCCESS })
 }

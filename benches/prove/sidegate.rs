@@ -16,6 +16,7 @@ use crate::process;
 /// The running binary; dropping it ends it.
 pub(crate) struct Sidegate {
     pub(crate) address: SocketAddr,
+    pub(crate) admin: SocketAddr,
     process: Child,
     _config: TempDir,
 }
@@ -68,7 +69,7 @@ impl Sidegate {
             .stderr(Stdio::null())
             .spawn()
             .expect("the binary starts");
-        let mut sidegate = Self { address, process, _config: config };
+        let mut sidegate = Self { address, admin, process, _config: config };
         sidegate.wait_until_it_listens().await;
         sidegate
     }

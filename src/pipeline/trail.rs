@@ -19,7 +19,7 @@ use super::{
 use crate::{
     runtime::{Runtime, snapshot::PoolKey},
     telemetry::access_log::Entry,
-    types::{Ask, ProviderName},
+    types::{Ask, ProviderName, Usage},
     upstream::body::Progress,
 };
 
@@ -96,6 +96,8 @@ struct Course {
     attempts: u32,
     last: Option<Attempt>,
     failure: Option<&'static str>,
+    tells_usage: bool,
+    usage: Usage,
     ended: bool,
 }
 
@@ -120,6 +122,8 @@ impl Trail {
             attempts: 0,
             last: None,
             failure: None,
+            tells_usage: false,
+            usage: Usage::default(),
             ended: false,
         }))
     }
@@ -130,9 +134,10 @@ impl Trail {
         self.0.client = Some(client.clone());
     }
 
-    /// Step 5 has read what is asked, after waiting so long for the client's body.
-    pub fn asked(&mut self, ask: Ask, waited: Duration) {
+    /// Step 5 has read what is asked, after waiting so long for the client's body; and whether the reply may tell what it used.
+    pub fn asked(&mut self, ask: Ask, waited: Duration, tells_usage: bool) {
         self.0.ask = ask;
+        self.0.tells_usage = tells_usage;
         self.0.waited = waited;
     }
 
@@ -157,6 +162,26 @@ impl Trail {
     /// The last attempt got no reply, for this reason.
     pub fn failed(&mut self, reason: &'static str) {
         self.0.failure = Some(reason);
+    }
+
+    /// The reply told what it used.
+    pub fn used(&mut self, usage: Usage) {
+        self.0.usage = usage;
+        if let Some(key) = self.0.last.as_ref().and_then(|attempt| attempt.key.as_deref()) {
+            key.record.used(usage.input.unwrap_or(0), usage.output.unwrap_or(0));
+        }
+    }
+
+    /// Whether the reply may tell what it used.
+    #[must_use]
+    pub fn tells_usage(&self) -> bool {
+        self.0.tells_usage
+    }
+
+    /// The model that is asked for.
+    #[must_use]
+    pub fn model(&self) -> Option<&str> {
+        self.0.ask.model.as_deref()
     }
 
     /// Attempts made so far.
@@ -194,6 +219,12 @@ impl Trail {
     pub fn first_byte(&self) -> Option<Duration> {
         let attempt = self.0.last.as_ref()?;
         Some(attempt.head? - attempt.sent)
+    }
+
+    /// From sending until now.
+    #[must_use]
+    pub fn since_sent(&self) -> Option<Duration> {
+        self.0.last.as_ref().map(|attempt| attempt.sent.elapsed())
     }
 
     /// From the request's head until now.
@@ -266,6 +297,8 @@ impl Trail {
             attempts: self.0.attempts,
             bytes_in: self.bytes_in(),
             bytes_out,
+            tokens_in: self.0.usage.input,
+            tokens_out: self.0.usage.output,
             duration: self.elapsed(),
             first_byte: self.first_byte(),
             overhead,

@@ -1,4 +1,6 @@
-//! The admin listener: probes, metrics and the running config. It never shares a port with applications.
+//! The admin listener: probes, metrics, the running config, and a page that shows it all. It never shares a port with applications.
+
+mod page;
 
 use std::{net::IpAddr, sync::Arc};
 
@@ -36,6 +38,7 @@ fn router(runtime: Arc<Runtime>, drain: Drain) -> Router {
         .route("/drain", post(|| begin(begun)))
         .route("/metrics", get(metrics))
         .route("/config", get(config))
+        .merge(page::routes())
         .with_state(runtime)
         .layer(middleware::from_fn(only_by_address))
 }
