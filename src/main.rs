@@ -25,7 +25,7 @@ fn main() -> ExitCode {
     let environment = Environment::of_process();
     let result = match &cli.command {
         None => match cli.load(&environment) {
-            Ok(loaded) => serve(loaded),
+            Ok(loaded) => serve(loaded, environment.get(telemetry::log::VARIABLE)),
             Err(problems) => return cli::refuse(&problems),
         },
         Some(Command::Check { file }) => return cli::check(file, &environment),
@@ -45,8 +45,8 @@ fn main() -> ExitCode {
 }
 
 /// Serves until a signal asks it to end.
-fn serve(loaded: Loaded) -> io::Result<()> {
-    telemetry::log::start();
+fn serve(loaded: Loaded, variable: Option<&str>) -> io::Result<()> {
+    telemetry::log::start(&loaded.config.log, variable);
     guard_memory()?;
     // Before the first client can come: who takes every file descriptor must not find us without those for signals.
     let signals = Signals::listen()?;

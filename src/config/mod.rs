@@ -12,12 +12,14 @@ pub mod dns;
 pub mod environment;
 pub mod listen;
 pub mod load;
+pub mod log;
 pub mod problem;
 pub mod providers;
 pub mod proxy;
 pub mod renewal;
 pub mod routes;
 pub mod schema;
+pub mod trace;
 pub mod trust;
 
 mod check;
@@ -45,12 +47,14 @@ pub use dns::{Dns, NameResolution, NameServer};
 pub use environment::Environment;
 pub use listen::{Admin, Body, Listen, ListenTls};
 pub use load::{Key, Loaded, from_environment, from_text, load};
+pub use log::{Level, Levels, Log, LogFormat};
 pub use problem::{Problem, Problems};
 pub use providers::{Connections, HttpVersion, KeySource, Provider, Roots, Timeouts, UpstreamTls};
 pub use proxy::{Proxy, ProxyChoice};
 pub use renewal::Renewal;
 pub use routes::{Credentials, ModelPattern, Route, Target};
 pub use schema::schema;
+pub use trace::{Otlp, OtlpHeader, Propagate, Trace};
 pub use trust::{Trust, TrustedPeer};
 
 use crate::types::ProviderName;
@@ -76,6 +80,12 @@ pub struct Config {
     /// What is added to replies.
     #[serde(default)]
     pub annotate: Annotate,
+    /// What Sidegate says about itself.
+    #[serde(default)]
+    pub log: Log,
+    /// What becomes of traces.
+    #[serde(default)]
+    pub trace: Trace,
     /// How the names of providers become addresses.
     #[serde(default)]
     pub dns: Dns,

@@ -2,7 +2,7 @@
 //!
 //! | step | what it does | file |
 //! | --- | --- | --- |
-//! | 0 | take the snapshot, start the trail | here, `trail.rs` |
+//! | 0 | take the snapshot, start the trail | here, `trail.rs`, `trace.rs` |
 //! | 1 | **admit**: nothing malformed goes further | `admit.rs`, `fields.rs` |
 //! | 2 | **identify**: client, address, tier | `identify.rs` |
 //! | 3 | **endpoint**: path and method → candidate routes | `route.rs` |
@@ -29,6 +29,7 @@ pub mod relay;
 pub mod respond;
 pub mod route;
 pub mod settle;
+pub mod trace;
 pub mod trail;
 pub mod tunnel;
 pub mod upgrade;
@@ -38,7 +39,7 @@ use std::{net::IpAddr, sync::Arc, time::Instant};
 use http::{Request, Response, request::Parts};
 use hyper::body::Incoming;
 
-use self::{body::Body, deliver::Delivery, fields::Present, reject::Reject, trail::Trail};
+use self::{body::Body, deliver::Delivery, fields::Present, reject::Reject, trace::Traced, trail::Trail};
 use crate::{
     policy::key_pool::Choice,
     runtime::{Runtime, Snapshot},
@@ -81,6 +82,7 @@ impl Pipeline {
         let mut unread = Some(body);
         let present = Present::read(&head.headers);
         let mut trail = Trail::start(Arc::clone(&self.runtime), received, peer, (&head, present));
+        trail.watched(Traced::of(&head.headers, present, &snapshot.config.trace), snapshot.config.log.slow);
         match self.serve(&snapshot, (head, present, peer), &mut unread, &mut trail).await {
             // 9, and 10 at the end of the body.
             Ok(delivery) => respond::respond(delivery, &snapshot, trail),

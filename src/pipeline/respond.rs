@@ -3,7 +3,10 @@
 
 use std::{sync::Arc, time::Duration};
 
-use http::{HeaderMap, HeaderValue, Method, Response, StatusCode, Version, header::InvalidHeaderValue};
+use http::{
+    HeaderMap, HeaderValue, Method, Response, StatusCode, Version,
+    header::{CONTENT_TYPE, InvalidHeaderValue},
+};
 
 use super::{
     body::Body,
@@ -16,6 +19,9 @@ use super::{
 };
 use crate::{config::Annotate, runtime::Snapshot};
 
+/// The media type of server-sent events.
+const EVENT_STREAM: &[u8] = b"text/event-stream";
+
 /// The most fields that are added to a reply's head.
 pub const ADDED: usize = 4;
 
@@ -26,6 +32,9 @@ pub fn respond(delivery: Delivery<'_>, snapshot: &Snapshot, mut trail: Trail) ->
     let overhead = trail.overhead();
     annotate(reply.headers_mut(), snapshot.annotate, key.map(|key| &key.fingerprint), (&mut trail, overhead));
     let without_body = *trail.method() == Method::HEAD || matches!(reply.status(), StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED);
+    if tunnel.is_some() || trail.asks_whether_live() && is_event_stream(reply.headers()) {
+        trail.is_live();
+    }
     let settlement = Settlement::new(Arc::clone(&target.metrics), holds, reply.status(), overhead, trail);
     // The version is the connection's to say.
     *reply.version_mut() = Version::HTTP_11;
@@ -37,6 +46,12 @@ pub fn respond(delivery: Delivery<'_>, snapshot: &Snapshot, mut trail: Trail) ->
             reply.map(|_| Body::tunnel(Box::new(Tunnel::new(switched, idle, progress, settlement))))
         }
     }
+}
+
+/// Whether the body is one that lasts as long as the provider has something to say.
+fn is_event_stream(headers: &HeaderMap) -> bool {
+    let media = headers.get(CONTENT_TYPE).map(HeaderValue::as_bytes).unwrap_or_default();
+    media.get(..EVENT_STREAM.len()).is_some_and(|start| start.eq_ignore_ascii_case(EVENT_STREAM))
 }
 
 /// Adds what the config lets it add: at most [`ADDED`] fields.

@@ -38,8 +38,9 @@ impl std::error::Error for CompileError {}
 /// If roots can't be read, or a host or key can't be put on the wire.
 pub fn compile(loaded: Loaded, generation: u64, metrics: &Metrics) -> Result<Snapshot, CompileError> {
     let Loaded { config, mut keys, mut proxies, files: _ } = loaded;
-    // Named one by one, so that a new section can't be forgotten here. Names are looked up for all generations alike.
-    let Config { listen, admin: _, trust, body, annotate, dns: _, providers, routes, clients } = config.clone();
+    // Named one by one, so that a new section can't be forgotten here. Names are looked up for all generations alike; what is
+    // told of requests, and where, is read from the config itself.
+    let Config { listen, admin: _, trust, body, annotate, log: _, trace: _, dns: _, providers, routes, clients } = config.clone();
     let providers = providers
         .into_iter()
         .map(|(name, provider)| {

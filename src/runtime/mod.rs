@@ -14,7 +14,7 @@ use arc_swap::ArcSwap;
 pub use compile::{CompileError, compile};
 pub use snapshot::{Provider, Route, Snapshot, Target};
 
-use crate::telemetry::{AccessLog, Metrics, ServerMetrics, log::Seldom};
+use crate::telemetry::{AccessLog, Metrics, ServerMetrics, log::Seldom, trace::Spans};
 
 /// What all workers share.
 #[derive(Debug)]
@@ -27,6 +27,8 @@ pub struct Runtime {
     pub server_metrics: ServerMetrics,
     /// Where a line for each request goes.
     pub access_log: AccessLog,
+    /// Where spans for a collector go.
+    pub spans: Spans,
     /// Bytes of request bodies held in memory.
     pub held: Held,
     /// Whether a failed attempt may be told of in the log.

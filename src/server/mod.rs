@@ -4,6 +4,7 @@
 pub mod activity;
 pub mod admin;
 pub mod connection;
+mod export;
 pub mod guard;
 pub mod io;
 pub mod listener;
@@ -25,19 +26,29 @@ use std::{
 };
 
 use arc_swap::ArcSwap;
-use tokio::sync::oneshot;
+use tokio::{
+    sync::{mpsc, oneshot},
+    time::timeout,
+};
 
-use self::{listener::Listener, renewals::Renewals, tls::ListenerTls, worker::Worker};
+use self::{export::Exporter, listener::Listener, renewals::Renewals, tls::ListenerTls, worker::Worker};
 use crate::{
     config::Loaded,
     runtime::{self, Held, Runtime},
-    telemetry::{AccessLog, Metrics, log::Seldom},
+    telemetry::{
+        AccessLog, Metrics,
+        log::Seldom,
+        trace::{Span, Spans},
+    },
     types::Address,
-    upstream::{dns, dns::Lookups},
+    upstream::{Resolver, dns, dns::Lookups},
 };
 
 /// How often metric samples are folded into buckets.
 const UPKEEP: Duration = Duration::from_secs(5);
+
+/// How long the collector has for what waits when the process ends.
+const LAST_SPANS: Duration = Duration::from_secs(2);
 
 /// What is the process's to say, not the config's.
 pub struct Options {
@@ -121,11 +132,13 @@ pub fn start(loaded: Loaded, options: Options) -> Result<Running> {
 
     let (access_log, log_writer) = AccessLog::start(options.access_log, server_metrics.clone())?;
     let held = Held::default();
+    let (spans, waiting) = Spans::new(metrics.spans());
     let runtime = Arc::new(Runtime {
         snapshot: ArcSwap::from_pointee(snapshot),
         metrics,
         server_metrics,
         access_log: access_log.clone(),
+        spans,
         held,
         failures: Seldom::default(),
     });
@@ -137,7 +150,8 @@ pub fn start(loaded: Loaded, options: Options) -> Result<Running> {
     let (workers, threads): (Vec<_>, Vec<_>) = started.collect::<Result<Vec<_>>>()?.into_iter().unzip();
     let (stop, stopped) = oneshot::channel();
     let renewals = Renewals::new(Arc::clone(&runtime), tls);
-    let served = Control { listener, places: listen.connections.get(), workers, admin, lookups, renewals, runtime };
+    let served =
+        Control { listener, places: listen.connections.get(), workers, admin, lookups, renewals, spans: (waiting, resolver), runtime };
     let control = local::spawn("control".to_owned(), move || served.run(stopped))?;
     tracing::info!(%address, admin = %admin_address, workers = count, "listening");
     Ok(Running {
@@ -169,12 +183,16 @@ struct Control {
     admin: TcpListener,
     lookups: Lookups,
     renewals: Renewals,
+    /// Those for the collector, and how its name is looked up.
+    spans: (mpsc::Receiver<Span>, Resolver),
     runtime: Arc<Runtime>,
 }
 
 impl Control {
     async fn run(self, stopped: oneshot::Receiver<()>) {
-        let Self { listener, places, workers, admin, lookups, renewals, runtime } = self;
+        let Self { listener, places, workers, admin, lookups, renewals, spans: (waiting, resolver), runtime } = self;
+        let (last_call, called) = oneshot::channel();
+        let exporter = tokio::task::spawn_local(Exporter::new(waiting, Arc::clone(&runtime), resolver).run(called));
         tokio::task::spawn_local(lookups.run());
         tokio::task::spawn_local(renewals.run());
         tokio::task::spawn_local(admin::serve(admin, Arc::clone(&runtime)));
@@ -183,6 +201,8 @@ impl Control {
             result = listener.accept(workers, places, runtime.server_metrics.clone()) => drop(result),
             _ = stopped => {}
         }
+        drop(last_call);
+        drop(timeout(LAST_SPANS, exporter).await);
     }
 }
 

@@ -4,6 +4,7 @@ pub mod access_log;
 pub mod log;
 pub mod metrics;
 pub mod names;
+pub mod trace;
 
 pub use access_log::AccessLog;
 pub use metrics::{Metrics, ServerMetrics, TargetMetrics};

@@ -7,14 +7,18 @@ pub mod ask;
 pub mod dialect;
 pub mod fields;
 pub mod names;
+pub mod percent;
 pub mod secret;
 pub mod subnet;
+pub mod trace_context;
 pub mod units;
 
 pub use address::Address;
 pub use ask::Ask;
 pub use dialect::{Dialect, RequestFormat};
 pub use names::{ClientName, ProviderName, Tier};
+pub use percent::Percent;
 pub use secret::{Fingerprint, Secret};
 pub use subnet::Subnet;
+pub use trace_context::{SpanId, TraceContext, TraceId};
 pub use units::{Period, Size};

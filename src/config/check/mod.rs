@@ -11,6 +11,7 @@ mod listen;
 mod providers;
 mod proxies;
 mod routes;
+mod trace;
 
 use std::{collections::BTreeMap, path::PathBuf};
 
@@ -34,6 +35,7 @@ pub(super) struct Named {
 pub(super) fn check(review: &mut Review<'_>, config: &Config) -> Named {
     listen::check(review, config);
     dns::check(review, config);
+    trace::check(review, config);
     clients::check(review, config);
     let pools = providers::check(review, config);
     routes::check(review, config, &pools);
