@@ -26,7 +26,12 @@ use crate::{
         trace::{Span, encode},
     },
     types::Period,
-    upstream::{Endpoint, Resolver, Upload, Upstream, client::Outgoing, endpoint::Observer, tls::EndpointTls},
+    upstream::{
+        Endpoint, Resolver, Upload, Upstream,
+        client::Outgoing,
+        endpoint::{How, Observer},
+        tls::EndpointTls,
+    },
 };
 
 /// The most spans of one batch.
@@ -79,13 +84,15 @@ impl Exporter {
 
     /// Sends what comes until `stop` says so, and then what waits, once. Whoever stops it bounds the time of that.
     pub(super) async fn run(mut self, mut stop: oneshot::Receiver<()>) {
-        let sweep = tokio::task::spawn_local(self.upstream.clone().sweep());
+        // Begun with the first span: who exports none has no timer for it.
+        let mut sweep = None;
         loop {
             let first = tokio::select! {
                 first = self.waiting.recv() => first,
                 _ = &mut stop => break,
             };
             let Some(first) = first else { break };
+            sweep.get_or_insert_with(|| tokio::task::spawn_local(self.upstream.clone().sweep()));
             let mut batch = vec![first];
             let full = Instant::now() + GATHER;
             let ended = tokio::select! {
@@ -104,7 +111,9 @@ impl Exporter {
         for batch in rest.chunks(BATCH) {
             self.send(batch, &[]).await;
         }
-        sweep.abort();
+        if let Some(sweep) = sweep {
+            sweep.abort();
+        }
     }
 
     /// Sends one batch, again after each of `pauses` while the collector can't take it.
@@ -132,7 +141,9 @@ impl Exporter {
         let Some(settings) = settings else { return Err(Refused::ForGood("no collector is configured any more".to_owned())) };
         if self.collector.as_ref().is_none_or(|(made_from, _)| *made_from != settings) {
             let collector = Collector::of(&settings).map_err(Refused::ForGood)?;
-            self.collector = Some((settings.clone(), collector));
+            if let Some((_, before)) = self.collector.replace((settings.clone(), collector)) {
+                before.endpoint.retire();
+            }
         }
         let Some((_, collector)) = &self.collector else { return Ok(()) };
         let body = Bytes::from(encode::request(batch, &settings.service));
@@ -159,8 +170,8 @@ impl Collector {
         let version = HttpVersion::Auto;
         let tls = if url.tls() { Some(EndpointTls::new(UpstreamTls::default(), version)?) } else { None };
         let timeouts = Timeouts { first_byte: Period(PATIENCE), idle: Period(PATIENCE), ..Timeouts::default() };
-        let endpoint = Endpoint::new((url, None), tls, (version, timeouts, Connections::default()), Arc::new(Nobody));
-        let endpoint = Arc::new(endpoint.ok_or("the host of trace.otlp.endpoint can't be sent")?);
+        let how = How { url, proxy: None, version, timeouts, bounds: Connections::default(), keep_case: false };
+        let endpoint = Arc::new(Endpoint::new(how, tls, Arc::new(Nobody)).ok_or("the host of trace.otlp.endpoint can't be sent")?);
         let mut headers = HeaderMap::new();
         headers.insert(HOST, endpoint.host.clone());
         headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));

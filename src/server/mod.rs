@@ -13,6 +13,7 @@ pub mod proxy_protocol;
 pub mod renewals;
 pub mod socket;
 pub mod tls;
+pub mod watch;
 pub mod worker;
 
 use std::{
@@ -31,10 +32,10 @@ use tokio::{
     time::timeout,
 };
 
-use self::{export::Exporter, listener::Listener, renewals::Renewals, tls::ListenerTls, worker::Worker};
+use self::{export::Exporter, listener::Listener, renewals::Renewals, tls::ListenerTls, watch::Watching, worker::Worker};
 use crate::{
     config::Loaded,
-    runtime::{self, Held, Runtime},
+    runtime::{self, Held, Registry, Reloader, Runtime, compile::Ground},
     telemetry::{
         AccessLog, Metrics,
         log::Seldom,
@@ -74,6 +75,8 @@ pub struct Running {
     address: Address,
     admin_address: SocketAddr,
     access_log: AccessLog,
+    reloader: Reloader,
+    _watching: Watching,
     stop: Option<oneshot::Sender<()>>,
     control: Option<JoinHandle<()>>,
     workers: Vec<JoinHandle<()>>,
@@ -91,6 +94,12 @@ impl Running {
     #[must_use]
     pub fn admin_address(&self) -> SocketAddr {
         self.admin_address
+    }
+
+    /// Reloads its config.
+    #[must_use]
+    pub fn reloader(&self) -> &Reloader {
+        &self.reloader
     }
 
     /// Ends it: no new connections, those that are open are closed, and every line of the access log is written.
@@ -123,8 +132,10 @@ pub fn start(loaded: Loaded, options: Options) -> Result<Running> {
     let tls = listen.tls.clone().map(ListenerTls::new).transpose().map_err(Error::other)?.map(Arc::new);
     let metrics = Metrics::default();
     let server_metrics = metrics.server();
-    let snapshot = runtime::compile(loaded, 1, &metrics).map_err(Error::other)?;
-    server_metrics.generation.set(1.0);
+    let registry = Registry::default();
+    let ground = Ground { metrics: &metrics, registry: &registry, before: None };
+    let snapshot = runtime::compile(loaded.clone(), ground).map_err(Error::other)?;
+    server_metrics.generation.set(snapshot.generation as f64);
 
     let listener = listener::bind(&listen).map_err(|error| at("listen.address", &listen.address, &error))?;
     let admin = bind_admin(admin.address)?;
@@ -135,6 +146,7 @@ pub fn start(loaded: Loaded, options: Options) -> Result<Running> {
     let (spans, waiting) = Spans::new(metrics.spans());
     let runtime = Arc::new(Runtime {
         snapshot: ArcSwap::from_pointee(snapshot),
+        registry,
         metrics,
         server_metrics,
         access_log: access_log.clone(),
@@ -149,15 +161,18 @@ pub fn start(loaded: Loaded, options: Options) -> Result<Running> {
     });
     let (workers, threads): (Vec<_>, Vec<_>) = started.collect::<Result<Vec<_>>>()?.into_iter().unzip();
     let (stop, stopped) = oneshot::channel();
-    let renewals = Renewals::new(Arc::clone(&runtime), tls);
-    let served =
-        Control { listener, places: listen.connections.get(), workers, admin, lookups, renewals, spans: (waiting, resolver), runtime };
+    let reloader = Reloader::new(Arc::clone(&runtime), loaded);
+    let watching = watch::start(reloader.clone(), Renewals::new(Arc::clone(&runtime), tls))?;
+    let spans = (waiting, resolver);
+    let served = Control { listener, places: listen.connections.get(), workers, admin, lookups, spans, runtime };
     let control = local::spawn("control".to_owned(), move || served.run(stopped))?;
     tracing::info!(%address, admin = %admin_address, workers = count, "listening");
     Ok(Running {
         address,
         admin_address,
         access_log,
+        reloader,
+        _watching: watching,
         stop: Some(stop),
         control: Some(control),
         workers: threads,
@@ -182,7 +197,6 @@ struct Control {
     workers: Vec<Worker>,
     admin: TcpListener,
     lookups: Lookups,
-    renewals: Renewals,
     /// Those for the collector, and how its name is looked up.
     spans: (mpsc::Receiver<Span>, Resolver),
     runtime: Arc<Runtime>,
@@ -190,11 +204,10 @@ struct Control {
 
 impl Control {
     async fn run(self, stopped: oneshot::Receiver<()>) {
-        let Self { listener, places, workers, admin, lookups, renewals, spans: (waiting, resolver), runtime } = self;
+        let Self { listener, places, workers, admin, lookups, spans: (waiting, resolver), runtime } = self;
         let (last_call, called) = oneshot::channel();
         let exporter = tokio::task::spawn_local(Exporter::new(waiting, Arc::clone(&runtime), resolver).run(called));
         tokio::task::spawn_local(lookups.run());
-        tokio::task::spawn_local(renewals.run());
         tokio::task::spawn_local(admin::serve(admin, Arc::clone(&runtime)));
         tokio::task::spawn_local(upkeep(Arc::clone(&runtime)));
         tokio::select! {

@@ -38,6 +38,7 @@ pub enum Choice {
 pub struct State {
     in_flight: AtomicU32,
     retired: AtomicBool,
+    disabled: AtomicBool,
 }
 
 impl State {
@@ -52,8 +53,31 @@ impl State {
         self.retired.store(true, Ordering::Release);
     }
 
-    fn is_retired(&self) -> bool {
+    /// The key is back in the config.
+    pub fn revive(&self) {
+        self.retired.store(false, Ordering::Release);
+    }
+
+    /// Whether it is in no config any more.
+    #[must_use]
+    pub fn is_retired(&self) -> bool {
         self.retired.load(Ordering::Acquire)
+    }
+
+    /// Takes the key out of use until [`Self::enable`]: it gets no new lease, from whichever generation; leases that run go on.
+    pub fn disable(&self) {
+        self.disabled.store(true, Ordering::Release);
+    }
+
+    /// Puts it back into use.
+    pub fn enable(&self) {
+        self.disabled.store(false, Ordering::Release);
+    }
+
+    /// Whether an operator has taken it out of use.
+    #[must_use]
+    pub fn is_disabled(&self) -> bool {
+        self.disabled.load(Ordering::Acquire)
     }
 }
 
@@ -71,8 +95,10 @@ pub struct Slot {
 }
 
 impl Slot {
-    fn is_usable(&self) -> bool {
-        self.spec.weight > 0.0 && !self.state.is_retired()
+    /// Whether it can be leased.
+    #[must_use]
+    pub fn is_usable(&self) -> bool {
+        self.spec.weight > 0.0 && !self.state.is_retired() && !self.state.is_disabled()
     }
 }
 
@@ -91,7 +117,7 @@ impl Drop for Lease {
     }
 }
 
-/// No key of the pool is in use: all are retired or have weight 0.
+/// No key of the pool is in use: all are retired, disabled or have weight 0.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Exhausted;
 

@@ -50,6 +50,25 @@ fn a_key_without_weight_or_retired_gets_nothing_while_its_leases_run_on() {
     assert_eq!(acquire(&[], &turn, Choice::Any).unwrap_err(), Exhausted);
 }
 
+#[test]
+fn a_disabled_key_gets_nothing_until_it_is_enabled_again() {
+    let (slots, turn) = (pool(&[1.0, 1.0]), Turn::default());
+    slots[0].state.disable();
+    assert!(slots[0].state.is_disabled() && !slots[1].state.is_disabled());
+    let leases: Vec<_> = (0..4).map(|_| acquire(&slots, &turn, Choice::Any).unwrap()).collect();
+    assert_eq!(in_flight(&slots), [0, 4]);
+    assert_eq!(acquire(&slots, &turn, Choice::Home).unwrap().index, 1, "the home is looked for among keys in use");
+    slots[1].state.disable();
+    assert!(!is_usable(&slots));
+    assert_eq!(acquire(&slots, &turn, Choice::Any).unwrap_err(), Exhausted);
+    slots[0].state.enable();
+    assert_eq!(acquire(&slots, &turn, Choice::Any).unwrap().index, 0);
+    drop(leases);
+    slots[0].state.retire();
+    slots[0].state.enable();
+    assert!(!is_usable(&slots), "what was removed does not come back by being enabled");
+}
+
 proptest! {
     /// Whatever is taken and given back in whatever order, the counters say exactly what is held, and no
     /// key carries more than its fair share plus one.
