@@ -59,6 +59,8 @@ fn every_field_of_the_access_log_has_its_row() {
     let everything = Entry {
         time: UNIX_EPOCH,
         request_id: "",
+        trace_id: Some(""),
+        span_id: Some(""),
         method: "",
         path: "",
         status: 200,
