@@ -62,7 +62,13 @@ async fn a_slow_request_is_told_of_once_with_its_course() {
     client.reply("GET").await;
     // Slow until its end.
     provider.script(Script::reply("HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nbo").tell(&at).wait(&gate).write("dy"));
-    client.post_with("/v1/chat/completions", &format!("X-Request-Id: mine\r\ntraceparent: 00-{TRACE}-00f067aa0ba902b7-01\r\n"), r#"{"model":"gpt-4o"}"#).await;
+    client
+        .post_with(
+            "/v1/chat/completions",
+            &format!("X-Request-Id: mine\r\ntraceparent: 00-{TRACE}-00f067aa0ba902b7-01\r\n"),
+            r#"{"model":"gpt-4o"}"#,
+        )
+        .await;
     tokio::join!(client.reply("POST"), dawdle(&at, &gate));
 
     let mut line = sidegate.message("a slow request").await;
@@ -177,8 +183,12 @@ async fn the_environment_goes_before_the_config_if_it_makes_sense() {
 async fn a_line_may_be_meant_for_people() {
     let provider = Provider::start().await;
     let folder = folder(&provider, "log: { format: human }");
-    let mut child =
-        Command::new(env!("CARGO_BIN_EXE_sidegate")).current_dir(folder.path()).stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
+    let mut child = Command::new(env!("CARGO_BIN_EXE_sidegate"))
+        .current_dir(folder.path())
+        .stdout(Stdio::null())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
     let mut first = String::new();
     BufReader::new(child.stderr.take().unwrap()).read_line(&mut first).unwrap();
     child.kill().unwrap();

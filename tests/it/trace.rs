@@ -99,13 +99,19 @@ async fn a_collector_is_told_of_each_request_in_the_words_of_the_conventions() {
     assert_eq!(request.head.get("x-collector-key").as_deref(), Some("of-the-collector"));
     assert_eq!(request.head.get("content-type").as_deref(), Some("application/json"));
     let whole: Value = serde_json::from_slice(&request.body.bytes).unwrap();
-    assert_eq!(whole["resourceSpans"][0]["resource"]["attributes"][0], json!({ "key": "service.name", "value": { "stringValue": "tested" } }));
+    assert_eq!(
+        whole["resourceSpans"][0]["resource"]["attributes"][0],
+        json!({ "key": "service.name", "value": { "stringValue": "tested" } })
+    );
 
     let [span] = told.as_slice() else { panic!("{told:?}") };
     let line = sidegate.log(1).await.remove(0);
     // The provider's own span, if it has one, stands in ours, and ours in the caller's.
     assert_eq!((&span["traceId"], &span["spanId"], &span["parentSpanId"]), (&json!(TRACE), &json!(up[36..52]), &json!(SPAN)));
-    assert_eq!((&span["name"], &span["kind"], &span["status"], &span["flags"]), (&json!("chat gpt-4o"), &json!(3), &json!({}), &json!(0x301)));
+    assert_eq!(
+        (&span["name"], &span["kind"], &span["status"], &span["flags"]),
+        (&json!("chat gpt-4o"), &json!(3), &json!({}), &json!(0x301))
+    );
     let nanos = |name: &str| span[name].as_str().unwrap().parse::<u64>().unwrap();
     assert!(nanos("startTimeUnixNano") < nanos("endTimeUnixNano"));
     let text = |text: &str| json!({ "stringValue": text });

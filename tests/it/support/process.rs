@@ -41,10 +41,8 @@ impl Process {
             .spawn()
             .unwrap();
         let (errors, output) = (Heard::default(), Heard::default());
-        let listeners = vec![
-            listen(child.stderr.take().unwrap(), Arc::clone(&errors)),
-            listen(child.stdout.take().unwrap(), Arc::clone(&output)),
-        ];
+        let listeners =
+            vec![listen(child.stderr.take().unwrap(), Arc::clone(&errors)), listen(child.stdout.take().unwrap(), Arc::clone(&output))];
         let nowhere = SocketAddr::from(([0, 0, 0, 0], 0));
         let mut process = Self { address: nowhere, admin: nowhere, child, errors, output, listeners };
         let first = process.message("listening").await;
