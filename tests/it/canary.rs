@@ -4,7 +4,7 @@
 //! Each secret begins and ends with the word, so that a part of it is found as well. The last request puts the word where
 //! it is told, so that a search that finds nothing can't pass.
 
-use std::{fs, net::SocketAddr, path::Path};
+use std::{fs, net::SocketAddr, path::Path, time::Duration};
 
 use bytes::Bytes;
 use rustix::process::{Pid, Signal, kill_process};
@@ -15,7 +15,7 @@ use sidegate::{
 };
 
 use crate::support::{
-    Client, EgressProxy, H2Client, H2Provider, H2Script, Process, Provider, Script, eventually,
+    Client, EgressProxy, Gate, H2Client, H2Provider, H2Script, Process, Provider, Script, eventually,
     tls::{Authority, TlsFront},
     within,
 };
@@ -261,7 +261,7 @@ async fn refused(sidegate: &Process, count: usize) {
     within("refused reloads", async {
         let series = format!(r#"sidegate_config_reloads_total{{result="refused"}} {count}"#);
         while !sidegate.ask_admin("GET", "/metrics").await.text().contains(&series) {
-            tokio::time::sleep(std::time::Duration::from_millis(10)).await;
+            tokio::time::sleep(Duration::from_millis(10)).await;
         }
     })
     .await;
@@ -301,10 +301,18 @@ async fn no_secret_is_sung_of_at_the_loudest() {
         said += &sidegate.ask_admin("POST", "/reload").await.text();
     }
     // What is told on purpose is found, in each of the two logs.
-    world.provider.script(Script::on_request().close());
-    assert_eq!(ask(sidegate.address, "POST", &format!("/v1/{CANARY}"), None, "X-Request-Id: the-last\r\n").await, Ok(502));
+    let (at, gate) = (Gate::new(), Gate::new());
+    world.provider.script(Script::on_request().tell(&at).wait(&gate).close());
+    let path = format!("/v1/{CANARY}");
+    let slowly = async {
+        at.reached("the provider").await;
+        tokio::time::sleep(Duration::from_millis(5)).await;
+        gate.open();
+    };
+    let (answer, ()) = tokio::join!(ask(sidegate.address, "POST", &path, None, "X-Request-Id: the-last\r\n"), slowly);
+    assert_eq!(answer, Ok(502));
     eventually("the last line", || sidegate.output(), |lines| lines.contains("the-last")).await;
-    eventually("the last slow line", || sidegate.errors(), |lines| lines.contains("\"request_id\":\"the-last\"")).await;
+    eventually("the last slow line", || sidegate.errors(), |lines| lines.contains("\"path\":\"/v1/canary\"")).await;
     kill_process(Pid::from_raw(sidegate.id()).unwrap(), Signal::TERM).unwrap();
     let (_, errors, output) = sidegate.end();
     assert!(errors.matches("\"level\":\"TRACE\"").count() > 500 && errors.contains("\"level\":\"WARN\""), "the log is not the loudest");
@@ -321,11 +329,14 @@ async fn no_secret_is_left_in_a_core_dump() {
     let world = World::new().await;
     let before = listed(world.folder.path());
     for signal in [Signal::ABORT, Signal::SEGV, Signal::QUIT] {
-        let sidegate = world.start("info").await;
-        let limits = fs::read_to_string(format!("/proc/{}/limits", sidegate.id())).unwrap();
+        let mut sidegate = world.start("info").await;
+        let id = sidegate.id();
+        let limits = fs::read_to_string(format!("/proc/{id}/limits")).unwrap();
         let core: Vec<&str> = limits.lines().find(|line| line.starts_with("Max core file size")).unwrap().split_whitespace().collect();
         assert_eq!(core[4..6], ["0", "0"], "{limits}");
-        kill_process(Pid::from_raw(sidegate.id()).unwrap(), signal).unwrap();
+        // The first SIGSEGV is heard by Rust's own watch on overflows of the stack, which then leaves the next to the kernel.
+        let kill = || kill_process(Pid::from_raw(id).unwrap(), signal).is_ok() && sidegate.has_ended();
+        eventually("the end", kill, |ended| *ended).await;
         let (status, errors, output) = sidegate.end();
         let killed = std::os::unix::process::ExitStatusExt::signal(&status);
         assert_eq!(killed, Some(signal.as_raw()));

@@ -88,6 +88,11 @@ impl Process {
         client.reply(method).await
     }
 
+    /// Whether it has ended.
+    pub(crate) fn has_ended(&mut self) -> bool {
+        self.child.try_wait().unwrap().is_some()
+    }
+
     /// Waits for its end, which somebody has asked for; everything that it said is there then.
     pub(crate) fn end(mut self) -> (ExitStatus, String, String) {
         let status = self.child.wait().unwrap();
