@@ -18,7 +18,11 @@ pub use registry::Registry;
 pub use reload::Reloader;
 pub use snapshot::{Provider, Route, Snapshot, Target};
 
-use crate::telemetry::{AccessLog, Metrics, ServerMetrics, log::Seldom, trace::Spans};
+use crate::telemetry::{
+    AccessLog, Metrics, ServerMetrics,
+    log::{Ration, Seldom},
+    trace::Spans,
+};
 
 /// What all workers share.
 #[derive(Debug)]
@@ -39,6 +43,8 @@ pub struct Runtime {
     pub held: Held,
     /// Whether a failed attempt may be told of in the log.
     pub failures: Seldom,
+    /// Whether a slow request may be told of in the log.
+    pub slow: Ration,
 }
 
 impl Runtime {

@@ -38,7 +38,7 @@ use crate::{
     runtime::{self, Held, Registry, Reloader, Runtime, compile::Ground},
     telemetry::{
         AccessLog, Metrics,
-        log::Seldom,
+        log::{Ration, Seldom},
         trace::{Span, Spans},
     },
     types::Address,
@@ -155,6 +155,7 @@ pub fn start(loaded: Loaded, options: Options) -> Result<Running> {
         spans,
         held,
         failures: Seldom::default(),
+        slow: Ration::default(),
     });
     let count = listen.workers.or_else(|| thread::available_parallelism().ok()).map_or(1, NonZeroUsize::get);
     let started = (0..count).map(|index| {

@@ -80,6 +80,38 @@ fn filter(level: Level) -> LevelFilter {
     }
 }
 
+/// How many lines about single requests may be written in a second.
+const RATION: u32 = 100;
+
+/// Lets a line about single requests be written a hundred times a second at most, and counts the others: a provider that is
+/// slow is so for thousands, and whoever reads this log must keep up, or requests would wait for it.
+#[derive(Debug, Default)]
+pub struct Ration(Mutex<Rationed>);
+
+#[derive(Debug, Default)]
+struct Rationed {
+    since: Option<Instant>,
+    told: u32,
+    untold: u64,
+}
+
+impl Ration {
+    /// Whether a line may be written at `now`, and how many were not since the last.
+    #[must_use]
+    pub fn take(&self, now: Instant) -> Option<u64> {
+        let mut state = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if state.since.is_none_or(|since| now.saturating_duration_since(since) >= Duration::from_secs(1)) {
+            (state.since, state.told) = (Some(now), 0);
+        }
+        if state.told == RATION {
+            state.untold += 1;
+            return None;
+        }
+        state.told += 1;
+        Some(std::mem::take(&mut state.untold))
+    }
+}
+
 /// Lets something be said once a second at most: a provider that is down fails thousands of requests in the same way.
 #[derive(Debug, Default)]
 pub struct Seldom(Mutex<Option<Instant>>);
@@ -94,5 +126,32 @@ impl Seldom {
             *last = Some(Instant::now());
         }
         may
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_hundred_lines_a_second_are_told_and_the_others_counted() {
+        let (ration, start) = (Ration::default(), Instant::now());
+        assert_eq!((0..150).filter_map(|_| ration.take(start)).collect::<Vec<_>>(), [0; 100]);
+        assert_eq!(ration.take(start + Duration::from_millis(999)), None);
+        assert_eq!(ration.take(start + Duration::from_millis(1_000)), Some(51));
+        assert_eq!(ration.take(start + Duration::from_millis(1_001)), Some(0));
+    }
+
+    #[test]
+    fn levels_are_those_of_the_config() {
+        let targets = targets(&"warn,h2=off,sidegate::upstream=trace".parse().unwrap());
+        for (target, level, heard) in [
+            ("sidegate", tracing::Level::WARN, true),
+            ("sidegate", tracing::Level::INFO, false),
+            ("h2::proto", tracing::Level::ERROR, false),
+            ("sidegate::upstream::dns", tracing::Level::TRACE, true),
+        ] {
+            assert_eq!(targets.would_enable(target, &level), heard, "{target} {level}");
+        }
     }
 }

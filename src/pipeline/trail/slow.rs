@@ -23,6 +23,7 @@ impl Course {
         if counted < slow.0 {
             return;
         }
+        let Some(untold) = self.runtime.slow.take(Instant::now()) else { return };
         let at = |moment: Instant| millis(moment.saturating_duration_since(self.received));
         let (sent, head) = self.last.as_ref().map(|attempt| (attempt.sent, attempt.head)).unzip();
         tracing::warn!(
@@ -49,6 +50,7 @@ impl Course {
             end = entry.end,
             error = entry.error,
             failure = entry.failure,
+            untold = Some(untold).filter(|untold| *untold > 0),
             "a slow request"
         );
     }
