@@ -34,7 +34,7 @@ pub mod trail;
 pub mod tunnel;
 pub mod upgrade;
 
-use std::{cell::OnceCell, net::IpAddr, sync::Arc, time::Instant};
+use std::{cell::OnceCell, fmt, net::IpAddr, sync::Arc, time::Instant};
 
 use http::{Request, Response, request::Parts};
 use hyper::body::Incoming;
@@ -47,7 +47,6 @@ use crate::{
 };
 
 /// A request as the server hands it over.
-#[derive(Debug)]
 pub struct Inbound {
     /// Head and body.
     pub request: Request<Incoming>,
@@ -55,6 +54,13 @@ pub struct Inbound {
     pub peer: Option<IpAddr>,
     /// When its head was read.
     pub received: Instant,
+}
+
+impl fmt::Debug for Inbound {
+    /// Without its fields and its query: they hold what is the client's own.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Inbound({} {})", self.request.method(), self.request.uri().path())
+    }
 }
 
 /// The generation that a request belongs to, and the one in force: the same, unless the config changed while the request

@@ -4,6 +4,7 @@
 //! left: then the request ends as *left* with the status 499.
 
 use std::{
+    fmt,
     net::IpAddr,
     rc::Rc,
     sync::Arc,
@@ -12,6 +13,7 @@ use std::{
 
 use http::{HeaderValue, Method, StatusCode, Uri, request::Parts};
 
+mod request_id;
 mod slow;
 mod span;
 
@@ -82,10 +84,15 @@ struct Attempt {
 }
 
 /// The course of one request. It goes through every step and on into the reply's body, so it is moved as a pointer.
-#[derive(Debug)]
 pub struct Trail(Box<Course>);
 
-#[derive(Debug)]
+impl fmt::Debug for Trail {
+    /// Without the query, which may hold credentials.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Trail({} {})", self.0.method, self.0.uri.path())
+    }
+}
+
 struct Course {
     runtime: Arc<Runtime>,
     received: Instant,
@@ -252,7 +259,7 @@ impl Trail {
 
     /// The id by which client and operator can speak of this request: the one the client sent, else a new one.
     pub fn request_id(&mut self) -> HeaderValue {
-        self.0.request_id.get_or_insert_with(new_request_id).clone()
+        self.0.request_id.get_or_insert_with(request_id::new).clone()
     }
 
     /// The names under which a line of the log speaks of this request: its id, and its trace if it is part of one.
@@ -324,16 +331,4 @@ impl Drop for Trail {
     fn drop(&mut self) {
         self.write(LEFT, End::Left, 0, Duration::ZERO);
     }
-}
-
-/// 96 random bits: two proxies that answer a million requests a second for a year will not meet.
-fn new_request_id() -> HeaderValue {
-    const DIGITS: &[u8; 16] = b"0123456789abcdef";
-    let random = u128::from(fastrand::u32(..)) << 64 | u128::from(fastrand::u64(..));
-    let mut id = *b"req_------------------------";
-    for (at, place) in id[4..].iter_mut().enumerate() {
-        *place = DIGITS[(random >> (4 * at) & 0xf) as usize];
-    }
-    // invariant: letters, `_` and hex digits.
-    HeaderValue::from_bytes(&id).unwrap_or(HeaderValue::from_static("req_"))
 }

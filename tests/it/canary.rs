@@ -12,6 +12,7 @@ use sidegate::{
     config::{self, Environment, KeyHash, Proxy},
     provider::Credential,
     types::Dialect,
+    upstream::{Outgoing, Upload},
 };
 
 use crate::support::{
@@ -360,9 +361,14 @@ async fn no_secret_is_in_what_a_panic_could_print() {
     let text = world.config().replace("keys/", &format!("{}/keys/", world.folder.path().display()));
     let loaded = config::from_text("proxy.yaml", &text, &environment).unwrap_or_else(|problems| panic!("{problems}"));
     assert_eq!(loaded.keys.values().flatten().filter(|key| key.secret.expose().contains(CANARY)).count(), 10);
-    let credentials = loaded.keys.values().flatten().map(|key| Credential::new(Dialect::Openai, &key.secret, None, None).unwrap());
-    let credentials: Vec<_> = credentials.collect();
-    let printed = format!("{loaded:#?}{environment:#?}{loaded}{credentials:#?}");
+    let held = loaded.keys.values().flatten().map(|key| Credential::new(Dialect::Openai, &key.secret, None, None).unwrap());
+    let held: Vec<_> = held.collect();
+    let printed = format!("{loaded:#?}{environment:#?}{loaded}{held:#?}");
+    let path = format!("/v1/models?{}", query()).parse().unwrap();
+    let headers = credentials().into_iter().map(|(name, value)| (name.parse().unwrap(), value.parse().unwrap())).collect();
+    let body = Upload::held(Bytes::from(secret("body")), None);
+    let outgoing = Outgoing { method: http::Method::GET, path, headers, extensions: http::Extensions::new(), body };
+    let printed = printed + &format!("{outgoing:#?}");
     assert_eq!(singing(&printed), Vec::<&str>::new());
     assert!(printed.contains("[secret]"));
     for text in broken(&text) {
