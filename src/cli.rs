@@ -1,5 +1,7 @@
 //! The command line: what to do, with which config.
 
+pub mod key;
+
 use std::{
     io::{self, Write},
     path::{Path, PathBuf},
@@ -44,6 +46,12 @@ pub enum Command {
     },
     /// Print the JSON Schema of the config file.
     Schema,
+    /// Make master keys, and seal provider keys for the config.
+    Key {
+        /// What to do with keys.
+        #[command(subcommand)]
+        command: key::Command,
+    },
     /// Serve a simulated provider, for trying things out and for tests.
     Mock(mock::Args),
     /// Show the proxy at work in front of a simulated provider. No account is needed.
@@ -90,7 +98,7 @@ pub fn demo(args: &demo::Args) -> io::Result<()> {
     demo::run(args, &mut io::stdout().lock(), |text| {
         let loaded = config::from_text("demo", text, &Environment::default()).map_err(|problems| io::Error::other(problems.to_string()))?;
         // The demo shows the traffic itself.
-        let running = server::start(loaded, server::Options { access_log: Box::new(io::sink()), watch: true })?;
+        let running = server::start(loaded, server::Options { access_log: Box::new(io::sink()), ..server::Options::default() })?;
         match running.address() {
             Address::Tcp(address) => Ok((*address, running)),
             Address::Unix(_) => Err(io::ErrorKind::Unsupported.into()),

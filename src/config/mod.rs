@@ -10,10 +10,12 @@ pub mod certificates;
 pub mod clients;
 pub mod diff;
 pub mod dns;
+pub mod drain;
 pub mod environment;
 pub mod listen;
 pub mod load;
 pub mod log;
+pub mod metrics;
 pub mod origin;
 pub mod problem;
 pub mod providers;
@@ -21,6 +23,10 @@ pub mod proxy;
 pub mod renewal;
 pub mod routes;
 pub mod schema;
+pub mod sealed;
+pub mod sealer;
+pub mod sealing;
+pub mod secret_text;
 pub mod stamp;
 pub mod trace;
 pub mod trust;
@@ -49,10 +55,12 @@ pub use base_url::BaseUrl;
 pub use clients::{Anonymous, ClientKey, Clients, KeyHash};
 pub use diff::Diff;
 pub use dns::{Dns, NameResolution, NameServer};
+pub use drain::Drain;
 pub use environment::Environment;
 pub use listen::{Admin, Body, Listen, ListenTls};
 pub use load::{Key, Loaded, from_environment, from_text, load};
 pub use log::{Level, Levels, Log, LogFormat};
+pub use metrics::Metrics;
 pub use origin::Origin;
 pub use problem::{Problem, Problems};
 pub use providers::{Connections, HttpVersion, KeySource, Provider, Roots, Timeouts, UpstreamTls};
@@ -60,6 +68,10 @@ pub use proxy::{Proxy, ProxyChoice};
 pub use renewal::Renewal;
 pub use routes::{Credentials, ModelPattern, Route, Target};
 pub use schema::schema;
+pub use sealed::{MasterKey, Sealed};
+pub use sealer::Sealer;
+pub use sealing::{MasterKeySource, Sealing};
+pub use secret_text::SecretText;
 pub use stamp::Sighting;
 pub use trace::{Otlp, OtlpHeader, Propagate, Trace};
 pub use trust::{Trust, TrustedPeer};
@@ -100,6 +112,15 @@ pub struct Config {
     /// How the names of providers become addresses.
     #[serde(default)]
     pub dns: Dns,
+    /// How the process ends without cutting anybody off.
+    #[serde(default)]
+    pub drain: Drain,
+    /// The master keys that open sealed keys.
+    #[serde(default)]
+    pub sealing: Sealing,
+    /// What the metrics tell apart.
+    #[serde(default)]
+    pub metrics: Metrics,
     /// The AI providers, by name.
     #[serde(default)]
     pub providers: BTreeMap<ProviderName, Provider>,

@@ -3,7 +3,7 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize, Serializer};
 
-use super::{BaseUrl, providers::SecretText};
+use super::{BaseUrl, SecretText};
 use crate::types::Percent;
 
 /// How a request's place in a trace (W3C Trace Context) goes on to the provider, and where our own part is told.

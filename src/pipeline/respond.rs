@@ -3,24 +3,22 @@
 
 use std::{sync::Arc, time::Duration};
 
-use http::{
-    HeaderMap, HeaderValue, Method, Response, StatusCode, Version,
-    header::{CONTENT_TYPE, InvalidHeaderValue},
-};
+use http::{HeaderMap, HeaderValue, Method, Response, StatusCode, Version, header::InvalidHeaderValue};
 
 use super::{
     body::Body,
     deliver::Delivery,
     fields::{SERVER_TIMING, X_REQUEST_ID, X_SIDEGATE_ATTEMPTS, X_SIDEGATE_KEY},
+    observe::{Media, Observer},
     relay::Relay,
-    settle::Settlement,
+    settle::{Settlement, Watch},
     trail::Trail,
     tunnel::Tunnel,
 };
-use crate::{config::Annotate, runtime::Snapshot};
-
-/// The media type of server-sent events.
-const EVENT_STREAM: &[u8] = b"text/event-stream";
+use crate::{
+    config::Annotate,
+    runtime::{Snapshot, Target},
+};
 
 /// The most fields that are added to a reply's head.
 pub const ADDED: usize = 4;
@@ -32,10 +30,11 @@ pub fn respond(delivery: Delivery<'_>, snapshot: &Snapshot, mut trail: Trail) ->
     let overhead = trail.overhead();
     annotate(reply.headers_mut(), snapshot.annotate, key.map(|key| &key.fingerprint), (&mut trail, overhead));
     let without_body = *trail.method() == Method::HEAD || matches!(reply.status(), StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED);
-    if tunnel.is_some() || trail.asks_whether_live() && is_event_stream(reply.headers()) {
+    let watch = watch(&reply, target, (&trail, tunnel.is_some(), without_body));
+    if watch.stream {
         trail.is_live();
     }
-    let settlement = Settlement::new(Arc::clone(&target.metrics), holds, reply.status(), overhead, trail);
+    let settlement = Settlement::new(Arc::clone(&target.metrics), holds, (reply.status(), watch), overhead, trail);
     // The version is the connection's to say.
     *reply.version_mut() = Version::HTTP_11;
     match tunnel {
@@ -48,10 +47,16 @@ pub fn respond(delivery: Delivery<'_>, snapshot: &Snapshot, mut trail: Trail) ->
     }
 }
 
-/// Whether the body is one that lasts as long as the provider has something to say.
-fn is_event_stream(headers: &HeaderMap) -> bool {
-    let media = headers.get(CONTENT_TYPE).map(HeaderValue::as_bytes).unwrap_or_default();
-    media.get(..EVENT_STREAM.len()).is_some_and(|start| start.eq_ignore_ascii_case(EVENT_STREAM))
+/// What is made of the reply on its way down: only what may tell usage is read.
+fn watch<B>(reply: &Response<B>, target: &Target, (trail, tunnel, without_body): (&Trail, bool, bool)) -> Watch {
+    if tunnel || without_body {
+        return Watch { stream: tunnel, ..Watch::default() };
+    }
+    let media = Media::of(reply.headers());
+    let stream = media == Media::Events;
+    let tells = trail.tells_usage() && reply.status().is_success();
+    let observer = if tells { Observer::of(media, reply.headers(), target.provider.dialect.request_format()) } else { None };
+    Watch { observer, stream, first: stream }
 }
 
 /// Adds what the config lets it add: at most [`ADDED`] fields.

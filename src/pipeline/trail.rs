@@ -7,7 +7,7 @@ use std::{
     fmt,
     net::IpAddr,
     rc::Rc,
-    sync::Arc,
+    sync::{Arc, atomic::Ordering},
     time::{Duration, Instant, SystemTime},
 };
 
@@ -25,7 +25,7 @@ use super::{
 use crate::{
     runtime::{Provider, Runtime, snapshot::PoolKey},
     telemetry::access_log::Entry,
-    types::{Ask, Period, SpanId, TraceId, trace_context::Hex},
+    types::{Ask, Period, SpanId, TraceId, Usage, trace_context::Hex},
     upstream::body::Progress,
 };
 
@@ -35,7 +35,7 @@ const LONGEST_MODEL: usize = 256;
 /// What stands for an id with bytes beyond ASCII.
 const NOT_ASCII: &str = "not-ascii";
 
-/// The status that is logged for a client that left before it got one, as nginx does.
+/// The status that is logged where none went down: the client left before, as nginx has it, or a drain's time was over.
 const LEFT: u16 = 499;
 
 /// How a request ended.
@@ -45,7 +45,7 @@ pub enum End {
     Complete,
     /// The client left before.
     Left,
-    /// The provider's reply broke off, for this reason.
+    /// The reply broke off, for this reason.
     Truncated(&'static str),
     /// Sidegate answered itself, with this code.
     Rejected(&'static str),
@@ -115,6 +115,8 @@ struct Course {
     attempts: u32,
     last: Option<Attempt>,
     failure: Option<&'static str>,
+    tells_usage: bool,
+    usage: Usage,
     ended: bool,
 }
 
@@ -142,6 +144,8 @@ impl Trail {
             attempts: 0,
             last: None,
             failure: None,
+            tells_usage: false,
+            usage: Usage::default(),
             ended: false,
         }))
     }
@@ -158,12 +162,6 @@ impl Trail {
         self.0.traced
     }
 
-    /// Whether it makes a difference that its reply is a stream.
-    #[must_use]
-    pub fn asks_whether_live(&self) -> bool {
-        self.0.slow.is_some()
-    }
-
     /// Its reply lasts as long as the provider has something to say.
     pub fn is_live(&mut self) {
         self.0.is_live = true;
@@ -175,9 +173,10 @@ impl Trail {
         self.0.client = Some(client.clone());
     }
 
-    /// Step 5 has read what is asked, after waiting so long for the client's body.
-    pub fn asked(&mut self, ask: Ask, waited: Duration) {
+    /// Step 5 has read what is asked, after waiting so long for the client's body; and whether the reply may tell what it used.
+    pub fn asked(&mut self, ask: Ask, waited: Duration, tells_usage: bool) {
         self.0.ask = ask;
+        self.0.tells_usage = tells_usage;
         self.0.waited = waited;
     }
 
@@ -202,6 +201,26 @@ impl Trail {
     /// The last attempt got no reply, for this reason.
     pub fn failed(&mut self, reason: &'static str) {
         self.0.failure = Some(reason);
+    }
+
+    /// The reply told what it used.
+    pub fn used(&mut self, usage: Usage) {
+        self.0.usage = usage;
+        if let Some(key) = self.0.last.as_ref().and_then(|attempt| attempt.key.as_deref()) {
+            key.record.used(usage.input.unwrap_or(0), usage.output.unwrap_or(0));
+        }
+    }
+
+    /// Whether the reply may tell what it used.
+    #[must_use]
+    pub fn tells_usage(&self) -> bool {
+        self.0.tells_usage
+    }
+
+    /// The model that is asked for.
+    #[must_use]
+    pub fn model(&self) -> Option<&str> {
+        self.0.ask.model.as_deref()
     }
 
     /// Attempts made so far.
@@ -239,6 +258,12 @@ impl Trail {
     pub fn first_byte(&self) -> Option<Duration> {
         let attempt = self.0.last.as_ref()?;
         Some(attempt.head? - attempt.sent)
+    }
+
+    /// From sending until now.
+    #[must_use]
+    pub fn since_sent(&self) -> Option<Duration> {
+        self.0.last.as_ref().map(|attempt| attempt.sent.elapsed())
     }
 
     /// From the request's head until now.
@@ -280,6 +305,12 @@ impl Trail {
         self.0.provider_named
     }
 
+    /// What it means that the request is dropped before its end.
+    #[must_use]
+    pub fn dropped(&self) -> End {
+        if self.0.runtime.cut.load(Ordering::Relaxed) { End::Truncated("drained") } else { End::Left }
+    }
+
     /// The request is over.
     pub fn end(&mut self, status: StatusCode, end: End, bytes_out: u64, overhead: Duration) {
         self.write(status.as_u16(), end, bytes_out, overhead);
@@ -314,6 +345,8 @@ impl Trail {
             attempts: self.0.attempts,
             bytes_in: self.bytes_in(),
             bytes_out,
+            tokens_in: self.0.usage.input,
+            tokens_out: self.0.usage.output,
             duration: self.elapsed(),
             first_byte: self.first_byte(),
             overhead,
@@ -329,6 +362,7 @@ impl Trail {
 
 impl Drop for Trail {
     fn drop(&mut self) {
-        self.write(LEFT, End::Left, 0, Duration::ZERO);
+        let end = self.dropped();
+        self.write(LEFT, end, 0, Duration::ZERO);
     }
 }

@@ -8,7 +8,7 @@ pub mod snapshot;
 
 use std::sync::{
     Arc,
-    atomic::{AtomicU64, Ordering},
+    atomic::{AtomicBool, AtomicU64, Ordering},
 };
 
 use arc_swap::ArcSwap;
@@ -45,6 +45,8 @@ pub struct Runtime {
     pub failures: Seldom,
     /// Whether a slow request may be told of in the log.
     pub slow: Ration,
+    /// Whether what still runs is being cut, at the end of a drain: who loses a request then has not left.
+    pub cut: AtomicBool,
 }
 
 impl Runtime {

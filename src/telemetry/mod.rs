@@ -6,9 +6,11 @@ pub mod log;
 pub mod metrics;
 pub mod names;
 pub mod provider_record;
+pub mod target_metrics;
 pub mod trace;
 
 pub use access_log::AccessLog;
 pub use key_record::KeyRecord;
-pub use metrics::{Metrics, ServerMetrics, TargetMetrics};
+pub use metrics::{Metrics, ServerMetrics};
 pub use provider_record::ProviderRecord;
+pub use target_metrics::{ModelLabels, TargetMetrics};

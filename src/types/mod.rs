@@ -12,13 +12,15 @@ pub mod secret;
 pub mod subnet;
 pub mod trace_context;
 pub mod units;
+pub mod usage;
 
 pub use address::Address;
 pub use ask::Ask;
 pub use dialect::{Dialect, RequestFormat};
-pub use names::{ClientName, ProviderName, Tier};
+pub use names::{ClientName, MasterKeyId, ProviderName, Tier};
 pub use percent::Percent;
 pub use secret::{Fingerprint, Secret};
 pub use subnet::Subnet;
 pub use trace_context::{SpanId, TraceContext, TraceId};
 pub use units::{Period, Size};
+pub use usage::Usage;

@@ -16,7 +16,7 @@ use sidegate::{
 };
 
 use crate::support::{
-    Client, EgressProxy, Gate, H2Client, H2Provider, H2Script, Process, Provider, Script, eventually,
+    Client, EgressProxy, Gate, H2Client, H2Provider, H2Script, Program, Provider, Script, eventually,
     tls::{Authority, TlsFront},
     within,
 };
@@ -124,9 +124,9 @@ clients: {{ anonymous: free, keys: [{{ name: web, sha256: {hash}, tier: premium 
         fs::rename(new, self.folder.path().join("proxy.yaml")).unwrap();
     }
 
-    async fn start(&self, level: &str) -> Process {
+    async fn start(&self, level: &str) -> Program {
         let (first, second) = (secret("env"), secret("env-2"));
-        Process::start(self.folder.path(), &[("POOL_KEY", &first), ("POOL_KEY_2", &second), ("SIDEGATE_LOG", level)]).await
+        Program::start(self.folder.path(), &[("POOL_KEY", &first), ("POOL_KEY_2", &second), ("SIDEGATE_LOG", level)]).await
     }
 }
 
@@ -175,7 +175,7 @@ async fn ask(to: SocketAddr, method: &str, path: &str, bearer: Option<&str>, mor
 }
 
 /// Every way of HTTP/1.1.
-async fn drive(sidegate: &Process, world: &World) {
+async fn drive(sidegate: &Program, world: &World) {
     let to = sidegate.address;
     for path in ["/v1/chat/completions", "/azure/chat/completions", "/own/chat/completions"] {
         for (script, status) in answers() {
@@ -223,7 +223,7 @@ async fn drive(sidegate: &Process, world: &World) {
 }
 
 /// The same over HTTP/2, on which side the loudest log is that of the library.
-async fn drive_h2(sidegate: &Process) {
+async fn drive_h2(sidegate: &Program) {
     let h2 = H2Client::connect(sidegate.address).await;
     for (path, status) in
         [("/h2/chat/completions", 200), ("/own-h2/chat/completions", 200), ("/refused/chat/completions", 502), ("/nowhere", 404)]
@@ -258,7 +258,7 @@ fn broken(config: &str) -> Vec<String> {
 }
 
 /// Waits until the metrics say that so many reloads were refused.
-async fn refused(sidegate: &Process, count: usize) {
+async fn refused(sidegate: &Program, count: usize) {
     within("refused reloads", async {
         let series = format!(r#"sidegate_config_reloads_total{{result="refused"}} {count}"#);
         while !sidegate.ask_admin("GET", "/metrics").await.text().contains(&series) {
@@ -269,7 +269,7 @@ async fn refused(sidegate: &Process, count: usize) {
 }
 
 /// What the admin listener has to say.
-async fn answers_of_admin(sidegate: &Process) -> String {
+async fn answers_of_admin(sidegate: &Program) -> String {
     let mut said = String::new();
     for path in ["/livez", "/readyz", "/health", "/stats", "/keys", "/config", "/metrics", "/autoscaling", "/", "/openapi.json", "/nowhere"]
     {

@@ -39,6 +39,8 @@ impl Course {
             model = entry.model,
             stream = entry.stream,
             attempts = entry.attempts,
+            tokens_in = entry.tokens_in,
+            tokens_out = entry.tokens_out,
             bytes_in = entry.bytes_in,
             bytes_out = entry.bytes_out,
             counted_ms = millis(counted),

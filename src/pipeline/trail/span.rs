@@ -35,6 +35,8 @@ impl Course {
             (names::END, Some(entry.end)),
         ];
         let numbers = [
+            (names::INPUT_TOKENS, entry.tokens_in),
+            (names::OUTPUT_TOKENS, entry.tokens_out),
             (names::PORT, provider.map(|provider| provider.endpoint.url.port().into())),
             (names::STATUS, Some(entry.status.into())),
             (names::ATTEMPTS, Some(entry.attempts.into())),

@@ -11,6 +11,10 @@ pub const PROVIDER: &str = "gen_ai.provider.name";
 pub const MODEL: &str = "gen_ai.request.model";
 /// Whether a stream was asked for.
 pub const STREAM: &str = "gen_ai.request.stream";
+/// Tokens of the prompt, as the provider told them.
+pub const INPUT_TOKENS: &str = "gen_ai.usage.input_tokens";
+/// Tokens of the reply, as the provider told them.
+pub const OUTPUT_TOKENS: &str = "gen_ai.usage.output_tokens";
 /// The provider's host.
 pub const ADDRESS: &str = "server.address";
 /// The provider's port.
@@ -46,8 +50,28 @@ pub const OVERHEAD: &str = "sidegate.overhead";
 
 /// Every name, in the order of the docs.
 pub const ALL: &[&str] = &[
-    OPERATION, PROVIDER, MODEL, STREAM, ADDRESS, PORT, METHOD, STATUS, ERROR, REQUEST_ID, ROUTE, TARGET, CLIENT, KEY, ATTEMPTS, END,
-    BYTES_IN, BYTES_OUT, FIRST_BYTE, OVERHEAD,
+    OPERATION,
+    PROVIDER,
+    MODEL,
+    STREAM,
+    INPUT_TOKENS,
+    OUTPUT_TOKENS,
+    ADDRESS,
+    PORT,
+    METHOD,
+    STATUS,
+    ERROR,
+    REQUEST_ID,
+    ROUTE,
+    TARGET,
+    CLIENT,
+    KEY,
+    ATTEMPTS,
+    END,
+    BYTES_IN,
+    BYTES_OUT,
+    FIRST_BYTE,
+    OVERHEAD,
 ];
 
 /// The operation that a path asks for, where the conventions have a word for it.

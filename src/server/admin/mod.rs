@@ -1,4 +1,6 @@
-//! The admin listener: probes, metrics and the running config. It never shares a port with applications.
+//! The admin listener: probes, metrics, the running config, and a page that shows it all. It never shares a port with applications.
+
+mod page;
 
 use std::{net::IpAddr, sync::Arc};
 
@@ -12,10 +14,11 @@ use axum::{
     },
     middleware::{self, Next},
     response::{IntoResponse, Json, Response},
-    routing::get,
+    routing::{get, post},
 };
 use tokio::net::TcpListener;
 
+use super::drain::Drain;
 use crate::runtime::Runtime;
 
 /// Serves the admin endpoints for ever.
@@ -23,16 +26,19 @@ use crate::runtime::Runtime;
 /// # Errors
 ///
 /// If the listener breaks.
-pub async fn serve(listener: std::net::TcpListener, runtime: Arc<Runtime>) -> std::io::Result<()> {
-    axum::serve(TcpListener::from_std(listener)?, router(runtime)).await
+pub async fn serve(listener: std::net::TcpListener, runtime: Arc<Runtime>, drain: Drain) -> std::io::Result<()> {
+    axum::serve(TcpListener::from_std(listener)?, router(runtime, drain)).await
 }
 
-fn router(runtime: Arc<Runtime>) -> Router {
+fn router(runtime: Arc<Runtime>, drain: Drain) -> Router {
+    let begun = drain.clone();
     Router::new()
         .route("/livez", get(|| async { "ok\n" }))
-        .route("/readyz", get(ready))
+        .route("/readyz", get(|runtime| ready(runtime, drain)))
+        .route("/drain", post(|| begin(begun)))
         .route("/metrics", get(metrics))
         .route("/config", get(config))
+        .merge(page::routes())
         .with_state(runtime)
         .layer(middleware::from_fn(only_by_address))
 }
@@ -58,8 +64,17 @@ fn is_own(headers: &HeaderMap) -> bool {
     })
 }
 
-/// Ready means that requests can be served: some provider has a key in use, or takes its clients' own.
-async fn ready(State(runtime): State<Arc<Runtime>>) -> impl IntoResponse {
+/// A whole graceful stop, by itself: what is under way finishes, and then the process exits.
+async fn begin(drain: Drain) -> impl IntoResponse {
+    drain.begin();
+    (StatusCode::ACCEPTED, Json(serde_json::json!({ "status": "draining" })))
+}
+
+/// Ready means that requests can be served: no drain has begun, and some provider has a key in use, or takes its clients' own.
+async fn ready(State(runtime): State<Arc<Runtime>>, drain: Drain) -> impl IntoResponse {
+    if !drain.is_serving() {
+        return (StatusCode::SERVICE_UNAVAILABLE, "draining\n");
+    }
     let snapshot = runtime.snapshot.load();
     let can_serve = snapshot.routes.iter().any(|route| {
         route.credentials == crate::config::Credentials::Client || route.targets.iter().any(|target| target.provider.has_key())
