@@ -26,7 +26,7 @@ fn main() -> ExitCode {
     let environment = Environment::of_process();
     let result = match &cli.command {
         None => match cli.load(&environment) {
-            Ok(loaded) => serve(loaded),
+            Ok(loaded) => serve(loaded, environment.get(telemetry::log::VARIABLE)),
             Err(problems) => return cli::refuse(&problems),
         },
         Some(Command::Check { file }) => return cli::check(file, &environment),
@@ -47,8 +47,8 @@ fn main() -> ExitCode {
 }
 
 /// Serves until it is drained. The code is 0 where nothing was cut and nobody had to insist.
-fn serve(loaded: Loaded) -> io::Result<ExitCode> {
-    telemetry::log::start();
+fn serve(loaded: Loaded, variable: Option<&str>) -> io::Result<ExitCode> {
+    telemetry::log::start(&loaded.config.log, variable);
     guard_memory()?;
     let signals = Signals::listen()?;
     let notify = Notify::of_process();

@@ -6,7 +6,8 @@ use super::Loaded;
 
 /// The fields that hold from start to end: sockets that are bound, threads that run, and what is made with them. A reload
 /// that changes one of them is refused as a whole.
-pub const RESTART: &[&str] = &["admin.address", "dns", "listen.address", "listen.connections", "listen.tls", "listen.workers"];
+pub const RESTART: &[&str] =
+    &["admin.address", "dns", "listen.address", "listen.connections", "listen.tls", "listen.workers", "log.format"];
 
 /// The most fields that are named.
 const MOST: usize = 64;
@@ -37,6 +38,9 @@ impl Diff {
             if old.proxies.get(name) != new.proxies.get(name) && !changed.contains(&path) {
                 changed.push(path);
             }
+        }
+        if old.config.trace != new.config.trace && !changed.iter().any(|path| path.starts_with("trace")) {
+            changed.push("trace.otlp.headers".to_owned());
         }
         let restart = changed.iter().filter(|path| needs_restart(path)).cloned().collect();
         changed.truncate(MOST);

@@ -14,6 +14,7 @@ pub mod drain;
 pub mod environment;
 pub mod listen;
 pub mod load;
+pub mod log;
 pub mod metrics;
 pub mod origin;
 pub mod problem;
@@ -27,6 +28,7 @@ pub mod sealer;
 pub mod sealing;
 pub mod secret_text;
 pub mod stamp;
+pub mod trace;
 pub mod trust;
 
 mod check;
@@ -57,6 +59,7 @@ pub use drain::Drain;
 pub use environment::Environment;
 pub use listen::{Admin, Body, Listen, ListenTls};
 pub use load::{Key, Loaded, from_environment, from_text, load};
+pub use log::{Level, Levels, Log, LogFormat};
 pub use metrics::Metrics;
 pub use origin::Origin;
 pub use problem::{Problem, Problems};
@@ -70,6 +73,7 @@ pub use sealer::Sealer;
 pub use sealing::{MasterKeySource, Sealing};
 pub use secret_text::SecretText;
 pub use stamp::Sighting;
+pub use trace::{Otlp, OtlpHeader, Propagate, Trace};
 pub use trust::{Trust, TrustedPeer};
 
 use crate::types::ProviderName;
@@ -99,6 +103,12 @@ pub struct Config {
     /// What is added to replies.
     #[serde(default)]
     pub annotate: Annotate,
+    /// What Sidegate says about itself.
+    #[serde(default)]
+    pub log: Log,
+    /// What becomes of traces.
+    #[serde(default)]
+    pub trace: Trace,
     /// How the names of providers become addresses.
     #[serde(default)]
     pub dns: Dns,

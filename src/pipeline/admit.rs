@@ -4,7 +4,7 @@
 //! seen only in the raw bytes (a length beside a chunked body, bare line feeds) is refused by `server::guard`. All
 //! are pure functions over a parsed head, with the section of the RFC beside each.
 
-use std::net::IpAddr;
+use std::{fmt, net::IpAddr};
 
 use http::{
     HeaderMap, HeaderValue, Method, Uri, Version,
@@ -19,7 +19,6 @@ use super::{
 use crate::config::{Listen, Trust};
 
 /// A request head that may go further.
-#[derive(Debug)]
 pub struct Admitted {
     /// Method, target, fields: as they came.
     pub head: Box<Parts>,
@@ -31,6 +30,13 @@ pub struct Admitted {
     pub claims: Claims,
     /// The peer; `None` on a Unix socket.
     pub peer: Option<IpAddr>,
+}
+
+impl fmt::Debug for Admitted {
+    /// Without its fields and its query: they hold credentials.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Admitted({} {})", self.head.method, self.head.uri.path())
+    }
 }
 
 /// What a trusted peer says of a request's origin. From others nothing is taken.

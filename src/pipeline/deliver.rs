@@ -67,9 +67,11 @@ pub async fn deliver<'s>(
     let (key, lease) = leased.unzip();
     let progress = upload.progress();
     let upgrades = upgrade::asked(&mut request.head, &upload);
-    let outgoing = outgoing::compose(request, route, provider, credentials, upload).ok_or(Reject::Malformed("the target is no path"))?;
+    let mut outgoing =
+        outgoing::compose(request, route, provider, credentials, upload).ok_or(Reject::Malformed("the target is no path"))?;
+    trail.trace().apply(&mut outgoing.headers);
     let holds = Holds { lease, in_flight: Raised::new(&target.metrics.in_flight) };
-    trail.sent(&provider.name, key.map(Arc::clone), Rc::clone(&progress));
+    trail.sent(provider, key.map(Arc::clone), Rc::clone(&progress));
     if upgrades {
         // Apart, so that no other request carries room for it.
         let (reply, switched) = Box::pin(upgrade(upstream, provider, outgoing, trail)).await?;
@@ -118,14 +120,15 @@ fn passable(reply: &mut Response<ReplyBody>, provider: &Provider, trail: &mut Tr
 }
 
 /// The provider answered, and it can't be passed on.
-fn unfit(problem: Ambiguous, provider: &Provider, trail: &Trail) -> Reject {
+fn unfit(problem: Ambiguous, provider: &Provider, trail: &mut Trail) -> Reject {
     failed(Failure::because(Phase::Head, Reason::Protocol, problem), provider, trail)
 }
 
 /// Tells the operator what the client is not told: which provider it was, and the whole chain of causes.
-fn failed(failure: Failure, provider: &Provider, trail: &Trail) -> Reject {
+fn failed(failure: Failure, provider: &Provider, trail: &mut Trail) -> Reject {
     if trail.runtime().failures.may_speak() {
-        tracing::warn!(provider = %provider.name, error = %failure, "an attempt failed");
+        let (request, trace) = trail.names();
+        tracing::warn!(request_id = request, trace_id = trace, provider = %provider.name, error = %failure, "an attempt failed");
     }
     Reject::Upstream(failure)
 }

@@ -52,6 +52,8 @@ impl Present {
     pub const UNDERSCORE: Self = Self(1 << 12);
     /// Another field that is for this hop only.
     pub const HOP: Self = Self(1 << 13);
+    /// `traceparent` or `tracestate`.
+    pub const TRACE: Self = Self(1 << 14);
     /// Any field in which a client may present a key.
     pub const ANY_KEY: Self = Self(Self::AUTHORIZATION.0 | Self::OTHER_KEY.0);
     /// Whatever may not go up as it is, credentials and framing aside.
@@ -80,6 +82,7 @@ impl Present {
             (7, "api-key") | (9, "x-api-key") | (14, "x-goog-api-key") | (22, "sec-websocket-protocol") => Self::OTHER_KEY,
             (6, "cookie") | (14, "openai-project") | (19, "openai-organization") => Self::ACCOUNT,
             (16, "content-encoding") => Self::ENCODING,
+            (10, "tracestate") | (11, "traceparent") => Self::TRACE,
             (2, "te") | (7, "upgrade") | (10, "keep-alive") | (14, "http2-settings") => Self::HOP,
             (16, "proxy-connection") | (18, "proxy-authenticate") | (19, "proxy-authorization") => Self::HOP,
             _ if has_underscore(name) => Self::UNDERSCORE,
@@ -270,6 +273,7 @@ mod tests {
             ("x-request-id", Present::ID),
             ("authorization", Present::AUTHORIZATION),
             ("content-encoding", Present::ENCODING),
+            ("traceparent", Present::TRACE),
             ("x_api_key", Present::UNDERSCORE),
         ];
         for (name, present) in all {

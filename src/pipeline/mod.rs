@@ -2,7 +2,7 @@
 //!
 //! | step | what it does | file |
 //! | --- | --- | --- |
-//! | 0 | take the snapshot, start the trail | here, `trail.rs` |
+//! | 0 | take the snapshot, start the trail | here, `trail.rs`, `trace.rs` |
 //! | 1 | **admit**: nothing malformed goes further | `admit.rs`, `fields.rs` |
 //! | 2 | **identify**: client, address, tier | `identify.rs` |
 //! | 3 | **endpoint**: path and method → candidate routes | `route.rs` |
@@ -30,16 +30,17 @@ pub mod relay;
 pub mod respond;
 pub mod route;
 pub mod settle;
+pub mod trace;
 pub mod trail;
 pub mod tunnel;
 pub mod upgrade;
 
-use std::{cell::OnceCell, net::IpAddr, sync::Arc, time::Instant};
+use std::{cell::OnceCell, fmt, net::IpAddr, sync::Arc, time::Instant};
 
 use http::{Request, Response, request::Parts};
 use hyper::body::Incoming;
 
-use self::{body::Body, deliver::Delivery, fields::Present, reject::Reject, trail::Trail};
+use self::{body::Body, deliver::Delivery, fields::Present, reject::Reject, trace::Traced, trail::Trail};
 use crate::{
     policy::key_pool::Choice,
     runtime::{Runtime, Snapshot},
@@ -47,7 +48,6 @@ use crate::{
 };
 
 /// A request as the server hands it over.
-#[derive(Debug)]
 pub struct Inbound {
     /// Head and body.
     pub request: Request<Incoming>,
@@ -55,6 +55,13 @@ pub struct Inbound {
     pub peer: Option<IpAddr>,
     /// When its head was read.
     pub received: Instant,
+}
+
+impl fmt::Debug for Inbound {
+    /// Without its fields and its query: they hold what is the client's own.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Inbound({} {})", self.request.method(), self.request.uri().path())
+    }
 }
 
 /// The generation that a request belongs to, and the one in force: the same, unless the config changed while the request
@@ -99,6 +106,7 @@ impl Pipeline {
         let mut unread = Some(body);
         let present = Present::read(&head.headers);
         let mut trail = Trail::start(Arc::clone(&self.runtime), received, peer, (&head, present));
+        trail.watched(Traced::of(&head.headers, present, &snapshot.config.trace), snapshot.config.log.slow);
         let generations = Generations { own: &snapshot, newest: OnceCell::new(), runtime: &self.runtime };
         match self.serve(&generations, (head, present, peer), &mut unread, &mut trail).await {
             // 9, and 10 at the end of the body.

@@ -31,6 +31,9 @@ pub fn respond(delivery: Delivery<'_>, snapshot: &Snapshot, mut trail: Trail) ->
     annotate(reply.headers_mut(), snapshot.annotate, key.map(|key| &key.fingerprint), (&mut trail, overhead));
     let without_body = *trail.method() == Method::HEAD || matches!(reply.status(), StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED);
     let watch = watch(&reply, target, (&trail, tunnel.is_some(), without_body));
+    if watch.stream {
+        trail.is_live();
+    }
     let settlement = Settlement::new(Arc::clone(&target.metrics), holds, (reply.status(), watch), overhead, trail);
     // The version is the connection's to say.
     *reply.version_mut() = Version::HTTP_11;

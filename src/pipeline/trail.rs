@@ -1,9 +1,10 @@
 //! What is known of one request as it goes: append-only, and the only thing that every step writes.
 //!
-//! Its last line is the access log. It is written exactly once, also when the future is dropped because the client
+//! Its last line is the access log, and where that is asked for a line about a slow request and a span. All is written exactly once, also when the future is dropped because the client
 //! left: then the request ends as *left* with the status 499.
 
 use std::{
+    fmt,
     net::IpAddr,
     rc::Rc,
     sync::{Arc, atomic::Ordering},
@@ -12,19 +13,27 @@ use std::{
 
 use http::{HeaderValue, Method, StatusCode, Uri, request::Parts};
 
+mod request_id;
+mod slow;
+mod span;
+
 use super::{
     client::Client,
     fields::{Present, X_REQUEST_ID},
+    trace::Traced,
 };
 use crate::{
-    runtime::{Runtime, snapshot::PoolKey},
+    runtime::{Provider, Runtime, snapshot::PoolKey},
     telemetry::access_log::Entry,
-    types::{Ask, ProviderName, Usage},
+    types::{Ask, Period, SpanId, TraceId, Usage, trace_context::Hex},
     upstream::body::Progress,
 };
 
 /// The most bytes of a model's name that the log repeats: a client may send megabytes.
 const LONGEST_MODEL: usize = 256;
+
+/// What stands for an id with bytes beyond ASCII.
+const NOT_ASCII: &str = "not-ascii";
 
 /// The status that is logged where none went down: the client left before, as nginx has it, or a drain's time was over.
 const LEFT: u16 = 499;
@@ -67,7 +76,7 @@ impl End {
 /// One send to a provider.
 #[derive(Debug)]
 struct Attempt {
-    provider: ProviderName,
+    provider: Arc<Provider>,
     key: Option<Arc<PoolKey>>,
     upload: Rc<Progress>,
     sent: Instant,
@@ -75,10 +84,15 @@ struct Attempt {
 }
 
 /// The course of one request. It goes through every step and on into the reply's body, so it is moved as a pointer.
-#[derive(Debug)]
 pub struct Trail(Box<Course>);
 
-#[derive(Debug)]
+impl fmt::Debug for Trail {
+    /// Without the query, which may hold credentials.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Trail({} {})", self.0.method, self.0.uri.path())
+    }
+}
+
 struct Course {
     runtime: Arc<Runtime>,
     received: Instant,
@@ -87,6 +101,11 @@ struct Course {
     uri: Uri,
     expects_continue: bool,
     request_id: Option<HeaderValue>,
+    traced: Traced,
+    /// From when on it is slow, if that is asked for.
+    slow: Option<Period>,
+    /// Whether its reply lasts as long as the provider has something to say.
+    is_live: bool,
     provider_named: bool,
     ip: Option<IpAddr>,
     client: Option<Client>,
@@ -113,6 +132,9 @@ impl Trail {
             uri: head.uri.clone(),
             expects_continue: present.has(Present::EXPECT),
             request_id: if present.has(Present::ID) { head.headers.get(X_REQUEST_ID).cloned() } else { None },
+            traced: Traced::default(),
+            slow: None,
+            is_live: false,
             provider_named: false,
             ip: peer,
             client: None,
@@ -126,6 +148,23 @@ impl Trail {
             usage: Usage::default(),
             ended: false,
         }))
+    }
+
+    /// What else is told of it: its trace, and a line if it takes longer than `slow`.
+    pub fn watched(&mut self, traced: Traced, slow: Option<Period>) {
+        self.0.traced = traced;
+        self.0.slow = slow;
+    }
+
+    /// Its place among traces.
+    #[must_use]
+    pub fn trace(&self) -> Traced {
+        self.0.traced
+    }
+
+    /// Its reply lasts as long as the provider has something to say.
+    pub fn is_live(&mut self) {
+        self.0.is_live = true;
     }
 
     /// Step 2 has found who calls.
@@ -147,9 +186,9 @@ impl Trail {
     }
 
     /// An attempt goes out.
-    pub fn sent(&mut self, provider: &ProviderName, key: Option<Arc<PoolKey>>, upload: Rc<Progress>) {
+    pub fn sent(&mut self, provider: &Arc<Provider>, key: Option<Arc<PoolKey>>, upload: Rc<Progress>) {
         self.0.attempts += 1;
-        self.0.last = Some(Attempt { provider: provider.clone(), key, upload, sent: Instant::now(), head: None });
+        self.0.last = Some(Attempt { provider: Arc::clone(provider), key, upload, sent: Instant::now(), head: None });
     }
 
     /// The last attempt's reply has begun.
@@ -245,7 +284,13 @@ impl Trail {
 
     /// The id by which client and operator can speak of this request: the one the client sent, else a new one.
     pub fn request_id(&mut self) -> HeaderValue {
-        self.0.request_id.get_or_insert_with(new_request_id).clone()
+        self.0.request_id.get_or_insert_with(request_id::new).clone()
+    }
+
+    /// The names under which a line of the log speaks of this request: its id, and its trace if it is part of one.
+    pub fn names(&mut self) -> (String, Option<String>) {
+        let trace = self.0.traced.trace().map(|trace| trace.hex().as_str().to_owned());
+        (self.request_id().to_str().unwrap_or(NOT_ASCII).to_owned(), trace)
     }
 
     /// The id that the provider gave takes precedence, since it is what the client sees.
@@ -276,12 +321,15 @@ impl Trail {
             return;
         }
         let id = self.request_id();
-        let provider = self.0.last.as_ref().map(|attempt| attempt.provider.as_str());
+        let (trace, span) = (self.0.traced.trace().map(TraceId::hex), self.0.traced.span().map(SpanId::hex));
+        let provider = self.0.last.as_ref().map(|attempt| attempt.provider.name.as_str());
         let key = self.0.last.as_ref().and_then(|attempt| attempt.key.as_deref());
         let client = self.0.client.as_ref();
-        self.0.runtime.access_log.write(&Entry {
+        let entry = Entry {
             time: self.0.wall,
-            request_id: id.to_str().unwrap_or("not-ascii"),
+            request_id: id.to_str().unwrap_or(NOT_ASCII),
+            trace_id: trace.as_ref().map(Hex::as_str),
+            span_id: span.as_ref().map(Hex::as_str),
             method: self.0.method.as_str(),
             path: self.0.uri.path(),
             status,
@@ -305,7 +353,10 @@ impl Trail {
             end: end.name(),
             error: end.error(),
             failure: self.0.failure,
-        });
+        };
+        self.0.runtime.access_log.write(&entry);
+        self.0.tell_if_slow(&entry);
+        self.0.tell_span(&entry);
     }
 }
 
@@ -314,16 +365,4 @@ impl Drop for Trail {
         let end = self.dropped();
         self.write(LEFT, end, 0, Duration::ZERO);
     }
-}
-
-/// 96 random bits: two proxies that answer a million requests a second for a year will not meet.
-fn new_request_id() -> HeaderValue {
-    const DIGITS: &[u8; 16] = b"0123456789abcdef";
-    let random = u128::from(fastrand::u32(..)) << 64 | u128::from(fastrand::u64(..));
-    let mut id = *b"req_------------------------";
-    for (at, place) in id[4..].iter_mut().enumerate() {
-        *place = DIGITS[(random >> (4 * at) & 0xf) as usize];
-    }
-    // invariant: letters, `_` and hex digits.
-    HeaderValue::from_bytes(&id).unwrap_or(HeaderValue::from_static("req_"))
 }

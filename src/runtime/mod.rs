@@ -18,7 +18,11 @@ pub use registry::Registry;
 pub use reload::Reloader;
 pub use snapshot::{Provider, Route, Snapshot, Target};
 
-use crate::telemetry::{AccessLog, Metrics, ServerMetrics, log::Seldom};
+use crate::telemetry::{
+    AccessLog, Metrics, ServerMetrics,
+    log::{Ration, Seldom},
+    trace::Spans,
+};
 
 /// What all workers share.
 #[derive(Debug)]
@@ -33,10 +37,14 @@ pub struct Runtime {
     pub server_metrics: ServerMetrics,
     /// Where a line for each request goes.
     pub access_log: AccessLog,
+    /// Where spans for a collector go.
+    pub spans: Spans,
     /// Bytes of request bodies held in memory.
     pub held: Held,
     /// Whether a failed attempt may be told of in the log.
     pub failures: Seldom,
+    /// Whether a slow request may be told of in the log.
+    pub slow: Ration,
     /// Whether what still runs is being cut, at the end of a drain: who loses a request then has not left.
     pub cut: AtomicBool,
 }

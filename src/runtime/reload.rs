@@ -18,7 +18,10 @@ use super::{
     Runtime, Snapshot,
     compile::{Ground, compile},
 };
-use crate::config::{Config, Diff, Loaded, Problems, load};
+use crate::{
+    config::{Config, Diff, Loaded, Problems, load},
+    telemetry::log,
+};
 
 /// Who asked for a reload.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -220,6 +223,7 @@ impl Inner {
         self.runtime.registry.follow(&snapshot, Instant::now());
         retire_endpoints(&before, &snapshot);
         self.runtime.server_metrics.generation.set(snapshot.generation as f64);
+        log::set_level(&snapshot.config.log.level);
         current.loaded = loaded;
         Ok(())
     }

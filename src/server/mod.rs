@@ -5,6 +5,7 @@ pub mod activity;
 pub mod admin;
 pub mod connection;
 pub mod drain;
+mod export;
 pub mod guard;
 pub mod io;
 pub mod listener;
@@ -31,19 +32,32 @@ use std::{
 };
 
 use arc_swap::ArcSwap;
-use tokio::sync::oneshot;
+use tokio::{
+    sync::{mpsc, oneshot},
+    time::timeout,
+};
 
-use self::{drain::Drain, listener::Listener, renewals::Renewals, systemd::Passed, tls::ListenerTls, watch::Watching, worker::Worker};
+use self::{
+    drain::Drain, export::Exporter, listener::Listener, renewals::Renewals, systemd::Passed, tls::ListenerTls, watch::Watching,
+    worker::Worker,
+};
 use crate::{
     config::{Config, Loaded},
     runtime::{self, Held, Registry, Reloader, Runtime, compile::Ground, reload::Fit},
-    telemetry::{AccessLog, Metrics, log::Seldom},
+    telemetry::{
+        AccessLog, Metrics,
+        log::{Ration, Seldom},
+        trace::{Span, Spans},
+    },
     types::Address,
-    upstream::{dns, dns::Lookups},
+    upstream::{Resolver, dns, dns::Lookups},
 };
 
 /// How often metric samples are folded into buckets.
 const UPKEEP: Duration = Duration::from_secs(5);
+
+/// How long the collector has for what waits when the process ends.
+const LAST_SPANS: Duration = Duration::from_secs(2);
 
 /// What is the process's to say, not the config's.
 pub struct Options {
@@ -147,14 +161,17 @@ pub fn start(loaded: Loaded, options: Options) -> Result<Running> {
 
     let (access_log, log_writer) = AccessLog::start(options.access_log, server_metrics.clone())?;
     let held = Held::default();
+    let (spans, waiting) = Spans::new(metrics.spans());
     let runtime = Arc::new(Runtime {
         snapshot: ArcSwap::from_pointee(snapshot),
         registry,
         metrics,
         server_metrics,
         access_log: access_log.clone(),
+        spans,
         held,
         failures: Seldom::default(),
+        slow: Ration::default(),
         cut: AtomicBool::new(false),
     });
     let drain = Drain::default();
@@ -169,7 +186,8 @@ pub fn start(loaded: Loaded, options: Options) -> Result<Running> {
     let renewals = Renewals::new(Arc::clone(&runtime), tls);
     let watching = options.watch.then(|| watch::start(reloader.clone(), renewals)).transpose()?;
     let accepting = (listener, workers, listen.connections.get());
-    let served = Control { accepting, admin, lookups, runtime, drain: drain.clone() };
+    let spans = (waiting, resolver);
+    let served = Control { accepting, admin, lookups, spans, runtime, drain: drain.clone() };
     let control = local::spawn("control".to_owned(), move || served.run(stopped))?;
     tracing::info!(%address, admin = %admin_address, workers = count, "listening");
     Ok(Running {
@@ -215,13 +233,17 @@ struct Control {
     accepting: (Listener, Vec<Worker>, usize),
     admin: TcpListener,
     lookups: Lookups,
+    /// Those for the collector, and how its name is looked up.
+    spans: (mpsc::Receiver<Span>, Resolver),
     runtime: Arc<Runtime>,
     drain: Drain,
 }
 
 impl Control {
     async fn run(self, stopped: oneshot::Receiver<()>) {
-        let Self { accepting: (listener, workers, places), admin, lookups, runtime, drain } = self;
+        let Self { accepting: (listener, workers, places), admin, lookups, spans: (waiting, resolver), runtime, drain } = self;
+        let (last_call, called) = oneshot::channel();
+        let exporter = tokio::task::spawn_local(Exporter::new(waiting, Arc::clone(&runtime), resolver).run(called));
         tokio::task::spawn_local(lookups.run());
         tokio::task::spawn_local(admin::serve(admin, Arc::clone(&runtime), drain.clone()));
         tokio::task::spawn_local(upkeep(Arc::clone(&runtime)));
@@ -229,6 +251,8 @@ impl Control {
             result = drain::attend(drain, listener, (workers, places), &runtime) => drop(result),
             _ = stopped => {}
         }
+        drop(last_call);
+        drop(timeout(LAST_SPANS, exporter).await);
     }
 }
 

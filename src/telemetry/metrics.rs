@@ -133,6 +133,16 @@ impl Metrics {
         })
     }
 
+    /// The handles of what is sent to a collector.
+    #[must_use]
+    pub fn spans(&self) -> SpanMetrics {
+        metrics::with_local_recorder(&self.recorder, || SpanMetrics {
+            sent: counter!(names::SPANS, "result" => "sent"),
+            failed: counter!(names::SPANS, "result" => "failed"),
+            dropped: counter!(names::SPANS, "result" => "dropped"),
+        })
+    }
+
     /// Counts an answer of our own. Off the hot path: refusals may cost a look-up.
     pub fn rejected(&self, code: &'static str) {
         metrics::with_local_recorder(&self.recorder, || counter!(names::REJECTS, "code" => code).increment(1));
@@ -178,6 +188,17 @@ pub struct CertificateMetrics {
     pub reloaded: Counter,
     /// Refused; what was in force before still is.
     pub failed: Counter,
+}
+
+/// Spans for the collector.
+#[derive(Clone, Debug)]
+pub struct SpanMetrics {
+    /// Taken by the collector.
+    pub sent: Counter,
+    /// Not taken by the collector.
+    pub failed: Counter,
+    /// Dropped, since too many were waiting.
+    pub dropped: Counter,
 }
 
 /// The listener and the process.

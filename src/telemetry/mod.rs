@@ -7,6 +7,7 @@ pub mod metrics;
 pub mod names;
 pub mod provider_record;
 pub mod target_metrics;
+pub mod trace;
 
 pub use access_log::AccessLog;
 pub use key_record::KeyRecord;

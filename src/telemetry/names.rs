@@ -71,6 +71,8 @@ pub const UPSTREAM_CERTIFICATE_NOT_AFTER: &str = "sidegate_upstream_certificate_
 pub const UPSTREAM_CERTIFICATE_RELOADS: &str = "sidegate_upstream_certificate_reloads_total";
 /// Lines of the access log that were dropped.
 pub const LOG_DROPPED: &str = "sidegate_access_log_dropped_total";
+/// Spans for the collector.
+pub const SPANS: &str = "sidegate_trace_spans_total";
 /// Bytes of request bodies held in memory.
 pub const BUFFERED: &str = "sidegate_body_buffered_bytes";
 /// The generation of the running config.
@@ -158,6 +160,12 @@ pub const ALL: &[Metric] = &[
         "Changed files of a provider's TLS: ok (in force for new connections) or failed (what was in force before still is).",
     ),
     row(LOG_DROPPED, Kind::Counter, &[], "Lines of the access log dropped because its reader is too slow."),
+    row(
+        SPANS,
+        Kind::Counter,
+        &["result"],
+        "Spans for the collector of `trace.otlp`: sent, failed (it did not take them) or dropped (too many were waiting).",
+    ),
     row(BUFFERED, Kind::Gauge, &[], "Bytes of request bodies held in memory."),
     row(GENERATION, Kind::Gauge, &[], "The generation of the running config."),
     row(

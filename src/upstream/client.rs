@@ -2,6 +2,7 @@
 
 use std::{
     cell::RefCell,
+    fmt,
     future::poll_fn,
     pin::pin,
     rc::Rc,
@@ -34,7 +35,6 @@ const RESENDS: u32 = 4;
 pub const SWEEP: Duration = Duration::from_secs(5);
 
 /// A request on its way up. `headers` holds the endpoint's `Host`; HTTP/2 gets it as `:authority` instead.
-#[derive(Debug)]
 pub struct Outgoing {
     /// The method.
     pub method: Method,
@@ -46,6 +46,13 @@ pub struct Outgoing {
     pub extensions: Extensions,
     /// The body.
     pub body: Upload,
+}
+
+impl fmt::Debug for Outgoing {
+    /// Without its fields and its query: they hold credentials.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Outgoing({} {})", self.method, self.path.path())
+    }
 }
 
 /// All connections of one worker.

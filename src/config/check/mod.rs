@@ -13,6 +13,7 @@ mod providers;
 mod proxies;
 mod routes;
 pub(super) mod sealing;
+mod trace;
 
 use std::{collections::BTreeMap, path::PathBuf};
 
@@ -40,6 +41,7 @@ pub(super) fn check(review: &mut Review<'_>, config: &mut Config) -> Named {
     let config = &*config;
     listen::check(review, config);
     dns::check(review, config);
+    trace::check(review, config);
     drain::check(review, config);
     clients::check(review, config);
     let pools = providers::check(review, config);

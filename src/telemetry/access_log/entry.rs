@@ -15,6 +15,10 @@ pub struct Entry<'a> {
     pub time: SystemTime,
     /// The id that the client sent, or ours.
     pub request_id: &'a str,
+    /// The trace that the request is part of, if it is.
+    pub trace_id: Option<&'a str>,
+    /// Our own span in it, if we have one.
+    pub span_id: Option<&'a str>,
     /// The method.
     pub method: &'a str,
     /// The path without the query, which may hold credentials.
@@ -76,6 +80,8 @@ impl Entry<'_> {
     pub(super) fn write(&self, line: &mut Line) {
         line.time(key!("time"), self.time);
         line.text(key!("request_id"), Some(self.request_id));
+        line.word(key!("trace_id"), self.trace_id);
+        line.word(key!("span_id"), self.span_id);
         line.word(key!("method"), Some(self.method));
         line.text(key!("path"), Some(self.path));
         line.number(key!("status"), self.status.into());

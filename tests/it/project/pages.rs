@@ -15,6 +15,7 @@ use sidegate::{
     telemetry::{
         access_log::Entry,
         names::{self, Kind},
+        trace,
     },
 };
 
@@ -59,6 +60,8 @@ fn every_field_of_the_access_log_has_its_row() {
     let everything = Entry {
         time: UNIX_EPOCH,
         request_id: "",
+        trace_id: Some(""),
+        span_id: Some(""),
         method: "",
         path: "",
         status: 200,
@@ -86,6 +89,14 @@ fn every_field_of_the_access_log_has_its_row() {
     let line = everything.to_string();
     let fields: Vec<&str> = line.split('"').skip(1).step_by(2).filter(|text| line.contains(&format!("\"{text}\":"))).collect();
     assert_eq!(first_column(&read("docs/access-log.md")), fields);
+}
+
+#[test]
+fn every_attribute_of_a_span_has_its_row() {
+    let page = read("docs/logging.md");
+    let mut rows = first_column(&page);
+    rows.retain(|name| name.contains('.'));
+    assert_eq!(rows, trace::names::ALL);
 }
 
 /// Every `StatusCode::NAME, "code"` of `reject.rs`, as `code` and `404 Not Found`.
