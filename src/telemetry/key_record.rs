@@ -146,7 +146,7 @@ impl KeyRecord {
     #[must_use]
     pub fn success_rate(&self) -> Option<f64> {
         let judged = self.statuses().iter().sum::<u64>() + self.failures();
-        (judged > 0).then(|| 1.0 - self.errors().min(judged) as f64 / judged as f64)
+        (judged > 0).then(|| judged.saturating_sub(self.errors()) as f64 / judged as f64)
     }
 
     /// The running mean of the time from sending to the reply's head; `None` before the first.
