@@ -139,6 +139,11 @@ impl Metrics {
             log_dropped: counter!(names::LOG_DROPPED),
             buffered: gauge!(names::BUFFERED),
             generation: gauge!(names::GENERATION),
+            reload_applied: counter!(names::RELOADS, "result" => "applied"),
+            reload_unchanged: counter!(names::RELOADS, "result" => "unchanged"),
+            reload_refused: counter!(names::RELOADS, "result" => "refused"),
+            reload_last_success: gauge!(names::LAST_RELOAD_SUCCESS),
+            reload_last_timestamp: gauge!(names::LAST_RELOAD_TIMESTAMP),
         })
     }
 
@@ -248,4 +253,14 @@ pub struct ServerMetrics {
     pub buffered: Gauge,
     /// The running config's generation.
     pub generation: Gauge,
+    /// Reloads that were put in force.
+    pub reload_applied: Counter,
+    /// Reloads that found what was in force already.
+    pub reload_unchanged: Counter,
+    /// Reloads that were refused as a whole.
+    pub reload_refused: Counter,
+    /// 1 unless the last reload was refused.
+    pub reload_last_success: Gauge,
+    /// When a config was last loaded without an error, seconds of Unix time.
+    pub reload_last_timestamp: Gauge,
 }

@@ -69,6 +69,12 @@ pub const LOG_DROPPED: &str = "sidegate_access_log_dropped_total";
 pub const BUFFERED: &str = "sidegate_body_buffered_bytes";
 /// The generation of the running config.
 pub const GENERATION: &str = "sidegate_config_generation";
+/// Attempts to reload the config.
+pub const RELOADS: &str = "sidegate_config_reloads_total";
+/// Whether the last reload was taken.
+pub const LAST_RELOAD_SUCCESS: &str = "sidegate_config_last_reload_success";
+/// When the running config was last known to be what stands in its files.
+pub const LAST_RELOAD_TIMESTAMP: &str = "sidegate_config_last_reload_timestamp_seconds";
 
 const fn row(name: &'static str, kind: Kind, labels: &'static [&'static str], help: &'static str) -> Metric {
     Metric { name, kind, labels, help }
@@ -133,6 +139,14 @@ pub const ALL: &[Metric] = &[
     row(LOG_DROPPED, Kind::Counter, &[], "Lines of the access log dropped because its reader is too slow."),
     row(BUFFERED, Kind::Gauge, &[], "Bytes of request bodies held in memory."),
     row(GENERATION, Kind::Gauge, &[], "The generation of the running config."),
+    row(
+        RELOADS,
+        Kind::Counter,
+        &["result"],
+        "Reloads of the config: applied, unchanged (read, and the same as before), or refused (the config before it still serves).",
+    ),
+    row(LAST_RELOAD_SUCCESS, Kind::Gauge, &[], "1 when the last reload was applied or found nothing changed, 0 when it was refused."),
+    row(LAST_RELOAD_TIMESTAMP, Kind::Gauge, &[], "When the config was last loaded without an error, in seconds of Unix time."),
 ];
 
 #[cfg(test)]
