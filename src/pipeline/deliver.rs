@@ -64,7 +64,7 @@ pub async fn deliver<'s>(
     let upgrades = upgrade::asked(&mut request.head, &upload);
     let outgoing = outgoing::compose(request, route, provider, credentials, upload).ok_or(Reject::Malformed("the target is no path"))?;
     let holds = Holds { lease, in_flight: Raised::new(&target.metrics.in_flight) };
-    trail.sent(&provider.name, key.map(Arc::clone), Rc::clone(&progress));
+    trail.sent(&provider.record, key.map(Arc::clone), Rc::clone(&progress));
     if upgrades {
         // Apart, so that no other request carries room for it.
         let (reply, switched) = Box::pin(upgrade(upstream, provider, outgoing, trail)).await?;

@@ -17,6 +17,7 @@
 
 pub mod admit;
 pub mod ask;
+pub mod attempt;
 pub mod body;
 pub mod client;
 pub mod deliver;

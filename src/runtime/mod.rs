@@ -14,7 +14,7 @@ use arc_swap::ArcSwap;
 pub use compile::{CompileError, compile};
 pub use snapshot::{Provider, Route, Snapshot, Target};
 
-use crate::telemetry::{AccessLog, Metrics, ServerMetrics, log::Seldom};
+use crate::telemetry::{AccessLog, Metrics, ServerMetrics, Traffic, log::Seldom};
 
 /// What all workers share.
 #[derive(Debug)]
@@ -25,6 +25,8 @@ pub struct Runtime {
     pub metrics: Metrics,
     /// The handles of the listener and the process.
     pub server_metrics: ServerMetrics,
+    /// What all requests have done.
+    pub traffic: Arc<Traffic>,
     /// Where a line for each request goes.
     pub access_log: AccessLog,
     /// Bytes of request bodies held in memory.

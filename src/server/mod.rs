@@ -125,6 +125,7 @@ pub fn start(loaded: Loaded, options: Options) -> Result<Running> {
         snapshot: ArcSwap::from_pointee(snapshot),
         metrics,
         server_metrics,
+        traffic: Arc::default(),
         access_log: access_log.clone(),
         held,
         failures: Seldom::default(),

@@ -9,8 +9,6 @@ use std::{
     time::Duration,
 };
 
-use http::StatusCode;
-
 use super::{durations::Durations, key_record::class};
 
 /// The counts, shared by all workers.
@@ -32,7 +30,7 @@ pub struct Traffic {
 #[derive(Clone, Copy, Debug)]
 pub struct Ended {
     /// What it was answered, 499 if it left before.
-    pub status: StatusCode,
+    pub status: u16,
     /// Whether its reply broke off.
     pub broken: bool,
     /// From its head to its end.
