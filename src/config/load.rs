@@ -7,11 +7,11 @@ use std::{
 };
 
 use super::{
-    Config, Environment, Problems, Proxy, Roots,
+    Config, Environment, Origin, Problems, Proxy, Roots,
     check::{self, Named, Review},
-    decode,
+    decode, end,
     expand::Expansion,
-    files, parse,
+    parse,
     path::FieldPath,
     problem::{Fault, Finding},
     schema,
@@ -35,6 +35,8 @@ pub struct Key {
     pub organization: Option<String>,
     /// Sent as `openai-project`: printable ASCII.
     pub project: Option<String>,
+    /// The file that it was read from. Who removes that file takes the key back.
+    pub file: Option<PathBuf>,
 }
 
 /// A config that can work, and all that it names.
@@ -48,6 +50,16 @@ pub struct Loaded {
     pub proxies: BTreeMap<ProviderName, Proxy>,
     /// Every file and directory that was read, the config's own first: what to watch for changes.
     pub files: Vec<PathBuf>,
+    /// Where the config's text comes from.
+    pub origin: Origin,
+}
+
+impl Loaded {
+    /// Whether both mean the same, wherever they come from.
+    #[must_use]
+    pub fn says_the_same_as(&self, other: &Self) -> bool {
+        (&self.config, &self.keys, &self.proxies) == (&other.config, &other.keys, &other.proxies)
+    }
 }
 
 impl fmt::Display for Loaded {
@@ -75,12 +87,7 @@ routes: [{ path: /v1, targets: [openai] }]
 /// # Errors
 /// Everything that is wrong with it, at once.
 pub fn load(path: &Path, environment: &Environment) -> Result<Loaded, Problems> {
-    let name = path.display().to_string();
-    let bytes = files::read(path, parse::MAX_SIZE).map_err(|why| {
-        Problems::whole(&name, format!("the config can't be read: {why}"), "give the path of a readable YAML file of at most 1 MiB")
-    })?;
-    let text = String::from_utf8(bytes).map_err(|error| not_text(&name, error.as_bytes(), error.utf8_error().valid_up_to()))?;
-    read(&Source::new(name, text), path.parent().unwrap_or(Path::new("")), environment, vec![path.to_owned()])
+    read(Origin::file(path, environment.clone())?, &mut Vec::new())
 }
 
 /// Loads a config from its text; `name` is what errors call it. Paths in it are relative to the working directory.
@@ -91,7 +98,7 @@ pub fn from_text(name: &str, text: &str, environment: &Environment) -> Result<Lo
     if text.len() > parse::MAX_SIZE {
         return Err(Problems::whole(name, "the config is larger than 1 MiB", "a config needs far less: is this the right text?"));
     }
-    read(&Source::new(name, text), Path::new(""), environment, Vec::new())
+    read(Origin::text(name, text, environment.clone()), &mut Vec::new())
 }
 
 /// The config that serves without a file, from `OPENAI_API_KEY` and `OPENAI_API_KEY_<digits>`.
@@ -107,21 +114,30 @@ pub fn from_environment(environment: &Environment) -> Result<Loaded, Problems> {
     from_text(NAME, ZERO_CONFIG, environment)
 }
 
-fn read(source: &Source, directory: &Path, environment: &Environment, mut files: Vec<PathBuf>) -> Result<Loaded, Problems> {
+/// Reads what the text of `origin` says, with all files that it names. Those come into `files`, also where it fails.
+///
+/// # Errors
+/// Everything that is wrong with it, at once.
+pub fn read(origin: Origin, files: &mut Vec<PathBuf>) -> Result<Loaded, Problems> {
+    files.extend(origin.path().map(Path::to_owned));
+    let source = origin.source();
     let mut findings = Vec::new();
-    let tree = parse::parse(source, &mut findings);
+    let tree = parse::parse(&source, &mut findings);
     // A file cut short by an error of syntax says nothing sure about the rest.
     let Some(mut tree) = tree else {
         if findings.is_empty() {
             findings.push(empty());
         }
-        return Err(without_tree(findings, source));
+        return Err(without_tree(findings, &source));
     };
-    Expansion::new(environment, directory, source, &mut findings, &mut files).expand(&mut tree, &FieldPath::default());
-    let loaded = decoded(&mut tree, directory, environment, &mut findings, files);
-    match loaded {
-        Some(loaded) if findings.is_empty() => Ok(loaded),
-        _ => Err(Problems::of(findings, source, &secrets(source))),
+    end::check(&source, &tree, &mut findings);
+    let (directory, environment) = (origin.directory(), origin.environment());
+    Expansion::new(environment, directory, &source, &mut findings, files).expand(&mut tree, &FieldPath::default());
+    match decoded(&mut tree, directory, environment, &mut findings, files) {
+        Some((config, Named { keys, proxies })) if findings.is_empty() => {
+            Ok(Loaded { config, keys, proxies, files: files.clone(), origin })
+        }
+        _ => Err(Problems::of(findings, &source, &secrets(&source))),
     }
 }
 
@@ -142,12 +158,12 @@ fn decoded(
     directory: &Path,
     environment: &Environment,
     findings: &mut Vec<Finding>,
-    mut files: Vec<PathBuf>,
-) -> Option<Loaded> {
+    files: &mut Vec<PathBuf>,
+) -> Option<(Config, Named)> {
     let mut config: Config = decode::decode(tree, findings)?;
     start_paths_from(directory, &mut config);
-    let Named { keys, proxies } = check::check(&mut Review::new(tree, environment, findings, &mut files), &config);
-    Some(Loaded { config, keys, proxies, files })
+    let named = check::check(&mut Review::new(tree, environment, findings, files), &config);
+    Some((config, named))
 }
 
 /// Makes every path of the config independent of where its file stands.
@@ -169,7 +185,7 @@ fn empty() -> Finding {
 }
 
 /// A file that is not UTF-8, placed at its first wrong byte.
-fn not_text(name: &str, bytes: &[u8], valid: usize) -> Problems {
+pub(super) fn not_text(name: &str, bytes: &[u8], valid: usize) -> Problems {
     let mut text = String::from_utf8_lossy(&bytes[..valid]).into_owned();
     let rest = String::from_utf8_lossy(&bytes[valid..]);
     text.push_str(rest.lines().next().unwrap_or_default());

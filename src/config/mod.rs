@@ -8,21 +8,25 @@ pub mod annotate;
 pub mod base_url;
 pub mod certificates;
 pub mod clients;
+pub mod diff;
 pub mod dns;
 pub mod environment;
 pub mod listen;
 pub mod load;
+pub mod origin;
 pub mod problem;
 pub mod providers;
 pub mod proxy;
 pub mod renewal;
 pub mod routes;
 pub mod schema;
+pub mod stamp;
 pub mod trust;
 
 mod check;
 mod decode;
 mod decoder;
+mod end;
 mod excerpt;
 mod expand;
 mod files;
@@ -41,16 +45,19 @@ use serde::{Deserialize, Serialize};
 pub use annotate::Annotate;
 pub use base_url::BaseUrl;
 pub use clients::{Anonymous, ClientKey, Clients, KeyHash};
+pub use diff::Diff;
 pub use dns::{Dns, NameResolution, NameServer};
 pub use environment::Environment;
 pub use listen::{Admin, Body, Listen, ListenTls};
 pub use load::{Key, Loaded, from_environment, from_text, load};
+pub use origin::Origin;
 pub use problem::{Problem, Problems};
 pub use providers::{Connections, HttpVersion, KeySource, Provider, Roots, Timeouts, UpstreamTls};
 pub use proxy::{Proxy, ProxyChoice};
 pub use renewal::Renewal;
 pub use routes::{Credentials, ModelPattern, Route, Target};
 pub use schema::schema;
+pub use stamp::Sighting;
 pub use trust::{Trust, TrustedPeer};
 
 use crate::types::ProviderName;
@@ -61,6 +68,10 @@ use crate::types::ProviderName;
 // Left out, they are empty, and the checks refuse that: so what else is wrong with the file shows in the same run.
 #[schemars(extend("required" = ["providers", "routes"]))]
 pub struct Config {
+    /// Refuse a file that does not say where it ends: this is its first field, and `...` with a line break is its last line. A
+    /// file that was cut off anywhere, while it is written or copied, is then never taken for a whole one.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub require_end: bool,
     /// Where applications connect.
     #[serde(default)]
     pub listen: Listen,
@@ -88,4 +99,9 @@ pub struct Config {
     /// Who may call. Needed where `listen` can be reached from other machines.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub clients: Option<Clients>,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "the signature that serde asks for")]
+fn is_false(flag: &bool) -> bool {
+    !flag
 }

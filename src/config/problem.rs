@@ -142,7 +142,8 @@ impl Problems {
     }
 
     /// One problem with the file as a whole.
-    pub(super) fn whole(name: &str, message: impl Into<String>, fix: impl Into<String>) -> Self {
+    #[must_use]
+    pub fn whole(name: &str, message: impl Into<String>, fix: impl Into<String>) -> Self {
         Self::of(vec![Finding { path: FieldPath::default(), span: None, fault: Fault::new(message, fix) }], &Source::new(name, ""), &[])
     }
 

@@ -5,44 +5,13 @@
 //! new counts only when two looks in a row find the same.
 
 use std::{
-    os::unix::fs::MetadataExt,
     path::{Path, PathBuf},
-    time::{Duration, SystemTime},
+    time::SystemTime,
 };
 
 use aws_lc_rs::digest::{SHA256, digest};
 
-use super::files;
-
-/// How long a change may hide behind a time stamp that is as coarse as some file systems have it.
-const COARSEST: Duration = Duration::from_secs(3);
-
-/// What the system says of a file, links followed: the same as long as nobody has touched it.
-#[derive(Debug, PartialEq)]
-struct Stamp {
-    place: (u64, u64),
-    size: u64,
-    modified: (i64, i64),
-    changed: (i64, i64),
-}
-
-impl Stamp {
-    fn of(path: &Path) -> Option<Self> {
-        let found = std::fs::metadata(path).ok()?;
-        Some(Self {
-            place: (found.dev(), found.ino()),
-            size: found.size(),
-            modified: (found.mtime(), found.mtime_nsec()),
-            changed: (found.ctime(), found.ctime_nsec()),
-        })
-    }
-
-    /// Whether it may have been changed again since, within the same tick of the file system's clock.
-    fn is_fresh(&self, now: SystemTime) -> bool {
-        let changed = SystemTime::UNIX_EPOCH + Duration::from_secs(self.changed.0.try_into().unwrap_or(0));
-        now.duration_since(changed).is_ok_and(|age| age < COARSEST) || changed > now
-    }
-}
+use super::{files, stamp::Stamp};
 
 /// A file's content without the content, which may be a secret; or why it can't be read.
 type Digest = Result<[u8; 32], String>;
@@ -119,7 +88,7 @@ fn hash(content: &[u8]) -> [u8; 32] {
 
 #[cfg(test)]
 mod tests {
-    use std::{fs, os::unix::fs::symlink};
+    use std::{fs, os::unix::fs::symlink, time::Duration};
 
     use super::*;
 
@@ -212,7 +181,7 @@ mod tests {
         let (mut renewal, _) = Renewal::open(vec![path]).unwrap();
         // As if another content had been judged: only who reads would notice.
         renewal.judged = vec![Ok([0; 32])];
-        let later = SystemTime::now() + 2 * COARSEST;
+        let later = SystemTime::now() + Duration::from_secs(60);
         assert!(renewal.look(later).is_none() && renewal.look(later).is_none());
         let now = SystemTime::now();
         assert!(renewal.look(now).is_none() && renewal.look(now).is_some(), "a fresh one is");

@@ -7,6 +7,7 @@ use std::{rc::Rc, sync::Arc};
 use http::{Response, StatusCode};
 
 use super::{
+    Generations,
     admit::Admitted,
     client::Client,
     downward::{self, Ambiguous},
@@ -20,7 +21,7 @@ use super::{
 use crate::{
     config,
     policy::key_pool::{Choice, Lease},
-    runtime::{Provider, Route, Target, snapshot::PoolKey},
+    runtime::{Provider, Route, Snapshot, Target, snapshot::PoolKey},
     telemetry::metrics::Raised,
     types::fields::retain,
     upstream::{Failure, Outgoing, Phase, Reason, ReplyBody, Switched, Upload, Upstream, body::Progress},
@@ -48,12 +49,16 @@ pub struct Delivery<'s> {
 /// [`Reject::NoKey`] if no target has a key in use, [`Reject::Upstream`] if the attempt failed.
 pub async fn deliver<'s>(
     upstream: &Upstream,
-    (route, choice): (&'s Route, Choice),
+    (generations, route, choice): (&'s Generations<'s>, &'s Route, Choice),
     client: &Client,
     (mut request, upload): (Admitted, Upload),
     trail: &mut Trail,
 ) -> Result<Delivery<'s>, Reject> {
-    let (target, leased) = choose(route, choice)?;
+    let (route, (target, leased)) = match choose(route, choice) {
+        Some(chosen) => (route, chosen),
+        // Its keys were taken out of the config while it waited for its client: those that came in their place serve it.
+        None => generations.newer().and_then(|newer| route_again(newer, route, choice)).ok_or(Reject::NoKey)?,
+    };
     let provider = &target.provider;
     let credentials = match &leased {
         Some((key, _)) => Credentials::Pool(&key.credential),
@@ -129,10 +134,16 @@ fn failed(failure: Failure, provider: &Provider, trail: &Trail) -> Reject {
 type Chosen<'s> = (&'s Target, Option<(&'s Arc<PoolKey>, Lease)>);
 
 /// The first target that can serve.
-fn choose(route: &Route, choice: Choice) -> Result<Chosen<'_>, Reject> {
+fn choose(route: &Route, choice: Choice) -> Option<Chosen<'_>> {
     match route.credentials {
         config::Credentials::Client => route.targets.first().map(|target| (target, None)),
         config::Credentials::Pool => route.targets.iter().find_map(|target| Some((target, Some(target.provider.lease(choice).ok()?)))),
     }
-    .ok_or(Reject::NoKey)
+}
+
+/// What the same route is in another generation.
+fn route_again<'s>(newer: &'s Snapshot, old: &Route, choice: Choice) -> Option<(&'s Route, Chosen<'s>)> {
+    let same = |route: &&Route| (&route.path, &route.models, route.credentials) == (&old.path, &old.models, old.credentials);
+    let route = newer.routes.iter().find(same)?;
+    Some((route, choose(route, choice)?))
 }

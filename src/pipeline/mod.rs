@@ -34,7 +34,7 @@ pub mod trail;
 pub mod tunnel;
 pub mod upgrade;
 
-use std::{net::IpAddr, sync::Arc, time::Instant};
+use std::{cell::OnceCell, net::IpAddr, sync::Arc, time::Instant};
 
 use http::{Request, Response, request::Parts};
 use hyper::body::Incoming;
@@ -55,6 +55,23 @@ pub struct Inbound {
     pub peer: Option<IpAddr>,
     /// When its head was read.
     pub received: Instant,
+}
+
+/// The generation that a request belongs to, and the one in force: the same, unless the config changed while the request
+/// waited for its client.
+#[derive(Debug)]
+pub struct Generations<'p> {
+    own: &'p Snapshot,
+    newest: OnceCell<Arc<Snapshot>>,
+    runtime: &'p Runtime,
+}
+
+impl Generations<'_> {
+    /// The one in force, if that is another.
+    fn newer(&self) -> Option<&Snapshot> {
+        let newest = self.newest.get_or_init(|| self.runtime.snapshot.load_full());
+        (newest.generation != self.own.generation).then_some(newest)
+    }
 }
 
 /// The path of requests on one worker.
@@ -82,7 +99,8 @@ impl Pipeline {
         let mut unread = Some(body);
         let present = Present::read(&head.headers);
         let mut trail = Trail::start(Arc::clone(&self.runtime), received, peer, (&head, present));
-        match self.serve(&snapshot, (head, present, peer), &mut unread, &mut trail).await {
+        let generations = Generations { own: &snapshot, newest: OnceCell::new(), runtime: &self.runtime };
+        match self.serve(&generations, (head, present, peer), &mut unread, &mut trail).await {
             // 9, and 10 at the end of the body.
             Ok(delivery) => respond::respond(delivery, &snapshot, trail),
             // !: the only place that answers for us.
@@ -92,11 +110,12 @@ impl Pipeline {
 
     async fn serve<'s>(
         &self,
-        snapshot: &'s Snapshot,
+        generations: &'s Generations<'s>,
         (head, present, peer): (Box<Parts>, Present, Option<IpAddr>),
         body: &mut Option<Incoming>,
         trail: &mut Trail,
     ) -> Result<Delivery<'s>, Reject> {
+        let snapshot = generations.own;
         // 1: before anything else is believed of it.
         let request = admit::admit(head, present, peer, &snapshot.listen, &snapshot.trust)?;
         // 2: before the body is polled, so that who is refused is not invited to send it.
@@ -114,6 +133,6 @@ impl Pipeline {
         // The memory of a body that may go up again is kept until a reply has begun.
         let _held = asked.reserved;
         // 8: the last step that may refuse. From here on the provider speaks.
-        deliver::deliver(&self.upstream, (route, choice), &client, (request, asked.upload), trail).await
+        deliver::deliver(&self.upstream, (generations, route, choice), &client, (request, asked.upload), trail).await
     }
 }

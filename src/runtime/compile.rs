@@ -4,14 +4,22 @@ use std::{collections::BTreeMap, fmt, sync::Arc};
 
 use http::HeaderValue;
 
-use super::snapshot::{Clients, Known, PoolKey, Provider, Route, Snapshot, Stranger, Target};
+use super::{
+    Registry,
+    registry::{KeyStates, ProviderStates},
+    snapshot::{Clients, Known, PoolKey, Provider, Route, Snapshot, Stranger, Target},
+};
 use crate::{
     config::{self, Anonymous, Config, Key, Loaded, Proxy},
-    policy::key_pool::{self, Slot, Turn},
+    policy::key_pool::{self, Slot},
     provider::Credential,
     telemetry::{Metrics, ProviderRecord, metrics::ProviderMetrics},
     types::ProviderName,
-    upstream::{Endpoint, endpoint::Observer, tls::EndpointTls},
+    upstream::{
+        Endpoint,
+        endpoint::{How, Observer},
+        tls::EndpointTls,
+    },
 };
 
 /// Why a config that reads well can't be put in force.
@@ -31,25 +39,38 @@ impl fmt::Display for CompileError {
 
 impl std::error::Error for CompileError {}
 
-/// Prepares a checked config for requests.
+/// What a generation is made with.
+#[derive(Clone, Copy, Debug)]
+pub struct Ground<'g> {
+    /// Where its series are.
+    pub metrics: &'g Metrics,
+    /// The states that outlive generations.
+    pub registry: &'g Registry,
+    /// The generation before, whose connections are kept where nothing about them has changed.
+    pub before: Option<&'g Snapshot>,
+}
+
+/// Prepares a checked config for requests, as the generation after the one in `ground`. Nothing that is in force is touched.
 ///
 /// # Errors
 ///
 /// If roots can't be read, or a host or key can't be put on the wire.
-pub fn compile(loaded: Loaded, generation: u64, metrics: &Metrics) -> Result<Snapshot, CompileError> {
-    let Loaded { config, mut keys, mut proxies, files: _ } = loaded;
+pub fn compile(loaded: Loaded, ground: Ground<'_>) -> Result<Snapshot, CompileError> {
+    let Loaded { config, mut keys, mut proxies, files: _, origin: _ } = loaded;
     // Named one by one, so that a new section can't be forgotten here. Names are looked up for all generations alike.
-    let Config { listen, admin: _, trust, body, annotate, dns: _, providers, routes, clients } = config.clone();
+    let Config { require_end: _, listen, admin: _, trust, body, annotate, dns: _, providers, routes, clients } = config.clone();
+    let listen = Arc::new(listen);
     let providers = providers
         .into_iter()
         .map(|(name, provider)| {
             let named = (keys.remove(&name).unwrap_or_default(), proxies.remove(&name));
-            Ok((name.clone(), Arc::new(compile_provider(name, provider, named, (listen.keep_case, metrics))?)))
+            Ok((name.clone(), Arc::new(compile_provider(name, provider, named, (listen.keep_case, ground))?)))
         })
         .collect::<Result<BTreeMap<_, _>, CompileError>>()?;
-    let routes =
-        routes.into_iter().enumerate().map(|(at, route)| compile_route(at, route, &providers, metrics)).collect::<Result<_, _>>()?;
+    let routes = routes.into_iter().enumerate().map(|(at, route)| compile_route(at, route, &providers, ground.metrics));
+    let routes = routes.collect::<Result<_, _>>()?;
     let clients = clients.map(compile_clients).unwrap_or_default();
+    let generation = ground.before.map_or(0, |before| before.generation) + 1;
     Ok(Snapshot { generation, listen, body, annotate, trust, clients, providers, routes, config })
 }
 
@@ -57,38 +78,46 @@ fn compile_provider(
     name: ProviderName,
     provider: config::Provider,
     (keys, proxy): (Vec<Key>, Option<Proxy>),
-    (keep_case, metrics): (bool, &Metrics),
+    (keep_case, ground): (bool, Ground<'_>),
 ) -> Result<Provider, CompileError> {
     let error = |field: &str, problem: String| CompileError { field: format!("providers.{name}.{field}"), problem };
-    let url = provider.base_url().ok_or_else(|| error("base_url", "missing".to_owned()))?;
     let dialect = provider.dialect;
-    let tls = match url.tls() {
-        true => Some(EndpointTls::new(provider.tls, provider.http_version).map_err(|why| error("tls", why))?),
-        false => None,
+    let url = provider.base_url().ok_or_else(|| error("base_url", "missing".to_owned()))?;
+    let how = How { url, proxy, version: provider.http_version, timeouts: provider.timeouts, bounds: provider.connections, keep_case };
+    let ProviderStates { turn, record } = ground.registry.provider(&name);
+    let kept = ground.before.and_then(|before| before.providers.get(&name)).map(|before| &before.endpoint);
+    let endpoint = match kept.filter(|kept| kept.is_like(&how, &provider.tls)) {
+        Some(kept) => Arc::clone(kept),
+        None => {
+            let tls = match how.url.tls() {
+                true => Some(EndpointTls::new(provider.tls, how.version).map_err(|why| error("tls", why))?),
+                false => None,
+            };
+            let observer = Arc::new(Watcher(ground.metrics.provider(name.as_str()), Arc::clone(&record)));
+            let unfit = || error("base_url", "the host is not a valid name".to_owned());
+            Arc::new(Endpoint::new(how, tls, observer).ok_or_else(unfit)?)
+        }
     };
-    let record = Arc::new(ProviderRecord::new(name.clone()));
-    let observer = Arc::new(Watcher(metrics.provider(name.as_str()), Arc::clone(&record)));
-    let how = (provider.http_version, provider.timeouts, provider.connections);
-    let mut endpoint =
-        Endpoint::new((url, proxy), tls, how, observer).ok_or_else(|| error("base_url", "the host is not a valid name".to_owned()))?;
-    endpoint.keep_case = keep_case;
-    let slots = compile_slots(&keys);
+    let states: Vec<_> = keys.iter().map(|key| ground.registry.key(&name, key.secret.fingerprint())).collect();
+    let slots = compile_slots(&keys, &states);
     let keys = keys
         .into_iter()
-        .map(|key| {
+        .zip(states)
+        .map(|(key, states)| {
             let credential = Credential::new(dialect, &key.secret, key.organization.as_deref(), key.project.as_deref())
                 .ok_or_else(|| error("keys", format!("`{}` holds bytes that no header may hold", key.name)))?;
+            let id = key.secret.fingerprint();
             // invariant: a fingerprint is hex digits.
-            let fingerprint =
-                HeaderValue::from_str(&key.secret.fingerprint().to_string()).map_err(|source| error("keys", source.to_string()))?;
-            Ok(Arc::new(PoolKey { name: key.name.into(), fingerprint, credential, record: Arc::default() }))
+            let fingerprint = HeaderValue::from_str(&id.to_string()).map_err(|source| error("keys", source.to_string()))?;
+            let record = Arc::clone(&states.record);
+            Ok(Arc::new(PoolKey { name: key.name.into(), id, fingerprint, credential, record, file: key.file }))
         })
         .collect::<Result<_, CompileError>>()?;
-    Ok(Provider { dialect, endpoint: Arc::new(endpoint), keys, slots, turn: Turn::default(), record, name })
+    Ok(Provider { dialect, endpoint, keys, slots, turn, record, name })
 }
 
 /// The pool's view of the keys. One that names no account is an account of its own.
-fn compile_slots(keys: &[Key]) -> Vec<Slot> {
+fn compile_slots(keys: &[Key], states: &[KeyStates]) -> Vec<Slot> {
     let account_of = |at: usize| {
         let account = keys[at].account.as_ref();
         let same = account.and_then(|account| keys.iter().position(|key| key.account.as_ref() == Some(account)));
@@ -96,7 +125,7 @@ fn compile_slots(keys: &[Key]) -> Vec<Slot> {
     };
     let slot = |(at, key): (usize, &Key)| {
         let spec = key_pool::Spec { weight: key.weight, account: account_of(at) };
-        Slot { spec, state: Arc::default() }
+        Slot { spec, state: Arc::clone(&states[at].pool) }
     };
     keys.iter().enumerate().map(slot).collect()
 }

@@ -2,6 +2,8 @@
 //! snapshot is in force. A request takes it once and keeps it, whatever happens to the pointer meanwhile.
 
 pub mod compile;
+pub mod registry;
+pub mod reload;
 pub mod snapshot;
 
 use std::sync::{
@@ -12,6 +14,8 @@ use std::sync::{
 use arc_swap::ArcSwap;
 
 pub use compile::{CompileError, compile};
+pub use registry::Registry;
+pub use reload::Reloader;
 pub use snapshot::{Provider, Route, Snapshot, Target};
 
 use crate::telemetry::{AccessLog, Metrics, ServerMetrics, Traffic, log::Seldom};
@@ -21,6 +25,8 @@ use crate::telemetry::{AccessLog, Metrics, ServerMetrics, Traffic, log::Seldom};
 pub struct Runtime {
     /// The snapshot in force.
     pub snapshot: ArcSwap<Snapshot>,
+    /// The states that outlive it.
+    pub registry: Registry,
     /// All metrics.
     pub metrics: Metrics,
     /// The handles of the listener and the process.

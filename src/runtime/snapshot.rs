@@ -2,6 +2,7 @@
 
 use std::{
     collections::{BTreeMap, HashMap},
+    path::PathBuf,
     sync::Arc,
 };
 
@@ -12,7 +13,7 @@ use crate::{
     policy::key_pool::{self, Choice, Exhausted, Lease, Slot, Turn},
     provider::Credential,
     telemetry::{KeyRecord, ProviderRecord, TargetMetrics},
-    types::{ClientName, Dialect, ProviderName, RequestFormat, Tier},
+    types::{ClientName, Dialect, Fingerprint, ProviderName, RequestFormat, Tier},
     upstream::Endpoint,
 };
 
@@ -22,7 +23,7 @@ pub struct Snapshot {
     /// Counts up from 1 with every config that is put in force.
     pub generation: u64,
     /// Bounds on request heads.
-    pub listen: Listen,
+    pub listen: Arc<Listen>,
     /// Bounds on request bodies.
     pub body: Body,
     /// What is added to replies.
@@ -127,7 +128,7 @@ pub struct Provider {
     /// The pool's view of the same keys.
     pub slots: Vec<Slot>,
     /// Whose turn it is among equals.
-    pub turn: Turn,
+    pub turn: Arc<Turn>,
     /// What is counted of it. It belongs to the provider's name, not to this generation.
     pub record: Arc<ProviderRecord>,
 }
@@ -155,10 +156,14 @@ impl Provider {
 pub struct PoolKey {
     /// Its name in logs.
     pub name: Box<str>,
-    /// Its fingerprint, as text and header value in one.
+    /// Its fingerprint, which tells it from others of the same provider through all generations.
+    pub id: Fingerprint,
+    /// The fingerprint as text and header value in one.
     pub fingerprint: HeaderValue,
     /// What is put on the request.
     pub credential: Credential,
     /// What it has lived through. It belongs to the key, not to this generation.
     pub record: Arc<KeyRecord>,
+    /// The file that it was read from.
+    pub file: Option<PathBuf>,
 }

@@ -6,6 +6,7 @@ use std::{
     future::poll_fn,
     pin::Pin,
     rc::{Rc, Weak},
+    sync::Arc,
     task::{Context, Poll, Waker},
     time::{Duration, Instant},
 };
@@ -13,7 +14,7 @@ use std::{
 use http_body::{Body, Frame, SizeHint};
 
 use super::guard::Refused;
-use crate::{config::Listen, types::Period};
+use crate::{config::Listen, runtime::Runtime, types::Period};
 
 /// How often connections are looked at, and so how late a timeout may be.
 const SWEEP: Duration = Duration::from_secs(1);
@@ -273,10 +274,11 @@ impl Connections {
     }
 
     /// Closes connections that have done nothing for too long, until it is dropped. Run it as a task of the worker.
-    pub async fn sweep(self, listen: Listen) {
+    pub async fn sweep(self, runtime: Arc<Runtime>) {
         loop {
             tokio::time::sleep(SWEEP).await;
             let now = Instant::now();
+            let listen = Arc::clone(&runtime.snapshot.load().listen);
             self.0.borrow_mut().retain(|connection| {
                 let Some(activity) = connection.upgrade() else { return false };
                 if let Some(close) = activity.judge(now, &listen) {

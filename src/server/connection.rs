@@ -69,8 +69,6 @@ const PENDING_RESETS: usize = 20;
 pub struct Shared {
     /// The path of requests.
     pub pipeline: Pipeline,
-    /// Bounds on heads and patience.
-    pub listen: Listen,
     /// TLS, where the listener asks for it.
     pub tls: Option<Arc<ListenerTls>>,
     /// All connections of this worker.
@@ -100,13 +98,19 @@ pub enum Ended {
     Refused(Refused),
 }
 
-/// Serves one connection until it ends. With `announced` it must begin with a PROXY header, which says who the peer is.
+/// Serves one connection until it ends. With `announced` it must begin with a PROXY header, which says who the peer is. What
+/// `listen` bounds holds for as long as the connection does.
 ///
 /// # Errors
 ///
 /// If it ended because of what was sent, or was not. What concerns a single request is logged with that.
-pub async fn serve(mut socket: Socket, mut peer: Option<IpAddr>, announced: bool, shared: Rc<Shared>) -> Result<(), Ended> {
-    let deadline = Deadline::now() + shared.listen.header_timeout.0;
+pub async fn serve(
+    mut socket: Socket,
+    (mut peer, announced): (Option<IpAddr>, bool),
+    listen: Arc<Listen>,
+    shared: Rc<Shared>,
+) -> Result<(), Ended> {
+    let deadline = Deadline::now() + listen.header_timeout.0;
     let watched = socket.clone();
     if announced {
         let source = in_time(deadline, proxy_protocol::read(&mut socket)).await?;
@@ -116,12 +120,12 @@ pub async fn serve(mut socket: Socket, mut peer: Option<IpAddr>, announced: bool
     match shared.tls.clone() {
         None => {
             let (early, multiplexed) = in_time(deadline, told_protocol(&mut socket)).await?.map_err(|_| Ended::Silent)?;
-            speak(socket, early, multiplexed, watched, (peer, shared)).await
+            speak(socket, early, multiplexed, watched, (peer, &listen, shared)).await
         }
         Some(tls) => {
             let stream = in_time(deadline, tls.acceptor().accept(socket)).await?.map_err(|_| Ended::Handshake)?;
             let multiplexed = stream.get_ref().1.alpn_protocol() == Some(b"h2");
-            speak(stream, BytesMut::new(), multiplexed, watched, (peer, shared)).await
+            speak(stream, BytesMut::new(), multiplexed, watched, (peer, &listen, shared)).await
         }
     }
 }
@@ -152,7 +156,7 @@ async fn speak(
     early: BytesMut,
     multiplexed: bool,
     socket: Socket,
-    (peer, shared): (Option<IpAddr>, Rc<Shared>),
+    (peer, listen, shared): (Option<IpAddr>, &Listen, Rc<Shared>),
 ) -> Result<(), Ended> {
     let activity = shared.connections.add(socket.writes());
     let io = TokioIo::new(Stream::new(stream, early, !multiplexed, Rc::clone(&activity)));
@@ -162,7 +166,7 @@ async fn speak(
             let answered = answer(shared.pipeline.clone(), inbound(request), Rc::clone(&activity));
             async { Ok::<_, Infallible>(for_http2(answered.await).map(Coalesced::new)) }
         });
-        let connection = pin!(http2(&shared.listen).serve_connection(io, service));
+        let connection = pin!(http2(listen).serve_connection(io, service));
         run(connection, http2::Connection::graceful_shutdown, (&activity, &socket)).await
     } else {
         let (asked, switched, old) = (Cell::new(false), Cell::new(None), Cell::new(false));
@@ -180,14 +184,14 @@ async fn speak(
                 Ok::<_, Infallible>(reply)
             }
         });
-        let mut connection = http1(&shared.listen).serve_connection(io, service);
+        let mut connection = http1(listen).serve_connection(io, service);
         let result = run(Pin::new(&mut connection), http1::Connection::graceful_shutdown, (&activity, &socket)).await;
         if asked.get() && matches!(result, Ok(Over::Ended)) {
             let parts = connection.into_parts();
             let stream = parts.io.into_inner().upgraded(&parts.read_buf);
             // A 101 that found no room is lost with hyper's buffer: then there is nothing to pass.
             let switched = switched.take().filter(|_| !socket.writes().are_stuck());
-            Box::pin(after_http(stream, switched, (&activity, &shared.listen))).await;
+            Box::pin(after_http(stream, switched, (&activity, listen))).await;
         }
         // To HTTP/1.0 a body that ends with its connection is whole (RFC 9112 §6.3).
         if old.get() && result.as_ref().is_err_and(hyper::Error::is_user) {

@@ -12,6 +12,7 @@ pub mod proxy_protocol;
 pub mod renewals;
 pub mod socket;
 pub mod tls;
+pub mod watch;
 pub mod worker;
 
 use std::{
@@ -27,10 +28,10 @@ use std::{
 use arc_swap::ArcSwap;
 use tokio::sync::oneshot;
 
-use self::{listener::Listener, renewals::Renewals, tls::ListenerTls, worker::Worker};
+use self::{listener::Listener, renewals::Renewals, tls::ListenerTls, watch::Watching, worker::Worker};
 use crate::{
     config::Loaded,
-    runtime::{self, Held, Runtime},
+    runtime::{self, Held, Registry, Reloader, Runtime, compile::Ground},
     telemetry::{AccessLog, Metrics, log::Seldom},
     types::Address,
     upstream::{dns, dns::Lookups},
@@ -63,6 +64,8 @@ pub struct Running {
     address: Address,
     admin_address: SocketAddr,
     access_log: AccessLog,
+    reloader: Reloader,
+    _watching: Watching,
     stop: Option<oneshot::Sender<()>>,
     control: Option<JoinHandle<()>>,
     workers: Vec<JoinHandle<()>>,
@@ -80,6 +83,12 @@ impl Running {
     #[must_use]
     pub fn admin_address(&self) -> SocketAddr {
         self.admin_address
+    }
+
+    /// Reloads its config.
+    #[must_use]
+    pub fn reloader(&self) -> &Reloader {
+        &self.reloader
     }
 
     /// Ends it: no new connections, those that are open are closed, and every line of the access log is written.
@@ -112,8 +121,10 @@ pub fn start(loaded: Loaded, options: Options) -> Result<Running> {
     let tls = listen.tls.clone().map(ListenerTls::new).transpose().map_err(Error::other)?.map(Arc::new);
     let metrics = Metrics::default();
     let server_metrics = metrics.server();
-    let snapshot = runtime::compile(loaded, 1, &metrics).map_err(Error::other)?;
-    server_metrics.generation.set(1.0);
+    let registry = Registry::default();
+    let ground = Ground { metrics: &metrics, registry: &registry, before: None };
+    let snapshot = runtime::compile(loaded.clone(), ground).map_err(Error::other)?;
+    server_metrics.generation.set(snapshot.generation as f64);
 
     let listener = listener::bind(&listen).map_err(|error| at("listen.address", &listen.address, &error))?;
     let admin = bind_admin(admin.address)?;
@@ -123,6 +134,7 @@ pub fn start(loaded: Loaded, options: Options) -> Result<Running> {
     let held = Held::default();
     let runtime = Arc::new(Runtime {
         snapshot: ArcSwap::from_pointee(snapshot),
+        registry,
         metrics,
         server_metrics,
         traffic: Arc::default(),
@@ -137,14 +149,17 @@ pub fn start(loaded: Loaded, options: Options) -> Result<Running> {
     });
     let (workers, threads): (Vec<_>, Vec<_>) = started.collect::<Result<Vec<_>>>()?.into_iter().unzip();
     let (stop, stopped) = oneshot::channel();
-    let renewals = Renewals::new(Arc::clone(&runtime), tls);
-    let served = Control { listener, places: listen.connections.get(), workers, admin, lookups, renewals, runtime };
+    let reloader = Reloader::new(Arc::clone(&runtime), loaded);
+    let watching = watch::start(reloader.clone(), Renewals::new(Arc::clone(&runtime), tls))?;
+    let served = Control { listener, places: listen.connections.get(), workers, admin, lookups, runtime };
     let control = local::spawn("control".to_owned(), move || served.run(stopped))?;
     tracing::info!(%address, admin = %admin_address, workers = count, "listening");
     Ok(Running {
         address,
         admin_address,
         access_log,
+        reloader,
+        _watching: watching,
         stop: Some(stop),
         control: Some(control),
         workers: threads,
@@ -169,15 +184,13 @@ struct Control {
     workers: Vec<Worker>,
     admin: TcpListener,
     lookups: Lookups,
-    renewals: Renewals,
     runtime: Arc<Runtime>,
 }
 
 impl Control {
     async fn run(self, stopped: oneshot::Receiver<()>) {
-        let Self { listener, places, workers, admin, lookups, renewals, runtime } = self;
+        let Self { listener, places, workers, admin, lookups, runtime } = self;
         tokio::task::spawn_local(lookups.run());
-        tokio::task::spawn_local(renewals.run());
         tokio::task::spawn_local(admin::serve(admin, Arc::clone(&runtime)));
         tokio::task::spawn_local(upkeep(Arc::clone(&runtime)));
         tokio::select! {

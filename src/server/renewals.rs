@@ -13,9 +13,6 @@ use crate::{
     telemetry::{Metrics, access_log::Timestamp, metrics::CertificateMetrics},
 };
 
-/// How often the files are looked at. A change is in force after two looks that agree, so within a second at most.
-const LOOK: Duration = Duration::from_millis(250);
-
 /// How long before a certificate's end that is said, in days; on the last it has ended.
 const WARNINGS: [u64; 4] = [30, 7, 1, 0];
 
@@ -37,32 +34,15 @@ impl Renewals {
         renewals
     }
 
-    /// Looks again and again. A disk that hangs holds up nothing else: the looks have a thread of their own.
-    ///
-    /// Cancel: a look that has begun is finished on its thread.
-    pub async fn run(mut self) {
-        loop {
-            tokio::time::sleep(LOOK).await;
-            if !self.is_wanted() {
-                continue;
-            }
-            let looked = tokio::task::spawn_blocking(move || {
-                self.look(SystemTime::now());
-                self
-            });
-            match looked.await {
-                Ok(renewals) => self = renewals,
-                Err(_) => return,
-            }
-        }
-    }
-
-    fn is_wanted(&self) -> bool {
+    /// Whether there is anything to look after.
+    #[must_use]
+    pub fn is_wanted(&self) -> bool {
         let snapshot = self.runtime.snapshot.load();
         self.listener.is_some() || snapshot.providers.values().any(|provider| provider.endpoint.certified().is_some())
     }
 
-    fn look(&mut self, now: SystemTime) {
+    /// Looks at the files once, which may block.
+    pub fn look(&mut self, now: SystemTime) {
         if let Some((tls, record)) = &mut self.listener {
             record.note("the listener", tls.look(now));
             record.end("the listener", (tls.not_after(), now), &self.runtime.metrics);

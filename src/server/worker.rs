@@ -115,10 +115,9 @@ async fn run(parts: Parts, mut handed: mpsc::UnboundedReceiver<(Accepted, Load)>
     let Parts { runtime, resolver, tls, workers } = parts;
     let upstream = Upstream::new(resolver, workers);
     let connections = Connections::default();
-    let listen = runtime.snapshot.load().listen.clone();
     tokio::task::spawn_local(upstream.clone().sweep());
-    tokio::task::spawn_local(connections.clone().sweep(listen.clone()));
-    let shared = Rc::new(Shared { pipeline: Pipeline::new(Arc::clone(&runtime), upstream), listen, tls, connections });
+    tokio::task::spawn_local(connections.clone().sweep(Arc::clone(&runtime)));
+    let shared = Rc::new(Shared { pipeline: Pipeline::new(Arc::clone(&runtime), upstream), tls, connections });
     while let Some((accepted, load)) = handed.recv().await {
         tokio::task::spawn_local(attend(accepted, load, Rc::clone(&shared), Arc::clone(&runtime)));
     }
@@ -130,8 +129,11 @@ async fn attend(accepted: Accepted, _load: Load, shared: Rc<Shared>, runtime: Ar
     let metrics = &runtime.server_metrics;
     let _open = (Raised::new(&metrics.connections), Connected::new(&runtime.traffic));
     let Ok(socket) = register(socket) else { return metrics.accept.increment(1) };
-    let announced = shared.listen.proxy_protocol && runtime.snapshot.load().trust.covers(peer);
-    match connection::serve(socket, peer, announced, shared).await {
+    let (listen, announced) = {
+        let snapshot = runtime.snapshot.load();
+        (Arc::clone(&snapshot.listen), snapshot.listen.proxy_protocol && snapshot.trust.covers(peer))
+    };
+    match connection::serve(socket, (peer, announced), listen, shared).await {
         Ok(()) => {}
         Err(ended) => match ended {
             Ended::Silent => &metrics.silent,

@@ -2,10 +2,11 @@
 
 use std::{
     fmt,
+    ops::Deref,
     path::Path,
     sync::{
         Arc,
-        atomic::{AtomicU64, Ordering},
+        atomic::{AtomicBool, AtomicU64, Ordering},
     },
     time::Duration,
 };
@@ -14,7 +15,7 @@ use http::{HeaderValue, uri::Scheme};
 use rustls::pki_types::ServerName;
 
 use super::{addresses::Experience, tls::EndpointTls};
-use crate::config::{BaseUrl, Connections, HttpVersion, Proxy, Timeouts};
+use crate::config::{BaseUrl, Connections, HttpVersion, Proxy, Timeouts, UpstreamTls};
 
 /// Hears what happens to an endpoint's connections. All calls are quick and come from any worker.
 pub trait Observer: Send + Sync {
@@ -64,18 +65,13 @@ pub(super) enum Door<'e> {
     Unix(&'e Path),
 }
 
-/// One host of one provider.
-pub struct Endpoint {
-    /// Which pool its connections are in.
-    pub id: EndpointId,
+/// All that is said of a host, apart from its certificates.
+#[derive(Clone, Debug, PartialEq)]
+pub struct How {
     /// Scheme, host, port and path prefix. Nothing a client sends can change them.
     pub url: BaseUrl,
     /// The egress proxy on the way.
     pub proxy: Option<Proxy>,
-    /// The value of `Host`.
-    pub host: HeaderValue,
-    /// Present for `https`, with the name that the certificate must bear.
-    pub tls: Option<(EndpointTls, ServerName<'static>)>,
     /// The protocol to speak.
     pub version: HttpVersion,
     /// How long each phase may take.
@@ -84,30 +80,59 @@ pub struct Endpoint {
     pub bounds: Connections,
     /// Whether the case of a reply's field names is kept, over HTTP/1.1.
     pub keep_case: bool,
+}
+
+/// One host of one provider. It lives through generations of the config as long as nothing about it changes, and with it its
+/// connections.
+pub struct Endpoint {
+    /// Which pool its connections are in.
+    pub id: EndpointId,
+    how: How,
+    /// The value of `Host`.
+    pub host: HeaderValue,
+    /// Present for `https`, with the name that the certificate must bear.
+    pub tls: Option<(EndpointTls, ServerName<'static>)>,
     /// Hears of connections made and lost.
     pub observer: Arc<dyn Observer>,
     /// Which of its addresses were trouble lately.
     pub(super) experience: Experience,
+    retired: AtomicBool,
+}
+
+impl Deref for Endpoint {
+    type Target = How;
+
+    fn deref(&self) -> &How {
+        &self.how
+    }
 }
 
 impl Endpoint {
-    /// An endpoint with a pool of its own, behind a proxy or not. `None` if the URL's host is fit for neither `Host` nor a
-    /// certificate.
+    /// An endpoint with a pool of its own. `None` if the URL's host is fit for neither `Host` nor a certificate.
     #[must_use]
-    pub fn new(
-        (url, proxy): (BaseUrl, Option<Proxy>),
-        tls: Option<EndpointTls>,
-        how: (HttpVersion, Timeouts, Connections),
-        observer: Arc<dyn Observer>,
-    ) -> Option<Self> {
-        let host = HeaderValue::from_str(url.authority().as_str()).ok()?;
+    pub fn new(how: How, tls: Option<EndpointTls>, observer: Arc<dyn Observer>) -> Option<Self> {
+        let host = HeaderValue::from_str(how.url.authority().as_str()).ok()?;
         let tls = match tls {
-            Some(tls) => Some((tls, ServerName::try_from(url.host().to_owned()).ok()?)),
+            Some(tls) => Some((tls, ServerName::try_from(how.url.host().to_owned()).ok()?)),
             None => None,
         };
-        let (version, timeouts, bounds) = how;
-        let experience = Experience::default();
-        Some(Self { id: EndpointId::next(), url, proxy, host, tls, version, timeouts, bounds, keep_case: false, observer, experience })
+        let (id, experience, retired) = (EndpointId::next(), Experience::default(), AtomicBool::new(false));
+        Some(Self { id, how, host, tls, observer, experience, retired })
+    }
+
+    /// Whether one that is made so would be the same.
+    #[must_use]
+    pub fn is_like(&self, how: &How, tls: &UpstreamTls) -> bool {
+        self.how == *how && self.tls.as_ref().is_none_or(|(own, _)| own.is_like(tls))
+    }
+
+    /// No config names it any more: its connections end with what they carry.
+    pub fn retire(&self) {
+        self.retired.store(true, Ordering::Release);
+    }
+
+    pub(super) fn is_retired(&self) -> bool {
+        self.retired.load(Ordering::Acquire)
     }
 
     /// Whom to connect to first: the proxy, the socket, or the provider itself.

@@ -202,7 +202,7 @@ impl Pool {
     }
 
     fn keep(&self, connection: Http1) {
-        if connection.used && !self.newest.holds(connection.address) {
+        if connection.used && (self.endpoint.is_retired() || !self.newest.holds(connection.address)) {
             return;
         }
         self.idle.borrow_mut().push(IdleHttp1 { connection, since: Instant::now() });
@@ -317,12 +317,14 @@ impl Pool {
         if renewed {
             self.renewed.set(Some(now));
         }
-        self.idle.borrow_mut().retain(|idle| !idle.connection.sender.is_closed() && !self.is_stale(idle, now));
+        // What still runs from before may dial once more, but nothing waits for another request.
+        let retired = self.endpoint.is_retired();
+        self.idle.borrow_mut().retain(|idle| !retired && !idle.connection.sender.is_closed() && !self.is_stale(idle, now));
         let bounds = &self.endpoint.bounds;
         let mut multiplexed = self.multiplexed.borrow_mut();
         for connection in multiplexed.iter() {
             let unused = connection.in_flight() == 0 && now.saturating_duration_since(connection.unused_since.get()) >= bounds.idle.0;
-            if unused || renewed || connection.age(now) >= bounds.max_age.0 {
+            if unused || renewed || retired || connection.age(now) >= bounds.max_age.0 {
                 connection.retire();
             }
         }

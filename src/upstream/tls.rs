@@ -46,6 +46,12 @@ impl EndpointTls {
         Ok(Self { current, how, version, files: Mutex::new(files), renewals: AtomicU64::new(0) })
     }
 
+    /// Whether it was made so.
+    #[must_use]
+    pub fn is_like(&self, how: &UpstreamTls) -> bool {
+        self.how == *how
+    }
+
     /// What a new connection uses.
     #[must_use]
     pub fn config(&self) -> Arc<ClientConfig> {

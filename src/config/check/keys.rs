@@ -1,6 +1,9 @@
 //! A provider's `keys:`: every source read, every key fit to be sent, none twice.
 
-use std::{collections::HashMap, path::Path};
+use std::{
+    collections::HashMap,
+    path::{Path, PathBuf},
+};
 
 use http::HeaderValue;
 
@@ -10,8 +13,19 @@ use crate::{
     types::Secret,
 };
 
-/// A key as its source gave it: the name of the variable or file, and the text.
-type Found = Vec<(Option<String>, String)>;
+/// A key as its source gave it.
+struct Found {
+    /// The name of the variable or file.
+    origin: Option<String>,
+    text: String,
+    file: Option<PathBuf>,
+}
+
+impl Found {
+    fn in_file(path: &Path, text: String) -> Self {
+        Self { origin: path.file_name().map(|name| name.to_string_lossy().into_owned()), text, file: Some(path.to_owned()) }
+    }
+}
 
 /// The keys of a provider, as far as they could be read.
 pub(super) struct Pool {
@@ -82,8 +96,8 @@ fn one(review: &mut Review<'_>, at: &FieldPath, source: &KeySource, seen: &mut S
     let (field, found) = match (&source.env, &source.dir, &source.file, &source.value) {
         (Some(env), None, None, None) => ("env", from_environment(review, &at.then("env"), env)?),
         (None, Some(dir), None, None) => ("dir", from_directory(review, &at.then("dir"), dir)?),
-        (None, None, Some(file), None) => ("file", vec![(file_name(file), from_file(review, &at.then("file"), file)?)]),
-        (None, None, None, Some(value)) => ("value", vec![(None, value.0.expose().to_owned())]),
+        (None, None, Some(file), None) => ("file", vec![Found::in_file(file, from_file(review, &at.then("file"), file)?)]),
+        (None, None, None, Some(value)) => ("value", vec![Found { origin: None, text: value.0.expose().to_owned(), file: None }]),
         (None, None, None, None) => {
             review.name(at, Fault::new("this key has no source", "add one of `env:`, `dir:`, `file:` and `value:`"));
             return None;
@@ -102,7 +116,7 @@ fn one(review: &mut Review<'_>, at: &FieldPath, source: &KeySource, seen: &mut S
     let (at_source, several) = (at.then(field), field == "dir" || source.env.as_ref().is_some_and(|env| env.ends_with('*')));
     let keys: Vec<Option<Key>> = found
         .into_iter()
-        .map(|(origin, text)| {
+        .map(|Found { origin, text, file }| {
             let name = match (&source.name, origin) {
                 // Keys of one source are told apart by where they came from, also when their number changes.
                 (Some(name), Some(origin)) if several => format!("{name}-{origin}"),
@@ -119,6 +133,7 @@ fn one(review: &mut Review<'_>, at: &FieldPath, source: &KeySource, seen: &mut S
                 account: source.account.clone(),
                 organization: source.organization.clone(),
                 project: source.project.clone(),
+                file,
             })
         })
         .collect();
@@ -161,7 +176,7 @@ fn is_new_name(review: &mut Review<'_>, at: &FieldPath, name: &str, seen: &mut S
 }
 
 /// `NAME`, or with a star `NAME` and every `NAME_<digits>`, in the order of the numbers.
-fn from_environment(review: &mut Review<'_>, at: &FieldPath, pattern: &str) -> Option<Found> {
+fn from_environment(review: &mut Review<'_>, at: &FieldPath, pattern: &str) -> Option<Vec<Found>> {
     let name = pattern.strip_suffix('*').unwrap_or(pattern);
     if !is_name(name) {
         // Not shown: it may be the key itself.
@@ -183,12 +198,16 @@ fn from_environment(review: &mut Review<'_>, at: &FieldPath, pattern: &str) -> O
         review.value(at, fault.noting(suggest::did_you_mean(name, review.environment.names())));
         return None;
     }
-    Some(names.into_iter().map(|name| (Some(name.to_owned()), review.environment.get(name).unwrap_or_default().to_owned())).collect())
+    let found = |name: &str| {
+        let text = review.environment.get(name).unwrap_or_default().to_owned();
+        Found { origin: Some(name.to_owned()), text, file: None }
+    };
+    Some(names.into_iter().map(found).collect())
 }
 
 /// Every regular file of a directory, in the order of the names. A mounted Secret keeps its versions in names that start
 /// with a dot and links to the current one; the dots are left out and links followed.
-fn from_directory(review: &mut Review<'_>, at: &FieldPath, dir: &Path) -> Option<Found> {
+fn from_directory(review: &mut Review<'_>, at: &FieldPath, dir: &Path) -> Option<Vec<Found>> {
     review.files.push(dir.to_owned());
     let listed =
         std::fs::read_dir(dir).and_then(|entries| entries.map(|entry| entry.map(|entry| entry.path())).collect::<Result<Vec<_>, _>>());
@@ -212,7 +231,7 @@ fn from_directory(review: &mut Review<'_>, at: &FieldPath, dir: &Path) -> Option
             .value(at, Fault::new(format!("the directory `{}` holds no key", dir.display()), "put each key into a file of its own there"));
         return None;
     }
-    paths.into_iter().map(|path| Some((file_name(&path), from_file(review, at, &path)?))).collect()
+    paths.into_iter().map(|path| from_file(review, at, &path).map(|text| Found::in_file(&path, text))).collect()
 }
 
 fn from_file(review: &mut Review<'_>, at: &FieldPath, path: &Path) -> Option<String> {
@@ -228,8 +247,4 @@ fn from_file(review: &mut Review<'_>, at: &FieldPath, path: &Path) -> Option<Str
             None
         }
     }
-}
-
-fn file_name(path: &Path) -> Option<String> {
-    path.file_name().map(|name| name.to_string_lossy().into_owned())
 }

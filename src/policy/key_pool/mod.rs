@@ -53,7 +53,14 @@ impl State {
         self.retired.store(true, Ordering::Release);
     }
 
-    fn is_retired(&self) -> bool {
+    /// The key is back in the config.
+    pub fn revive(&self) {
+        self.retired.store(false, Ordering::Release);
+    }
+
+    /// Whether it is in no config any more.
+    #[must_use]
+    pub fn is_retired(&self) -> bool {
         self.retired.load(Ordering::Acquire)
     }
 

@@ -1,0 +1,165 @@
+//! The states that outlive generations of the config: counters that a reload must not lose, by the identity of what they
+//! count.
+//!
+//! A state that no generation names any more is kept for a while, so that taking something out and putting it back grants
+//! nothing, and then swept. What still runs keeps its state alive by itself.
+
+use std::{
+    collections::{HashMap, HashSet},
+    fmt,
+    hash::Hash,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::{Duration, Instant},
+};
+
+use super::Snapshot;
+use crate::{
+    policy::key_pool::{self, Turn},
+    telemetry::{KeyRecord, ProviderRecord},
+    types::{Fingerprint, ProviderName},
+};
+
+/// How long states are kept that nothing names.
+const LINGER: Duration = Duration::from_secs(600);
+
+/// The most states of one kind that are kept beside those in use. Whoever rotates keys a thousand times in ten minutes loses
+/// nothing but what was known of those that left first.
+const MOST_LINGERING: usize = 1_000;
+
+/// What belongs to a key.
+#[derive(Clone, Debug, Default)]
+pub struct KeyStates {
+    /// Its place in the pool.
+    pub pool: Arc<key_pool::State>,
+    /// What it has lived through.
+    pub record: Arc<KeyRecord>,
+}
+
+/// What belongs to a provider.
+#[derive(Clone, Debug)]
+pub struct ProviderStates {
+    /// Whose turn it is among its keys.
+    pub turn: Arc<Turn>,
+    /// What is counted of it.
+    pub record: Arc<ProviderRecord>,
+}
+
+/// All states.
+#[derive(Debug, Default)]
+pub struct Registry {
+    keys: Shelf<(ProviderName, Fingerprint), KeyStates>,
+    providers: Shelf<ProviderName, ProviderStates>,
+}
+
+impl Registry {
+    /// The states of one key: it is the same key as long as provider and secret are the same, whatever its name and weight.
+    #[must_use]
+    pub fn key(&self, provider: &ProviderName, key: Fingerprint) -> KeyStates {
+        self.keys.take((provider.clone(), key), KeyStates::default)
+    }
+
+    /// The states of one provider: it is the same as long as its name is.
+    #[must_use]
+    pub fn provider(&self, name: &ProviderName) -> ProviderStates {
+        let new = || ProviderStates { turn: Arc::default(), record: Arc::new(ProviderRecord::new(name.clone())) };
+        self.providers.take(name.clone(), new)
+    }
+
+    /// `snapshot` has come into force. Keys that it does not name get no request more, from whichever generation; those that are
+    /// back do again.
+    pub fn follow(&self, snapshot: &Snapshot, now: Instant) {
+        let named: HashSet<_> =
+            snapshot.providers.values().flat_map(|provider| provider.keys.iter().map(|key| (provider.name.clone(), key.id))).collect();
+        self.keys.settle(now, LINGER, |id, state| {
+            let in_use = named.contains(id);
+            if in_use {
+                state.pool.revive()
+            } else {
+                state.pool.retire()
+            }
+            in_use
+        });
+        self.providers.settle(now, LINGER, |name, _| snapshot.providers.contains_key(name));
+    }
+}
+
+/// States of one kind.
+struct Shelf<K, S>(Mutex<HashMap<K, Kept<S>>>);
+
+struct Kept<S> {
+    state: S,
+    /// Since when no generation has named it.
+    left: Option<Instant>,
+}
+
+impl<K: Eq + Hash + Clone, S: Clone> Shelf<K, S> {
+    fn take(&self, id: K, new: impl FnOnce() -> S) -> S {
+        self.lock().entry(id).or_insert_with(|| Kept { state: new(), left: None }).state.clone()
+    }
+
+    /// Notes what is in use, and sweeps what has not been for longer than `linger`.
+    fn settle(&self, now: Instant, linger: Duration, mut in_use: impl FnMut(&K, &S) -> bool) {
+        let mut shelf = self.lock();
+        shelf.retain(|id, kept| {
+            kept.left = if in_use(id, &kept.state) { None } else { kept.left.or(Some(now)) };
+            kept.left.is_none_or(|left| now.saturating_duration_since(left) < linger)
+        });
+        let mut lingering: Vec<_> = shelf.iter().filter_map(|(id, kept)| Some((kept.left?, id.clone()))).collect();
+        if lingering.len() > MOST_LINGERING {
+            lingering.sort_by_key(|(left, _)| *left);
+            for (_, id) in &lingering[..lingering.len() - MOST_LINGERING] {
+                shelf.remove(id);
+            }
+        }
+    }
+
+    /// A panic elsewhere leaves it as it was: nothing in here can stop half way.
+    fn lock(&self) -> MutexGuard<'_, HashMap<K, Kept<S>>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl<K, S> Default for Shelf<K, S> {
+    fn default() -> Self {
+        Self(Mutex::default())
+    }
+}
+
+impl<K, S> fmt::Debug for Shelf<K, S> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Shelf")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_state_is_the_same_until_it_was_unused_for_long_enough() {
+        let (shelf, start) = (Shelf::<u32, Arc<u32>>::default(), Instant::now());
+        let (first, linger) = (shelf.take(1, Arc::default), Duration::from_secs(10));
+        let settle = |seconds, used: bool| shelf.settle(start + Duration::from_secs(seconds), linger, |_, _| used);
+        settle(0, true);
+        assert!(Arc::ptr_eq(&first, &shelf.take(1, Arc::default)));
+        settle(5, false);
+        settle(14, false);
+        assert!(Arc::ptr_eq(&first, &shelf.take(1, Arc::default)), "taken out and put back within the time");
+        settle(14, true);
+        settle(20, false);
+        settle(30, false);
+        assert!(!Arc::ptr_eq(&first, &shelf.take(1, Arc::default)), "gone for too long");
+    }
+
+    #[test]
+    fn what_lingers_is_bounded_and_the_oldest_goes_first() {
+        let (shelf, start) = (Shelf::<usize, ()>::default(), Instant::now());
+        for id in 0..=MOST_LINGERING {
+            shelf.take(id, || ());
+            shelf.settle(start + Duration::from_millis(id as u64), LINGER, |_, _| false);
+        }
+        let shelf = shelf.lock();
+        assert_eq!(shelf.len(), MOST_LINGERING);
+        assert!(!shelf.contains_key(&0) && shelf.contains_key(&MOST_LINGERING));
+    }
+}
