@@ -94,7 +94,7 @@ impl<'de> Deserialize<'de> for SecretText {
 }
 
 #[expect(clippy::ref_option, reason = "the signature that serde asks for")]
-fn masked<S: Serializer>(_: &Option<SecretText>, serializer: S) -> Result<S::Ok, S::Error> {
+pub(super) fn masked<S: Serializer>(_: &Option<SecretText>, serializer: S) -> Result<S::Ok, S::Error> {
     serializer.serialize_str("[secret]")
 }
 

@@ -16,7 +16,7 @@ pub fn schema() -> Value {
 }
 
 /// Fields whose values an error may not show: keys, and what people write there by mistake.
-const SECRET: [&str; 4] = ["keys", "value", "sha256", "proxy"];
+const SECRET: [&str; 5] = ["keys", "value", "sha256", "proxy", "token"];
 
 /// The names of all fields that exist, less the secret ones.
 static HARMLESS: LazyLock<BTreeSet<String>> = LazyLock::new(|| {

@@ -17,4 +17,4 @@ pub use dialect::{Dialect, RequestFormat};
 pub use names::{ClientName, ProviderName, Tier};
 pub use secret::{Fingerprint, Secret};
 pub use subnet::Subnet;
-pub use units::{Period, Size};
+pub use units::{Percent, Period, Size};

@@ -1,4 +1,4 @@
-//! Durations and sizes as an operator writes them: `300ms`, `5s`, `64KiB`.
+//! Durations, sizes and shares as an operator writes them: `300ms`, `5s`, `64KiB`, `70%`.
 
 use std::{borrow::Cow, fmt, str::FromStr, time::Duration};
 
@@ -91,13 +91,33 @@ impl fmt::Display for Size {
     }
 }
 
+/// A share of a whole, written as a whole number from 0 to 100 and a percent sign.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Percent(pub u8);
+
+impl FromStr for Percent {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let error = || format!("`{text}` is not a share; write a whole number from 0 to 100 and a percent sign, such as `70%`");
+        let (number, unit) = split_unit(text).ok_or_else(error)?;
+        u8::try_from(number).ok().filter(|percent| *percent <= 100 && unit == "%").map(Self).ok_or_else(error)
+    }
+}
+
+impl fmt::Display for Percent {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}%", self.0)
+    }
+}
+
 /// `64KiB` → `(64, "KiB")`; a number without a unit, a sign or a fraction is refused.
 fn split_unit(text: &str) -> Option<(u64, &str)> {
     let end = text.find(|c: char| !c.is_ascii_digit())?;
     Some((text[..end].parse().ok()?, text[end..].trim_start()))
 }
 
-/// Both units read, print and describe themselves in the same way.
+/// All units read, print and describe themselves in the same way.
 macro_rules! text_unit {
     ($unit:ty, $name:literal, $pattern:literal, $examples:expr) => {
         impl fmt::Debug for $unit {
@@ -131,6 +151,7 @@ macro_rules! text_unit {
 }
 
 text_unit!(Period, "Duration", "^[0-9]+ ?(ms|s|m|h|d)$", ["300ms", "5s", "2m"]);
+text_unit!(Percent, "Percent", "^(100|[0-9]{1,2}) ?%$", ["70%"]);
 text_unit!(Size, "Size", "^[0-9]+ ?(B|KB|MB|GB|KiB|MiB|GiB)$", ["64KiB", "16MiB"]);
 
 #[cfg(test)]
@@ -145,6 +166,9 @@ mod tests {
         for text in ["1B", "64KiB", "1500B", "16MiB", "2GiB", "0B"] {
             assert_eq!(text.parse::<Size>().unwrap().to_string(), text);
         }
+        for text in ["0%", "7%", "70%", "100%"] {
+            assert_eq!(text.parse::<Percent>().unwrap().to_string(), text);
+        }
     }
 
     #[test]
@@ -154,6 +178,9 @@ mod tests {
         }
         for text in ["", "5", "KiB", "1.5MiB", "-1B", "5TiB", "99999999999999999999B"] {
             assert!(text.parse::<Size>().is_err(), "{text}");
+        }
+        for text in ["", "70", "%", "101%", "-1%", "0.5%", "70 per cent", "256%"] {
+            assert!(text.parse::<Percent>().is_err(), "{text}");
         }
     }
 }
