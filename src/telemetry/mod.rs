@@ -8,6 +8,7 @@ pub mod metrics;
 pub mod names;
 pub mod process;
 pub mod provider_record;
+pub mod samples;
 pub mod traffic;
 pub mod window;
 

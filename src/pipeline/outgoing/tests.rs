@@ -25,7 +25,8 @@ providers:
 routes: [{ path: /v1, targets: [plain] }]
 ";
     let loaded = from_text("test", text, &Environment::default()).unwrap();
-    compile(loaded, 1, &Metrics::default()).unwrap()
+    let (metrics, registry) = (Metrics::default(), Registry::default());
+    compile(loaded, Ground { metrics: &metrics, registry: &registry, before: None }).unwrap()
 });
 
 const NAMES: &[&str] = &[
