@@ -44,11 +44,13 @@ const UPKEEP: Duration = Duration::from_secs(5);
 pub struct Options {
     /// Where the access log goes.
     pub access_log: Box<dyn Write + Send>,
+    /// Whether files are watched. Without it the config and certificates change when they are told to.
+    pub watch: bool,
 }
 
 impl Default for Options {
     fn default() -> Self {
-        Self { access_log: Box::new(std::io::stdout()) }
+        Self { access_log: Box::new(std::io::stdout()), watch: true }
     }
 }
 
@@ -65,7 +67,7 @@ pub struct Running {
     admin_address: SocketAddr,
     access_log: AccessLog,
     reloader: Reloader,
-    _watching: Watching,
+    _watching: Option<Watching>,
     stop: Option<oneshot::Sender<()>>,
     control: Option<JoinHandle<()>>,
     workers: Vec<JoinHandle<()>>,
@@ -150,7 +152,8 @@ pub fn start(loaded: Loaded, options: Options) -> Result<Running> {
     let (workers, threads): (Vec<_>, Vec<_>) = started.collect::<Result<Vec<_>>>()?.into_iter().unzip();
     let (stop, stopped) = oneshot::channel();
     let reloader = Reloader::new(Arc::clone(&runtime), loaded);
-    let watching = watch::start(reloader.clone(), Renewals::new(Arc::clone(&runtime), tls))?;
+    let renewals = Renewals::new(Arc::clone(&runtime), tls);
+    let watching = options.watch.then(|| watch::start(reloader.clone(), renewals)).transpose()?;
     let served = Control { listener, places: listen.connections.get(), workers, admin, lookups, runtime };
     let control = local::spawn("control".to_owned(), move || served.run(stopped))?;
     tracing::info!(%address, admin = %admin_address, workers = count, "listening");

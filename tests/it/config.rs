@@ -210,3 +210,15 @@ fn very_many_mistakes_are_cut_to_a_hundred() {
     let twice: String = (0..50_000).map(|_| "x: 1\n").collect();
     assert!(problems(&twice).contains("written twice"));
 }
+
+#[test]
+fn with_a_required_end_no_beginning_of_a_file_is_a_config() {
+    let whole = format!("require_end: true\n{}...\n", std::fs::read_to_string(root().join("proxy.yaml")).unwrap());
+    assert!(load(&whole).is_ok(), "{}", problems(&whole));
+    let beginnings = (0..whole.len()).filter(|end| whole.is_char_boundary(*end));
+    let taken: Vec<_> = beginnings.filter(|end| load(&whole[..*end]).is_ok()).collect();
+    assert_eq!(taken, [0; 0]);
+    let with_crlf = whole.replace('\n', "\r\n");
+    assert!(load(&with_crlf).is_ok() && load(with_crlf.trim_end_matches('\n')).is_err());
+    assert!(load(&whole.replace("require_end: true", "require_end: false")).is_ok());
+}

@@ -23,6 +23,7 @@ mod outside;
 mod project;
 mod proxy_protocol;
 mod rejects;
+mod reload;
 mod routing;
 mod settle;
 mod simulator;

@@ -9,7 +9,7 @@ use super::*;
 use crate::{
     config::{Environment, Listen, Trust, load::from_text},
     pipeline::admit::admit,
-    runtime::{Snapshot, compile},
+    runtime::{Registry, Snapshot, compile, compile::Ground},
     telemetry::Metrics,
 };
 

@@ -17,6 +17,13 @@ fn the_reference_in_docs_is_that_of_the_types() {
     is_current("docs/config.md", &reference());
 }
 
+#[test]
+fn the_page_on_reloads_names_each_field_that_needs_a_restart() {
+    let named: Vec<_> = config::diff::RESTART.iter().map(|field| format!("`{field}`")).collect();
+    let page = fs::read_to_string(root().join("docs/reload.md")).unwrap();
+    assert!(page.contains(&format!("\n  {}.\n", named.join(", "))), "docs/reload.md does not say: {}", named.join(", "));
+}
+
 fn is_current(file: &str, expected: &str) {
     let path = root().join(file);
     if std::env::var_os("UPDATE_DOCS").is_some() {
@@ -62,7 +69,8 @@ fn reference() -> String {
             let required = section["required"].as_array().is_some_and(|required| required.iter().any(|field| field == name));
             let default = default(field, required, below.is_some());
             let meaning = field["description"].as_str().unwrap_or_default().replace('\n', " ").replace('|', "\\|");
-            writeln!(page, "| `{name}` | {kind} | {default} | {meaning} |").unwrap();
+            let restart = if config::diff::needs_restart(&at) { " *A change needs a restart.*" } else { "" };
+            writeln!(page, "| `{name}` | {kind} | {default} | {meaning}{restart} |").unwrap();
             sections.extend(below.filter(|(path, _)| sections.iter().all(|(known, _)| known != path)));
         }
     }

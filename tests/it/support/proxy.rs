@@ -3,6 +3,7 @@
 use std::{
     io::{self, Write},
     net::SocketAddr,
+    path::Path,
     sync::{Arc, Mutex},
     time::Duration,
 };
@@ -10,6 +11,7 @@ use std::{
 use serde_json::Value;
 use sidegate::{
     config::{self, Environment, Loaded},
+    runtime::reload::{Report, Status, Trigger},
     server::{self, Running},
     types::Address,
 };
@@ -82,9 +84,28 @@ impl Sidegate {
         Self::run(config::from_text("proxy.yaml", &text, environment).unwrap_or_else(|problems| panic!("{problems}")))
     }
 
+    /// With the config of a file, which it watches or not.
+    pub(crate) fn from_file(path: &Path, watch: bool) -> Self {
+        Self::run_with(config::load(path, &Environment::default()).unwrap_or_else(|problems| panic!("{problems}")), watch)
+    }
+
+    /// What an operator's word does.
+    pub(crate) fn reload(&self) -> Arc<Report> {
+        self.running.reloader().reload(Trigger::Admin)
+    }
+
+    /// What it says of its reloads.
+    pub(crate) fn reloads(&self) -> Status {
+        self.running.reloader().status()
+    }
+
     fn run(loaded: Loaded) -> Self {
+        Self::run_with(loaded, true)
+    }
+
+    fn run_with(loaded: Loaded, watch: bool) -> Self {
         let log = Log::default();
-        let options = server::Options { access_log: Box::new(log.clone()) };
+        let options = server::Options { access_log: Box::new(log.clone()), watch };
         let running = server::start(loaded, options).expect("it starts");
         let address = match running.address() {
             Address::Tcp(address) => *address,

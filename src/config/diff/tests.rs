@@ -1,0 +1,43 @@
+//! What counts as a change, and which of them a running process can't follow.
+
+use super::*;
+use crate::config::{Environment, from_text};
+
+const BASE: &str = "
+providers:
+  one: { base_url: 'http://127.0.0.1:1/v1', keys: [{ name: a, value: key-a }] }
+routes: [{ path: /v1, targets: [one] }]
+";
+
+fn between(old: &str, new: &str) -> Diff {
+    let load = |text: &str| from_text("test", text, &Environment::default()).unwrap_or_else(|problems| panic!("{problems}"));
+    Diff::between(&load(old), &load(new))
+}
+
+#[test]
+fn each_field_that_differs_is_named() {
+    assert_eq!(between(BASE, BASE), Diff::default());
+    let changed = |from: &str, to: &str| between(BASE, &BASE.replace(from, to)).changed;
+    assert_eq!(changed("key-a", "key-b"), ["providers.one.keys"], "a secret that prints as another");
+    assert_eq!(changed("keys:", "timeouts: { connect: 4s }, keys:"), ["providers.one.timeouts.connect"]);
+    assert_eq!(changed("/v1, targets", "/v2, targets"), ["routes"]);
+    let both =
+        changed("routes:", "  two: { base_url: 'http://127.0.0.1:2/v1', keys: [{ value: key-b }] }\nannotate: { key: false }\nroutes:");
+    assert_eq!(both, ["annotate.key", "providers.two"]);
+}
+
+#[test]
+fn what_a_process_is_started_with_needs_a_restart() {
+    let restart = |more: &str| between(BASE, &format!("{more}{BASE}")).restart;
+    assert_eq!(restart("listen: { address: '127.0.0.1:9', workers: 3, keep_alive: 5s }\n"), ["listen.address", "listen.workers"]);
+    assert_eq!(restart("dns: { min_ttl: 1s }\n"), ["dns.min_ttl"]);
+    assert!(restart("listen: { keep_alive: 5s, max_headers: 7 }\nbody: { buffer: 1MiB }\n").is_empty());
+}
+
+#[test]
+fn every_field_that_needs_a_restart_is_a_field() {
+    let schema = serde_json::to_value(crate::config::schema()).unwrap().to_string();
+    for field in RESTART {
+        assert!(schema.contains(&format!("\"{}\":", field.rsplit('.').next().unwrap())), "{field}");
+    }
+}

@@ -1,0 +1,46 @@
+//! What a request holds belongs to no generation: it outlives the one that it was taken in, and is given back.
+
+use super::*;
+
+#[tokio::test]
+async fn a_request_whose_keys_are_replaced_while_it_uploads_is_served_with_the_new_ones() {
+    let mut provider = Provider::always(Script::ok("served")).await;
+    let house = House::with(&with_key("sk-one"), provider.address);
+    let sidegate = house.open();
+    let mut client = Client::connect(sidegate.address).await;
+    client.send(format!("POST /v1/chat/completions HTTP/1.1\r\nHost: a\r\nContent-Length: {}\r\n\r\n{{", ASK.len())).await;
+    // The head has begun its way when a second request over another connection is served.
+    assert_eq!(key_in_use(&sidegate, &mut provider).await, "sk-one");
+    house.write(&with_key("sk-two"));
+    assert_eq!(sidegate.reload().generation, 2);
+    client.send(&ASK[1..]).await;
+    assert_eq!(client.reply("POST").await.text(), "served");
+    assert_eq!(key_of(&provider.request().await), "sk-two");
+}
+
+#[tokio::test]
+async fn a_key_that_is_renamed_or_weighed_anew_is_the_same_key() {
+    let mut provider = Provider::start().await;
+    let go_on = Gate::new();
+    provider.script(Script::on_request().wait(&go_on).write("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"));
+    provider.otherwise(Script::ok("served"));
+    let two =
+        |weight: &str, name: &str| config(&format!("{{ name: {name}, value: sk-a, weight: {weight} }}, {{ name: b, value: sk-b }}"), "");
+    let house = House::with(&two("1", "a"), provider.address);
+    let sidegate = house.open();
+    let mut busy = Client::connect(sidegate.address).await;
+    busy.post("/v1/chat/completions", ASK).await;
+    let (held, other) = match key_of(&provider.request().await).as_str() {
+        "sk-a" => ("sk-a", "sk-b"),
+        _ => ("sk-b", "sk-a"),
+    };
+    house.write(&two("1.1", "renamed"));
+    assert_eq!(sidegate.reload().generation, 2);
+    for _ in 0..4 {
+        assert_eq!(key_in_use(&sidegate, &mut provider).await, other, "{held} still carries a request");
+    }
+    go_on.open();
+    assert_eq!(busy.reply("POST").await.status(), 200);
+    let used = [key_in_use(&sidegate, &mut provider).await, key_in_use(&sidegate, &mut provider).await];
+    assert!(used.contains(&held.to_owned()), "it was given back: {used:?}");
+}
