@@ -154,7 +154,7 @@ pub fn start(loaded: Loaded, options: Options) -> Result<Running> {
     let reloader = Reloader::new(Arc::clone(&runtime), loaded);
     let renewals = Renewals::new(Arc::clone(&runtime), tls);
     let watching = options.watch.then(|| watch::start(reloader.clone(), renewals)).transpose()?;
-    let served = Control { listener, places: listen.connections.get(), workers, admin, lookups, runtime };
+    let served = Control { listener, places: listen.connections.get(), workers, admin, reloader: reloader.clone(), lookups, runtime };
     let control = local::spawn("control".to_owned(), move || served.run(stopped))?;
     tracing::info!(%address, admin = %admin_address, workers = count, "listening");
     Ok(Running {
@@ -186,15 +186,16 @@ struct Control {
     places: usize,
     workers: Vec<Worker>,
     admin: TcpListener,
+    reloader: Reloader,
     lookups: Lookups,
     runtime: Arc<Runtime>,
 }
 
 impl Control {
     async fn run(self, stopped: oneshot::Receiver<()>) {
-        let Self { listener, places, workers, admin, lookups, runtime } = self;
+        let Self { listener, places, workers, admin, reloader, lookups, runtime } = self;
         tokio::task::spawn_local(lookups.run());
-        tokio::task::spawn_local(admin::serve(admin, Arc::clone(&runtime)));
+        tokio::task::spawn_local(admin::serve(admin, Arc::clone(&runtime), reloader));
         tokio::task::spawn_local(upkeep(Arc::clone(&runtime)));
         tokio::select! {
             result = listener.accept(workers, places, runtime.server_metrics.clone()) => drop(result),

@@ -130,10 +130,16 @@ impl KeyRecord {
         self.failures.load(Relaxed)
     }
 
+    /// Attempts that their client left, or spoilt, before a reply had begun.
+    #[must_use]
+    pub fn left(&self) -> u64 {
+        self.left.load(Relaxed)
+    }
+
     /// Attempts that are over, those that their client left included.
     #[must_use]
     pub fn requests(&self) -> u64 {
-        self.statuses().iter().sum::<u64>() + self.failures() + self.left.load(Relaxed)
+        self.statuses().iter().sum::<u64>() + self.failures() + self.left()
     }
 
     /// Attempts whose end speaks against the key or its provider.

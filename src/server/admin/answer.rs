@@ -41,12 +41,8 @@ impl Refusal {
         let (status, code, message) = match self {
             Self::NoEndpoint => (StatusCode::NOT_FOUND, "not_found", "There is no such endpoint; GET /openapi.json lists them all."),
             Self::Method => (StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed", "This endpoint has another method: see Allow."),
-            Self::Host => {
-                (StatusCode::FORBIDDEN, "host_not_allowed", "Ask by IP address, by localhost, or by a name without a dot.")
-            }
-            Self::Origin => {
-                (StatusCode::FORBIDDEN, "origin_not_allowed", "A page of another origin may not change anything here.")
-            }
+            Self::Host => (StatusCode::FORBIDDEN, "host_not_allowed", "Ask by IP address, by localhost, or by a name without a dot."),
+            Self::Origin => (StatusCode::FORBIDDEN, "origin_not_allowed", "A page of another origin may not change anything here."),
             Self::NoToken => {
                 (StatusCode::UNAUTHORIZED, "token_required", "A change needs the token of `admin.token`: `Authorization: Bearer …`.")
             }

@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 
 use super::{Shared, answer::Refusal};
 use crate::{
-    config::Problems,
+    config::{Problem, Problems},
     runtime::reload::{Outcome, Report, Trigger},
     telemetry::access_log::Timestamp,
 };
@@ -48,7 +48,7 @@ fn last(report: &Report) -> Value {
 
 /// Each with its place, where it has one.
 fn listed(problems: &Problems) -> Vec<Value> {
-    let told = |problem: &crate::config::Problem| {
+    let told = |problem: &Problem| {
         let (line, column) = problem.position().unzip();
         json!({ "field": problem.field(), "line": line, "column": column, "message": problem.message(), "fix": problem.fix() })
     };

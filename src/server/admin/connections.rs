@@ -6,7 +6,6 @@
 
 use std::{
     cell::Cell,
-    convert::Infallible,
     io,
     net::TcpListener as StdListener,
     rc::Rc,

@@ -30,7 +30,7 @@ const SHARES: (f64, f64) = (0.5, 0.95);
 
 /// How a provider is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum State {
+pub enum Condition {
     /// It can be asked, and answers.
     Ok,
     /// Errors dominate.
@@ -39,7 +39,7 @@ pub enum State {
     Down,
 }
 
-impl State {
+impl Condition {
     /// From whether it can be asked, and what it did lately.
     fn of(can_be_asked: bool, lately: &Lately) -> Self {
         let share = lately.error_rate().filter(|_| lately.requests >= MINIMUM).unwrap_or(0.0);
@@ -71,8 +71,8 @@ pub async fn show(State(admin): State<Shared>) -> Response {
         .values()
         .map(|provider| {
             let lately = observed.lately(&provider.record, now);
-            let state = State::of(provider.has_key() || asked.with_own_keys.contains(&provider.name), &lately);
-            all_fine &= state == State::Ok || !asked.at_all.contains(&provider.name);
+            let state = Condition::of(provider.has_key() || asked.with_own_keys.contains(&provider.name), &lately);
+            all_fine &= state == Condition::Ok || !asked.at_all.contains(&provider.name);
             told(provider, state, &lately)
         })
         .collect();
@@ -108,7 +108,7 @@ fn figures(admin: &Admin, observed: &Observed, now: Instant, of: (&str, u64, Vec
     })
 }
 
-fn told(provider: &Provider, state: State, lately: &Lately) -> Value {
+fn told(provider: &Provider, state: Condition, lately: &Lately) -> Value {
     json!({
         "name": provider.name,
         "state": state.name(),
@@ -148,13 +148,13 @@ mod tests {
 
     #[test]
     fn a_few_errors_say_nothing_and_many_say_it_all() {
-        let state = |can, requests, errors| State::of(can, &Lately { requests, errors, rate: 0.0 });
-        assert_eq!(state(true, 0, 0), State::Ok);
-        assert_eq!(state(true, 9, 9), State::Ok);
-        assert_eq!(state(true, 10, 4), State::Ok);
-        assert_eq!(state(true, 10, 5), State::Degraded);
-        assert_eq!(state(true, 100, 94), State::Degraded);
-        assert_eq!(state(true, 100, 95), State::Down);
-        assert_eq!(state(false, 100, 0), State::Down);
+        let state = |can, requests, errors| Condition::of(can, &Lately { requests, errors, rate: 0.0 });
+        assert_eq!(state(true, 0, 0), Condition::Ok);
+        assert_eq!(state(true, 9, 9), Condition::Ok);
+        assert_eq!(state(true, 10, 4), Condition::Ok);
+        assert_eq!(state(true, 10, 5), Condition::Degraded);
+        assert_eq!(state(true, 100, 94), Condition::Degraded);
+        assert_eq!(state(true, 100, 95), Condition::Down);
+        assert_eq!(state(false, 100, 0), Condition::Down);
     }
 }

@@ -27,8 +27,6 @@ pub struct Placed<'s> {
     pub key: &'s Arc<PoolKey>,
     /// Its place in the pool.
     pub slot: &'s Slot,
-    /// Its place in the list.
-    at: usize,
 }
 
 impl Placed<'_> {
@@ -43,26 +41,20 @@ impl Placed<'_> {
             "unused"
         }
     }
-
-    /// The account that it shares with others of its provider, by the name of the config.
-    fn account<'c>(&self, snapshot: &'c Snapshot) -> Option<&'c str> {
-        let _ = (snapshot, self.at);
-        None
-    }
 }
 
 /// All keys of a generation, provider by provider.
 pub fn all(snapshot: &Snapshot) -> impl Iterator<Item = Placed<'_>> {
-    snapshot.providers.values().flat_map(|provider| {
-        let places = provider.keys.iter().zip(&provider.slots).enumerate();
-        places.map(move |(at, (key, slot))| Placed { provider, key, slot, at })
-    })
+    snapshot
+        .providers
+        .values()
+        .flat_map(|provider| provider.keys.iter().zip(&provider.slots).map(move |(key, slot)| Placed { provider, key, slot }))
 }
 
 /// The list.
 pub async fn show(State(admin): State<Shared>) -> Json<Value> {
     let snapshot = admin.runtime.snapshot.load_full();
-    Json(json!({ "keys": all(&snapshot).map(|placed| told(&placed, &snapshot)).collect::<Vec<_>>() }))
+    Json(json!({ "keys": all(&snapshot).map(|placed| told(&placed)).collect::<Vec<_>>() }))
 }
 
 /// No new request gets this key; those that run go on.
@@ -88,7 +80,7 @@ fn change(admin: &Shared, id: &str, change: impl Fn(&Slot), done: &'static str) 
     let placed = all(&snapshot).find(|placed| is_id(id, placed)).ok_or(Refusal::NoKey)?;
     change(placed.slot);
     tracing::info!(provider = %placed.provider.name, key = ?placed.key.fingerprint, name = %placed.key.name, "{done}");
-    Ok(Json(told(&placed, &snapshot)))
+    Ok(Json(told(&placed)))
 }
 
 /// A fingerprint has no dot, a provider's name may.
@@ -98,8 +90,8 @@ fn is_id(id: &str, placed: &Placed<'_>) -> bool {
     })
 }
 
-fn told(placed: &Placed<'_>, snapshot: &Snapshot) -> Value {
-    let Placed { provider, key, slot, .. } = placed;
+fn told(placed: &Placed<'_>) -> Value {
+    let Placed { provider, key, slot } = placed;
     let fingerprint = key.fingerprint.to_str().unwrap_or_default();
     let record = &key.record;
     let last_error = record.last_error().map(|error| json!({ "class": error.class.to_string(), "at": Timestamp(error.at).to_string() }));
@@ -110,7 +102,7 @@ fn told(placed: &Placed<'_>, snapshot: &Snapshot) -> Value {
         "fingerprint": fingerprint,
         "state": placed.state(),
         "weight": slot.spec.weight,
-        "account": placed.account(snapshot),
+        "account": key.account,
         "in_flight": slot.state.in_flight(),
         "requests": record.requests(),
         "success_rate": record.success_rate().map(rounded),

@@ -125,11 +125,8 @@ impl Observed {
 
     /// What is said of the number of replicas, and what it is said from.
     pub fn advise(&mut self, runtime: &Runtime, now: Instant) -> (Advice, Readings) {
-        let readings = Readings {
-            cpu: self.cpu_percent(now),
-            memory: self.memory_percent(process::resident()),
-            requests_per_second: self.rate(),
-        };
+        let readings =
+            Readings { cpu: self.cpu_percent(now), memory: self.memory_percent(process::resident()), requests_per_second: self.rate() };
         let spec = Spec::from(&runtime.snapshot.load().config.autoscaling);
         (autoscaling::decide(&spec, &mut self.autoscaling, &readings, now), readings)
     }

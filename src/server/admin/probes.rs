@@ -22,9 +22,10 @@ impl Admin {
     /// Ready means that requests can be served: some provider has a key in use, or takes its clients' own.
     pub(super) fn readiness(&self) -> Readiness {
         let snapshot = self.runtime.snapshot.load();
-        let can_serve = snapshot.routes.iter().any(|route| {
-            route.credentials == Credentials::Client || route.targets.iter().any(|target| target.provider.has_key())
-        });
+        let can_serve = snapshot
+            .routes
+            .iter()
+            .any(|route| route.credentials == Credentials::Client || route.targets.iter().any(|target| target.provider.has_key()));
         if can_serve { Readiness::Ready } else { Readiness::NoKey }
     }
 }
