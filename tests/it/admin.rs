@@ -73,6 +73,13 @@ async fn credential(provider: &mut Provider) -> String {
     provider.request().await.head.get("authorization").unwrap()
 }
 
+/// The same with a method that is never sent again.
+async fn one_post(sidegate: &Sidegate, target: &str) -> u16 {
+    let mut client = Client::connect(sidegate.address).await;
+    client.post(target, "").await;
+    client.reply("POST").await.status()
+}
+
 /// Sends one request over a connection of its own and reads the reply.
 async fn one(sidegate: &Sidegate, target: &str) -> u16 {
     let mut client = Client::connect(sidegate.address).await;

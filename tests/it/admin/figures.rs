@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::{THREE_KEYS, json_becomes, one, settled};
+use super::{THREE_KEYS, json_becomes, one, one_post, settled};
 use crate::support::{Client, Gate, Provider, Script, Sidegate};
 
 fn sum(series: &Value) -> u64 {
@@ -21,7 +21,7 @@ async fn what_ended_is_counted_once_in_every_place() {
         one(&sidegate, "/v1/models").await;
     }
     provider.script(Script::on_request().close());
-    assert_eq!(one(&sidegate, "/v1/models").await, 502);
+    assert_eq!(one_post(&sidegate, "/v1/files").await, 502);
     assert_eq!(one(&sidegate, "/nowhere").await, 404);
     provider.script(Script::reply("HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nabc").close());
     one(&sidegate, "/v1/models").await;

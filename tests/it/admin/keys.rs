@@ -1,6 +1,6 @@
 //! Keys as operators see them, and taking one out of use.
 
-use super::{THREE_KEYS, ask, credential, json, json_becomes, key, one, settled};
+use super::{THREE_KEYS, ask, credential, json, json_becomes, key, one, one_post, settled};
 use crate::support::{Client, Gate, Provider, Script, Sidegate};
 
 /// Disables or enables the key of this name; what is answered.
@@ -60,7 +60,7 @@ async fn each_key_tells_what_it_has_lived_through() {
     let status = |line: &str| Script::reply(format!("HTTP/1.1 {line}\r\nContent-Length: 0\r\n\r\n"));
     for script in [Script::ok("served"), status("404 Not Found"), status("429 Too Many Requests"), Script::on_request().close()] {
         provider.script(script);
-        one(&sidegate, "/v1/models").await;
+        one_post(&sidegate, "/v1/files").await;
     }
     settled(&sidegate, 4).await;
     let first = key(&sidegate, "first").await;
