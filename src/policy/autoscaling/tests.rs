@@ -82,15 +82,16 @@ proptest! {
             let readings = Readings { cpu, memory, requests_per_second };
             let advice = decide(&spec, &mut state, &readings, start + Duration::from_secs(now));
             prop_assert!(advice.cooldown_left <= COOLDOWN);
-            if advice.recommendation != last {
+            let is_new = advice.recommendation != last;
+            if is_new {
                 changes.push(now);
                 last = advice.recommendation;
                 prop_assert_eq!(advice.cooldown_left, COOLDOWN);
             }
             prop_assert_eq!(advice.recommendation == Recommendation::Hold, advice.priority == Priority::None);
             let high = cpu >= 70.0 || memory.is_some_and(|memory| memory >= 80.0) || marks.is_some_and(|(high, _)| requests_per_second >= high);
-            let low = cpu <= 30.0 && memory.is_none_or(|memory| memory < 80.0) && marks.is_none_or(|(_, low)| requests_per_second <= low);
-            if advice.cooldown_left.is_zero() || advice.cooldown_left == COOLDOWN {
+            let low = cpu <= 30.0 && memory.is_none_or(|memory| memory < 72.0) && marks.is_none_or(|(_, low)| requests_per_second <= low);
+            if advice.cooldown_left.is_zero() || is_new {
                 prop_assert!(!high || advice.recommendation == Recommendation::ScaleUp, "{readings:?} {advice:?}");
                 prop_assert!(!low || now < 60 || advice.recommendation == Recommendation::ScaleDown, "{readings:?} {advice:?}");
             }

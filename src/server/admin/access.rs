@@ -119,7 +119,9 @@ mod tests {
             (&[("origin", "http://127.0.0.1:8081")], false),
         ] {
             let mut map = HeaderMap::new();
-            fields.iter().for_each(|(name, value)| drop(map.append(*name, value.parse().unwrap())));
+            for (name, value) in fields {
+                map.append(*name, value.parse().unwrap());
+            }
             assert_eq!(is_same_origin(&map), same, "{fields:?}");
         }
     }

@@ -1,5 +1,7 @@
 //! `/config` and `/reload`: what is in force, where it came from, and reading it anew.
 
+use std::sync::Arc;
+
 use axum::{
     extract::State,
     http::StatusCode,
@@ -61,8 +63,14 @@ fn listed(problems: &Problems) -> Vec<Value> {
 ///
 /// [`Refusal::Failed`] if it came to no end.
 pub async fn reload(State(admin): State<Shared>) -> Result<Response, Refusal> {
+    // One at a time takes a thread; whoever leaves while he waits takes none.
+    let turn = Arc::clone(&admin.reloading).lock_owned().await;
     let reloader = admin.reloader.clone();
-    let report = tokio::task::spawn_blocking(move || reloader.reload(Trigger::Admin)).await.map_err(|error| {
+    let reloaded = tokio::task::spawn_blocking(move || {
+        let _turn = turn;
+        reloader.reload(Trigger::Admin)
+    });
+    let report = reloaded.await.map_err(|error| {
         tracing::error!(%error, "a reload came to no end");
         Refusal::Failed
     })?;

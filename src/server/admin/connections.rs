@@ -58,13 +58,13 @@ pub async fn serve(listener: StdListener, router: Router) -> io::Result<()> {
             open.swap_remove(oldest).task.abort();
         }
         let heard = Rc::new(Cell::new(Instant::now()));
-        let task = tokio::task::spawn_local(attend(stream, router.clone(), Rc::clone(&heard))).abort_handle();
+        let task = tokio::task::spawn_local(attend(stream, router.clone(), Rc::clone(&heard), PATIENCE)).abort_handle();
         open.push(Open { heard, task });
     }
 }
 
 /// Serves one connection until it ends or says nothing for too long. Aborted, it closes at once.
-async fn attend(stream: TcpStream, router: Router, heard: Rc<Cell<Instant>>) {
+async fn attend(stream: TcpStream, router: Router, heard: Rc<Cell<Instant>>, patience: Duration) {
     drop(stream.set_nodelay(true));
     let router = TowerToHyperService::new(router);
     let service = service_fn(|request: Request<hyper::body::Incoming>| {
@@ -80,12 +80,66 @@ async fn attend(stream: TcpStream, router: Router, heard: Rc<Cell<Instant>>) {
     });
     let connection = http1::Builder::new().max_buf_size(HEAD).serve_connection(TokioIo::new(stream), service);
     let out_of_patience = async {
-        while let Some(left) = PATIENCE.checked_sub(heard.get().elapsed()).filter(|left| !left.is_zero()) {
+        while let Some(left) = patience.checked_sub(heard.get().elapsed()).filter(|left| !left.is_zero()) {
             tokio::time::sleep(left).await;
         }
     };
     tokio::select! {
         _ = connection => {}
         () = out_of_patience => {}
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use axum::routing::get;
+    use tokio::{
+        io::{AsyncReadExt, AsyncWriteExt},
+        join,
+    };
+
+    use super::*;
+
+    /// Both ends of a connection.
+    async fn pair() -> (TcpStream, TcpStream) {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let (client, server) = join!(TcpStream::connect(listener.local_addr().unwrap()), listener.accept());
+        (client.unwrap(), server.unwrap().0)
+    }
+
+    #[tokio::test]
+    async fn whoever_makes_it_wait_is_left_whatever_he_is_at() {
+        let large = "x".repeat(64 << 20);
+        let router = Router::new().route("/small", get(|| async { "ok" })).route("/large", get(|| async { large }));
+        for (name, sent) in [
+            ("silent", ""),
+            ("in a head", "GET /small HTTP/1.1\r\nHost: a\r\n"),
+            ("idle", "GET /small HTTP/1.1\r\nHost: a\r\n\r\n"),
+            ("in a body", "POST /small HTTP/1.1\r\nHost: a\r\nContent-Length: 9\r\n\r\n"),
+            ("not reading", "GET /large HTTP/1.1\r\nHost: a\r\n\r\n"),
+        ] {
+            let (mut client, server) = pair().await;
+            client.write_all(sent.as_bytes()).await.unwrap();
+            let heard = Rc::new(Cell::new(Instant::now()));
+            let attended = attend(server, router.clone(), heard, Duration::from_millis(200));
+            tokio::time::timeout(Duration::from_secs(10), attended).await.unwrap_or_else(|_| panic!("{name}: still attended"));
+        }
+    }
+
+    #[tokio::test]
+    async fn each_request_buys_as_much_time_again() {
+        let router = Router::new().route("/", get(|| async { "ok" }));
+        let (mut client, server) = pair().await;
+        let patience = Duration::from_secs(2);
+        let heard = Rc::new(Cell::new(Instant::now() - patience / 2));
+        let before = heard.get();
+        let asks = async {
+            client.write_all(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n").await.unwrap();
+            let mut reply = vec![0; 4];
+            client.read_exact(&mut reply).await.unwrap();
+            drop(client);
+        };
+        join!(attend(server, router, Rc::clone(&heard), patience), asks);
+        assert!(heard.get() > before + patience / 2 - Duration::from_millis(1));
     }
 }

@@ -33,6 +33,8 @@ const TICK: Duration = Duration::from_secs(1);
 pub struct Admin {
     runtime: Arc<Runtime>,
     reloader: Reloader,
+    /// Whose turn it is to reload.
+    reloading: Arc<tokio::sync::Mutex<()>>,
     /// Whether nobody but this machine can ask.
     local: bool,
     observed: Mutex<Observed>,
@@ -59,7 +61,7 @@ impl Admin {
 pub async fn serve(listener: TcpListener, runtime: Arc<Runtime>, reloader: Reloader) -> std::io::Result<()> {
     let local = listener.local_addr()?.ip().to_canonical().is_loopback();
     let observed = Mutex::new(Observed::new(&runtime, Instant::now()));
-    let admin = Arc::new(Admin { runtime, reloader, local, observed });
+    let admin = Arc::new(Admin { runtime, reloader, reloading: Arc::default(), local, observed });
     tokio::task::spawn_local(observe(Arc::clone(&admin)));
     connections::serve(listener, router(admin)).await
 }
