@@ -6,6 +6,7 @@ mod figures;
 mod keys;
 mod loris;
 mod pages;
+mod reload;
 
 use std::net::SocketAddr;
 
