@@ -90,7 +90,7 @@ pub fn demo(args: &demo::Args) -> io::Result<()> {
     demo::run(args, &mut io::stdout().lock(), |text| {
         let loaded = config::from_text("demo", text, &Environment::default()).map_err(|problems| io::Error::other(problems.to_string()))?;
         // The demo shows the traffic itself.
-        let running = server::start(loaded, server::Options { access_log: Box::new(io::sink()), watch: true })?;
+        let running = server::start(loaded, server::Options { access_log: Box::new(io::sink()), ..server::Options::default() })?;
         match running.address() {
             Address::Tcp(address) => Ok((*address, running)),
             Address::Unix(_) => Err(io::ErrorKind::Unsupported.into()),

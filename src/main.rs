@@ -9,11 +9,12 @@ use clap::Parser;
 use sidegate::{
     cli::{self, Cli, Command},
     config::{Environment, Loaded},
-    server, telemetry,
-};
-use tokio::{
-    runtime::{self, Runtime},
-    signal::unix::{Signal, SignalKind, signal},
+    server::{
+        self,
+        signals::Signals,
+        systemd::{Notify, Passed},
+    },
+    telemetry,
 };
 
 fn main() -> ExitCode {
@@ -30,12 +31,12 @@ fn main() -> ExitCode {
         },
         Some(Command::Check { file }) => return cli::check(file, &environment),
         Some(Command::Schema) => return cli::schema(),
-        Some(Command::Mock(args)) => sidegate::simulator::mock::run(args),
-        Some(Command::Demo(args)) => cli::demo(args),
+        Some(Command::Mock(args)) => sidegate::simulator::mock::run(args).map(|()| ExitCode::SUCCESS),
+        Some(Command::Demo(args)) => cli::demo(args).map(|()| ExitCode::SUCCESS),
         Some(Command::Load(args)) => return cli::load(args),
     };
     match result {
-        Ok(()) => ExitCode::SUCCESS,
+        Ok(code) => code,
         Err(error) => {
             // Nobody is left to tell where standard error is closed; the exit code still says it.
             drop(writeln!(io::stderr().lock(), "sidegate: {error}"));
@@ -44,17 +45,18 @@ fn main() -> ExitCode {
     }
 }
 
-/// Serves until a signal asks it to end.
-fn serve(loaded: Loaded) -> io::Result<()> {
+/// Serves until it is drained. The code is 0 where nothing was cut and nobody had to insist.
+fn serve(loaded: Loaded) -> io::Result<ExitCode> {
     telemetry::log::start();
     guard_memory()?;
-    // Before the first client can come: who takes every file descriptor must not find us without those for signals.
     let signals = Signals::listen()?;
-    let running = server::start(loaded, server::Options::default())?;
-    let signal = signals.wait();
-    tracing::info!(signal, "stopping");
+    let notify = Notify::of_process();
+    let running = server::start(loaded, server::Options { passed: Passed::of_process()?, ..server::Options::default() })?;
+    notify.ready(&format!("serving on {}", running.address()));
+    let drain = running.drain().clone();
+    let forced = signals.attend(&drain, running.reloader(), &notify);
     running.stop();
-    Ok(())
+    Ok(if forced || drain.cut() > 0 { ExitCode::FAILURE } else { ExitCode::SUCCESS })
 }
 
 /// A connection is a descriptor, and the usual soft limit of 1024 is there for programs that call select(2).
@@ -71,32 +73,4 @@ fn guard_memory() -> io::Result<()> {
     setrlimit(Resource::Core, Rlimit { current: Some(0), maximum: Some(0) })?;
     set_dumpable_behavior(DumpableBehavior::NotDumpable)?;
     Ok(())
-}
-
-/// The signals that ask the process to end.
-struct Signals {
-    runtime: Runtime,
-    interrupt: Signal,
-    terminate: Signal,
-}
-
-impl Signals {
-    fn listen() -> io::Result<Self> {
-        let runtime = runtime::Builder::new_current_thread().enable_io().build()?;
-        let entered = runtime.enter();
-        let (interrupt, terminate) = (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?);
-        drop(entered);
-        Ok(Self { runtime, interrupt, terminate })
-    }
-
-    /// Waits for the first of them and says which it was.
-    fn wait(self) -> &'static str {
-        let Self { runtime, mut interrupt, mut terminate } = self;
-        runtime.block_on(async {
-            tokio::select! {
-                _ = interrupt.recv() => "SIGINT",
-                _ = terminate.recv() => "SIGTERM",
-            }
-        })
-    }
 }

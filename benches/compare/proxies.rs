@@ -87,6 +87,7 @@ fn sidegate(listen: SocketAddr, provider: SocketAddr) -> String {
     format!(
         "listen: {{ address: \"{listen}\", workers: 1 }}\n\
          admin: {{ address: \"127.0.0.1:0\" }}\n\
+         drain: {{ delay: 0s }}\n\
          providers:\n  simulated:\n    base_url: http://{provider}/v1\n    connections: {{ max: 10000 }}\n    \
          keys: [{{ value: sk-of-the-pool, name: only }}]\n\
          routes:\n  - {{ path: /v1, targets: [simulated] }}\n"

@@ -11,6 +11,7 @@ pub mod certificates;
 pub mod clients;
 pub mod diff;
 pub mod dns;
+pub mod drain;
 pub mod environment;
 pub mod listen;
 pub mod load;
@@ -49,6 +50,7 @@ pub use base_url::BaseUrl;
 pub use clients::{Anonymous, ClientKey, Clients, KeyHash};
 pub use diff::Diff;
 pub use dns::{Dns, NameResolution, NameServer};
+pub use drain::Drain;
 pub use environment::Environment;
 pub use listen::{Admin, Body, Listen, ListenTls};
 pub use load::{Key, Loaded, from_environment, from_text, load};
@@ -95,6 +97,9 @@ pub struct Config {
     /// How the names of providers become addresses.
     #[serde(default)]
     pub dns: Dns,
+    /// How the process ends without cutting anybody off.
+    #[serde(default)]
+    pub drain: Drain,
     /// The AI providers, by name.
     #[serde(default)]
     pub providers: BTreeMap<ProviderName, Provider>,

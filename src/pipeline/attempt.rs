@@ -56,16 +56,16 @@ impl Attempt {
     fn outcome(&self, status: Option<StatusCode>, end: End, failure: Option<&'static str>) -> Outcome {
         let replied = status.filter(|_| self.head.is_some());
         match (failure, replied, end) {
-            (Some(reason), ..) if is_clients(reason) => Outcome::Left,
+            (Some(reason), ..) if is_no_fault_upstream(reason) => Outcome::Left,
             (Some(reason), ..) => Outcome::Failed(reason),
             (None, None, _) => Outcome::Left,
-            (None, Some(status), End::Truncated(reason)) if !is_clients(reason) => Outcome::BrokeOff(status, reason),
+            (None, Some(status), End::Truncated(reason)) if !is_no_fault_upstream(reason) => Outcome::BrokeOff(status, reason),
             (None, Some(status), _) => Outcome::Answered(status),
         }
     }
 }
 
-/// Whether it was the client's upload that failed.
-fn is_clients(reason: &str) -> bool {
-    matches!(reason, "upload" | "upload_too_large")
+/// Whether what ended it was the client's upload, or a drain: nobody upstream is to blame.
+fn is_no_fault_upstream(reason: &str) -> bool {
+    matches!(reason, "upload" | "upload_too_large" | "drained")
 }

@@ -73,6 +73,6 @@ impl Settlement {
 
 impl Drop for Settlement {
     fn drop(&mut self) {
-        self.record(End::Left);
+        self.record(self.trail.dropped());
     }
 }

@@ -6,7 +6,7 @@
 use std::{
     net::IpAddr,
     rc::Rc,
-    sync::Arc,
+    sync::{Arc, atomic::Ordering},
     time::{Duration, Instant, SystemTime},
 };
 
@@ -27,7 +27,7 @@ use crate::{
 /// The most bytes of a model's name that the log repeats: a client may send megabytes.
 const LONGEST_MODEL: usize = 256;
 
-/// The status that is logged for a client that left before it got one, as nginx does.
+/// The status that is logged where none went down: the client left before, as nginx has it, or a drain's time was over.
 const LEFT: u16 = 499;
 
 /// How a request ended.
@@ -37,7 +37,7 @@ pub enum End {
     Complete,
     /// The client left before.
     Left,
-    /// The provider's reply broke off, for this reason.
+    /// The reply broke off, for this reason.
     Truncated(&'static str),
     /// Sidegate answered itself, with this code.
     Rejected(&'static str),
@@ -232,6 +232,12 @@ impl Trail {
         self.0.provider_named
     }
 
+    /// What it means that the request is dropped before its end.
+    #[must_use]
+    pub fn dropped(&self) -> End {
+        if self.0.runtime.cut.load(Ordering::Relaxed) { End::Truncated("drained") } else { End::Left }
+    }
+
     /// The request is over.
     pub fn end(&mut self, status: StatusCode, end: End, bytes_out: u64, overhead: Duration) {
         self.write(Some(status), end, bytes_out, overhead);
@@ -291,7 +297,8 @@ impl Trail {
 
 impl Drop for Trail {
     fn drop(&mut self) {
-        self.write(None, End::Left, 0, Duration::ZERO);
+        let end = self.dropped();
+        self.write(None, end, 0, Duration::ZERO);
     }
 }
 

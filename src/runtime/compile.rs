@@ -58,7 +58,7 @@ pub struct Ground<'g> {
 pub fn compile(loaded: Loaded, ground: Ground<'_>) -> Result<Snapshot, CompileError> {
     let Loaded { config, mut keys, mut proxies, files: _, origin: _ } = loaded;
     // Named one by one, so that a new section can't be forgotten here. Names are looked up for all generations alike.
-    let Config { require_end: _, listen, admin: _, autoscaling: _, trust, body, annotate, dns: _, providers, routes, clients } =
+    let Config { require_end: _, listen, admin: _, autoscaling: _, trust, body, annotate, dns: _, drain: _, providers, routes, clients } =
         config.clone();
     let listen = Arc::new(listen);
     let providers = providers

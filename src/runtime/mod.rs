@@ -8,7 +8,7 @@ pub mod snapshot;
 
 use std::sync::{
     Arc,
-    atomic::{AtomicU64, Ordering},
+    atomic::{AtomicBool, AtomicU64, Ordering},
 };
 
 use arc_swap::ArcSwap;
@@ -39,6 +39,8 @@ pub struct Runtime {
     pub held: Held,
     /// Whether a failed attempt may be told of in the log.
     pub failures: Seldom,
+    /// Whether what still runs is being cut, at the end of a drain: who loses a request then has not left.
+    pub cut: AtomicBool,
 }
 
 impl Runtime {

@@ -13,11 +13,20 @@ use std::{
 
 use http_body::{Body, Frame, SizeHint};
 
-use super::guard::Refused;
+use super::{
+    drain::{Drain, Phase},
+    guard::Refused,
+};
 use crate::{config::Listen, runtime::Runtime, types::Period};
 
 /// How often connections are looked at, and so how late a timeout may be.
 const SWEEP: Duration = Duration::from_secs(1);
+
+/// How often connections are looked at once the listener is closed.
+const WIND_DOWN: Duration = Duration::from_millis(100);
+
+/// How long a connection that was accepted last may take to its first request once the listener is closed.
+const FIRST: Duration = Duration::from_secs(2);
 
 /// How a connection is to end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -66,8 +75,8 @@ pub struct Activity {
     /// Why its bytes were refused, if they were.
     refused: Cell<Option<Refused>>,
     close: Cell<Option<Close>>,
-    /// Whether it was told to end, and had the time until the next sweep for it.
-    ending: Cell<bool>,
+    /// When it was told to end.
+    ending: Cell<Option<Instant>>,
     /// Who waits to be told.
     to_tell: RefCell<Option<Waker>>,
     /// Whether what follows a request has to wait for its answer, and who waits.
@@ -85,7 +94,7 @@ impl Activity {
             used: Cell::new(false),
             refused: Cell::new(None),
             close: Cell::new(None),
-            ending: Cell::new(false),
+            ending: Cell::new(None),
             to_tell: RefCell::default(),
             held: Cell::new(false),
             waiting: RefCell::default(),
@@ -171,14 +180,31 @@ impl Activity {
         while poll_fn(|cx| self.poll_told_to_close(cx)).await != Close::Now {}
     }
 
-    /// Tells it to end. What is still there at a later sweep, with nothing in flight, is closed.
+    /// Tells it to end. What is still there a sweep later, with nothing in flight, is closed.
     pub fn tell(&self, close: Close) {
-        self.ending.set(true);
+        self.ending.set(self.ending.get().or_else(|| Some(Instant::now())));
         self.close.set(Some(close));
         let to_tell = self.to_tell.take();
         if let Some(waker) = to_tell {
             waker.wake();
         }
+    }
+
+    /// It speaks HTTP from here on.
+    pub fn spoken(&self) {
+        self.idle_since.set(Instant::now());
+    }
+
+    /// Whether it is to end, with the listener closed `since` then. Who has come and not asked yet may ask once, and a head
+    /// that is being read is read to its end: both are answered, and learn from the answer that it was the last.
+    fn winds_down(&self, now: Instant, since: Instant) -> bool {
+        let is_first = !self.used.get() && now.saturating_duration_since(self.idle_since.get().max(since)) < FIRST;
+        self.ending.get().is_none() && (self.is_busy() || !is_first && self.head_since.get().is_none())
+    }
+
+    /// What would be cut off if it ended now: its requests, or the end of a reply that its client has not taken yet.
+    fn unfinished(&self) -> usize {
+        (self.in_flight.get() as usize).max(usize::from(self.writes.are_stuck()))
     }
 
     /// What the time says about it.
@@ -191,8 +217,10 @@ impl Activity {
             return None;
         }
         // It was answered and asks for nothing more, and yet it stays: an upload that nobody waits for does not end.
-        if self.ending.get() {
-            return Some(Close::Now);
+        if let Some(told) = self.ending.get() {
+            // What the client has sent meanwhile is on its way, and so is its word that it has heard of the end.
+            let since = self.idle_since.get().max(told);
+            return (now.saturating_duration_since(since) >= SWEEP).then_some(Close::Now);
         }
         match self.head_since.get() {
             Some(since) => over(since, listen.header_timeout).then_some(Close::Now),
@@ -273,19 +301,48 @@ impl Connections {
         activity
     }
 
+    /// Ends connections as a drain goes on: those that wait for nothing once the listener is closed, and all of them when it is
+    /// over. Run it as a task of the worker.
+    pub async fn drain(self, drain: Drain) {
+        drain.reached(Phase::Closing).await;
+        let since = Instant::now();
+        let winding_down = async {
+            loop {
+                let now = Instant::now();
+                self.each(|activity| activity.winds_down(now, since).then_some(Close::Gracefully));
+                tokio::time::sleep(WIND_DOWN).await;
+            }
+        };
+        tokio::select! {
+            never = winding_down => never,
+            () = drain.cutting() => {}
+        }
+        let mut cut = 0;
+        self.each(|activity| {
+            cut += activity.unfinished();
+            Some(Close::Now)
+        });
+        drain.count_cut(cut);
+    }
+
+    /// Tells each connection what `judge` says about it, and forgets those that have ended.
+    fn each(&self, mut judge: impl FnMut(&Activity) -> Option<Close>) {
+        self.0.borrow_mut().retain(|connection| {
+            let Some(activity) = connection.upgrade() else { return false };
+            if let Some(close) = judge(&activity) {
+                activity.tell(close);
+            }
+            true
+        });
+    }
+
     /// Closes connections that have done nothing for too long, until it is dropped. Run it as a task of the worker.
     pub async fn sweep(self, runtime: Arc<Runtime>) {
         loop {
             tokio::time::sleep(SWEEP).await;
             let now = Instant::now();
             let listen = Arc::clone(&runtime.snapshot.load().listen);
-            self.0.borrow_mut().retain(|connection| {
-                let Some(activity) = connection.upgrade() else { return false };
-                if let Some(close) = activity.judge(now, &listen) {
-                    activity.tell(close);
-                }
-                true
-            });
+            self.each(|activity| activity.judge(now, &listen));
         }
     }
 }
@@ -319,7 +376,7 @@ mod tests {
         activity.tell(Close::Gracefully);
         assert_eq!(judge(1), None, "it ends after what it is doing");
         drop(busy);
-        assert_eq!(judge(1), Some(Close::Now), "it does nothing and stays");
+        assert_eq!((judge(0), judge(2)), (None, Some(Close::Now)), "it does nothing and stays");
         activity.writes.note(false);
         assert_eq!(judge(1), None, "it reads the end of its reply");
     }

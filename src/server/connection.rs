@@ -1,7 +1,4 @@
 //! One connection from accept to end: TLS if it is asked for, which protocol is spoken, and then hyper.
-//!
-//! Telling the protocol is ours, because hyper-util's way of doing it has no deadline: a client that sends nothing, or half
-//! a preface, would hold its connection for good.
 
 use std::{
     cell::Cell,
@@ -27,43 +24,28 @@ use hyper::{
     server::conn::{http1, http2},
     service::service_fn,
 };
-use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper_util::rt::TokioIo;
 use tokio::{
-    io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt},
+    io::{AsyncRead, AsyncWrite, AsyncWriteExt},
     time::{Instant as Deadline, timeout, timeout_at},
 };
 
 use super::{
     activity::{Activity, Attended, Busy, Close, Connections},
+    drain::Drain,
     guard::Refused,
     io::Stream,
+    protocol::{http1, http2, told_protocol},
     proxy_protocol,
     socket::Socket,
+    streams::Streams,
     tls::ListenerTls,
 };
 use crate::{
     config::Listen,
     pipeline::{Inbound, Pipeline, body::Body, tunnel::Tunnel},
-    upstream::{LocalExecutor, coalesce::Coalesced},
+    upstream::coalesce::Coalesced,
 };
-
-/// How every HTTP/2 connection begins (RFC 9113 §3.4).
-const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
-
-/// The most that is read from a client ahead of the provider, and written ahead of the client's reading, on HTTP/1.
-const BUFFER: usize = 64 << 10;
-
-/// The most that waits on HTTP/2 for one stream's reader, beside the window that its client grants.
-const UNSENT: usize = 32 << 10;
-
-/// HTTP/2's windows: what one upload, and all uploads of a connection, may have under way.
-const WINDOWS: (u32, u32) = (256 << 10, 1 << 20);
-
-/// Requests at once on one HTTP/2 connection.
-const STREAMS: u32 = 100;
-
-/// Streams that a client may open and reset before we have looked at them: more is an attack (CVE-2023-44487).
-const PENDING_RESETS: usize = 20;
 
 /// What a worker's connections have in common.
 pub struct Shared {
@@ -73,6 +55,8 @@ pub struct Shared {
     pub tls: Option<Arc<ListenerTls>>,
     /// All connections of this worker.
     pub connections: Connections,
+    /// What ends them all.
+    pub drain: Drain,
 }
 
 impl fmt::Debug for Shared {
@@ -110,44 +94,33 @@ pub async fn serve(
     listen: Arc<Listen>,
     shared: Rc<Shared>,
 ) -> Result<(), Ended> {
-    let deadline = Deadline::now() + listen.header_timeout.0;
+    // Watched from here on: a drain also ends those who have said nothing yet.
+    let activity = shared.connections.add(socket.writes());
+    let patience = (Deadline::now() + listen.header_timeout.0, &*activity);
     let watched = socket.clone();
     if announced {
-        let source = in_time(deadline, proxy_protocol::read(&mut socket)).await?;
+        let source = in_time(patience, proxy_protocol::read(&mut socket)).await?;
         let no_header = |error: io::Error| if error.kind() == io::ErrorKind::InvalidData { Ended::Unannounced } else { Ended::Silent };
         peer = source.map_err(no_header)?.or(peer);
     }
     match shared.tls.clone() {
         None => {
-            let (early, multiplexed) = in_time(deadline, told_protocol(&mut socket)).await?.map_err(|_| Ended::Silent)?;
-            speak(socket, early, multiplexed, watched, (peer, &listen, shared)).await
+            let (early, multiplexed) = in_time(patience, told_protocol(&mut socket)).await?.map_err(|_| Ended::Silent)?;
+            speak(socket, early, multiplexed, (watched, activity), (peer, &listen, shared)).await
         }
         Some(tls) => {
-            let stream = in_time(deadline, tls.acceptor().accept(socket)).await?.map_err(|_| Ended::Handshake)?;
+            let stream = in_time(patience, tls.acceptor().accept(socket)).await?.map_err(|_| Ended::Handshake)?;
             let multiplexed = stream.get_ref().1.alpn_protocol() == Some(b"h2");
-            speak(stream, BytesMut::new(), multiplexed, watched, (peer, &listen, shared)).await
+            speak(stream, BytesMut::new(), multiplexed, (watched, activity), (peer, &listen, shared)).await
         }
     }
 }
 
-async fn in_time<T>(deadline: Deadline, work: impl Future<Output = T>) -> Result<T, Ended> {
-    timeout_at(deadline, work).await.map_err(|_| Ended::Silent)
-}
-
-/// Reads until it is plain whether the client speaks HTTP/2 by prior knowledge. Returns what was read, and the answer.
-async fn told_protocol(socket: &mut (impl AsyncRead + Unpin)) -> io::Result<(BytesMut, bool)> {
-    let mut early = BytesMut::with_capacity(4 << 10);
-    loop {
-        if socket.read_buf(&mut early).await? == 0 {
-            return Err(io::ErrorKind::UnexpectedEof.into());
-        }
-        let compared = early.len().min(PREFACE.len());
-        if early[..compared] != PREFACE[..compared] {
-            return Ok((early, false));
-        }
-        if compared == PREFACE.len() {
-            return Ok((early, true));
-        }
+async fn in_time<T>((deadline, activity): (Deadline, &Activity), work: impl Future<Output = T>) -> Result<T, Ended> {
+    tokio::select! {
+        biased;
+        done = timeout_at(deadline, work) => done.map_err(|_| Ended::Silent),
+        () = activity.told_to_close_now() => Err(Ended::Silent),
     }
 }
 
@@ -155,10 +128,10 @@ async fn speak(
     stream: impl AsyncRead + AsyncWrite + Unpin + 'static,
     early: BytesMut,
     multiplexed: bool,
-    socket: Socket,
+    (socket, activity): (Socket, Rc<Activity>),
     (peer, listen, shared): (Option<IpAddr>, &Listen, Rc<Shared>),
 ) -> Result<(), Ended> {
-    let activity = shared.connections.add(socket.writes());
+    activity.spoken();
     let io = TokioIo::new(Stream::new(stream, early, !multiplexed, Rc::clone(&activity)));
     let inbound = |request| Inbound { request, peer, received: Instant::now() };
     let result = if multiplexed {
@@ -166,17 +139,26 @@ async fn speak(
             let answered = answer(shared.pipeline.clone(), inbound(request), Rc::clone(&activity));
             async { Ok::<_, Infallible>(for_http2(answered.await).map(Coalesced::new)) }
         });
-        let connection = pin!(http2(listen).serve_connection(io, service));
-        run(connection, http2::Connection::graceful_shutdown, (&activity, &socket)).await
+        let streams = Streams::default();
+        let connection = pin!(http2(listen, streams.clone()).serve_connection(io, service));
+        // What is cut is reset, and then there is nothing more to wait for.
+        let end = |connection: Pin<&mut http2::Connection<_, _, _>>, close| {
+            connection.graceful_shutdown();
+            close == Close::Gracefully || streams.cut()
+        };
+        run(connection, end, (&activity, &socket)).await
     } else {
         let (asked, switched, old) = (Cell::new(false), Cell::new(None), Cell::new(false));
         let service = service_fn(|request: Request<Incoming>| {
             old.set(request.version() == Version::HTTP_10);
             let (waits, held) = (request.headers().contains_key(EXPECT), is_held(&request, &activity));
             let answered = answer(shared.pipeline.clone(), inbound(request), Rc::clone(&activity));
-            let (activity, asked, switched, old) = (&activity, &asked, &switched, &old);
+            let (activity, asked, switched, old, drain) = (&activity, &asked, &switched, &old, &shared.drain);
             async move {
                 let mut reply = for_http1(answered.await, waits, old.get());
+                if !drain.is_serving() {
+                    send_elsewhere(&mut reply);
+                }
                 if held {
                     asked.set(true);
                     switched.set(answered_upgrade(&mut reply, activity));
@@ -185,7 +167,14 @@ async fn speak(
             }
         });
         let mut connection = http1(listen).serve_connection(io, service);
-        let result = run(Pin::new(&mut connection), http1::Connection::graceful_shutdown, (&activity, &socket)).await;
+        // A request that is here and was not read yet would be lost: its reply says that it is the last.
+        let end = |connection: Pin<&mut http1::Connection<_, _>>, close| {
+            if activity.is_busy() || !socket.has_unread() {
+                connection.graceful_shutdown();
+            }
+            close == Close::Gracefully
+        };
+        let result = run(Pin::new(&mut connection), end, (&activity, &socket)).await;
         if asked.get() && matches!(result, Ok(Over::Ended)) {
             let parts = connection.into_parts();
             let stream = parts.io.into_inner().upgraded(&parts.read_buf);
@@ -194,12 +183,17 @@ async fn speak(
             Box::pin(after_http(stream, switched, (&activity, listen))).await;
         }
         // To HTTP/1.0 a body that ends with its connection is whole (RFC 9112 §6.3).
-        if old.get() && result.as_ref().is_err_and(hyper::Error::is_user) {
+        let broken = result.as_ref().map_or_else(hyper::Error::is_user, |over| *over == Over::Left && activity.is_busy());
+        if old.get() && broken {
             socket.break_off();
         }
         result
     };
-    match (activity.refused(), result) {
+    why(activity.refused(), result)
+}
+
+fn why(refused: Option<Refused>, result: hyper::Result<Over>) -> Result<(), Ended> {
+    match (refused, result) {
         (Some(refused), _) => Err(Ended::Refused(refused)),
         (None, Err(error)) if error.is_parse_too_large() => Err(Ended::TooLarge),
         (None, Err(error)) if error.is_parse() => Err(Ended::Malformed),
@@ -254,13 +248,14 @@ enum Over {
     Left,
 }
 
-/// Runs a connection to its end, which may come because it was told to or because the client left.
+/// Runs a connection to its end, which may come because it was told to or because the client left. `end` does as it was told,
+/// and says whether there is something left to wait for.
 ///
 /// The connection has the first turn, so that what it can still say goes out. A request that is in flight then is given
 /// up, also that of a client that closed its sending side alone: hyper does the same when it reads that far.
 async fn run<C>(
     mut connection: Pin<&mut C>,
-    gracefully: impl Fn(Pin<&mut C>),
+    end: impl Fn(Pin<&mut C>, Close) -> bool,
     (activity, socket): (&Activity, &Socket),
 ) -> hyper::Result<Over>
 where
@@ -274,11 +269,8 @@ where
                 return Poll::Ready(result.map(|()| Over::Ended));
             }
             match activity.poll_told_to_close(cx) {
-                Poll::Ready(Close::Gracefully) => {
-                    gracefully(connection.as_mut());
-                    continue;
-                }
-                Poll::Ready(Close::Now) => return Poll::Ready(Ok(Over::Left)),
+                Poll::Ready(close) if end(connection.as_mut(), close) => continue,
+                Poll::Ready(_) => return Poll::Ready(Ok(Over::Left)),
                 Poll::Pending => {}
             }
             // A read that waits sees the client leave by itself.
@@ -310,40 +302,17 @@ fn for_http1(mut reply: Response<Attended<Body>>, waits_to_be_invited: bool, old
     reply
 }
 
+/// Who keeps its connection would find it closed one day soon, perhaps with a request on its way: it learns of it before.
+fn send_elsewhere(reply: &mut Response<Attended<Body>>) {
+    if reply.status() != StatusCode::SWITCHING_PROTOCOLS {
+        reply.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+    }
+}
+
 /// No length may go with a 204 (RFC 9110 §8.6). On HTTP/1 hyper leaves it out; on HTTP/2 some clients wait for the bytes.
 fn for_http2(mut reply: Response<Attended<Body>>) -> Response<Attended<Body>> {
     if reply.status() == StatusCode::NO_CONTENT {
         reply.headers_mut().remove(CONTENT_LENGTH);
     }
     reply
-}
-
-fn http1(listen: &Listen) -> http1::Builder {
-    let mut builder = http1::Builder::new();
-    builder
-        .preserve_header_case(listen.keep_case)
-        .auto_date_header(false)
-        .max_header_size(listen.max_header_size.bytes())
-        .max_buf_size(BUFFER.max(listen.max_header_size.bytes()));
-    // hyper parses up to 100 fields without an allocation; any other bound costs one for each head.
-    if listen.max_headers.get() != 100 {
-        builder.max_headers(listen.max_headers.get());
-    }
-    builder
-}
-
-fn http2(listen: &Listen) -> http2::Builder<LocalExecutor> {
-    let mut builder = http2::Builder::new(LocalExecutor);
-    builder
-        .timer(TokioTimer::new())
-        .auto_date_header(false)
-        .initial_stream_window_size(WINDOWS.0)
-        .initial_connection_window_size(WINDOWS.1)
-        .max_concurrent_streams(STREAMS)
-        .max_pending_accept_reset_streams(PENDING_RESETS)
-        .max_header_list_size(u32::try_from(listen.max_header_size.0).unwrap_or(u32::MAX))
-        .max_send_buf_size(UNSENT)
-        .keep_alive_interval(listen.header_timeout.0 * 2)
-        .keep_alive_timeout(listen.header_timeout.0);
-    builder
 }

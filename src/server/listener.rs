@@ -1,21 +1,25 @@
 //! The listening socket, and handing each accepted connection to the least-loaded worker.
 
 use std::{
+    convert::Infallible,
+    future::pending,
     io,
     net::IpAddr,
     os::unix::{
         fs::FileTypeExt,
-        net::{UnixListener as StdUnixListener, UnixStream as StdUnixStream},
+        net::{SocketAddr, UnixListener as StdUnixListener, UnixStream as StdUnixStream},
     },
     path::{Path, PathBuf},
     sync::Arc,
     time::Duration,
 };
 
-use socket2::{Domain, Protocol, Socket, TcpKeepalive, Type};
+#[cfg(target_os = "linux")]
+use socket2::SockFilter;
+use socket2::{Domain, Protocol, SockRef, Socket, TcpKeepalive, Type};
 use tokio::{
     net::{TcpListener, UnixListener},
-    sync::Semaphore,
+    sync::{OwnedSemaphorePermit, Semaphore},
 };
 
 use super::worker::{Accepted, AcceptedSocket, Worker};
@@ -36,24 +40,39 @@ const KEEPALIVE: (Duration, Duration) = (Duration::from_secs(30), Duration::from
 #[cfg(target_os = "linux")]
 const UNSENT: u32 = 128 << 10;
 
+/// A program of the kernel's packet filter that drops what begins a connection, and nothing else: loads the flags of TCP (RFC 9293
+/// §3.1), keeps SYN and ACK of them, and drops what has the first alone. bpf(4) names the instructions.
+#[cfg(target_os = "linux")]
+const WITHOUT_NEWCOMERS: [SockFilter; 5] = [
+    SockFilter::new(0x30, 0, 0, 13),
+    SockFilter::new(0x54, 0, 0, 0x12),
+    SockFilter::new(0x15, 0, 1, 0x02),
+    SockFilter::new(0x06, 0, 0, 0),
+    SockFilter::new(0x06, 0, 0, u32::MAX),
+];
+
 /// The socket on which clients arrive, bound and not yet registered with any runtime.
 #[derive(Debug)]
-pub enum Listener {
-    /// Over TCP.
-    Tcp(std::net::TcpListener),
-    /// Over a socket file, which is removed at the end.
-    Unix(StdUnixListener, SocketFile),
+pub struct Listener {
+    socket: Bound,
+    /// The file of a Unix socket that was made here.
+    file: Option<SocketFile>,
+    /// Whoever started us holds the socket too, and keeps it.
+    passed: bool,
 }
 
-/// The same, on the runtime that accepts.
-enum Registered {
-    Tcp(TcpListener),
-    Unix(UnixListener, #[expect(dead_code, reason = "its Drop removes the file")] SocketFile),
+/// Either kind of socket.
+#[derive(Debug)]
+pub enum Bound {
+    /// Over TCP.
+    Tcp(std::net::TcpListener),
+    /// Over a Unix socket.
+    Unix(StdUnixListener),
 }
 
 /// Removes the socket's file when the listener ends.
 #[derive(Debug)]
-pub struct SocketFile(PathBuf);
+struct SocketFile(PathBuf);
 
 impl Drop for SocketFile {
     fn drop(&mut self) {
@@ -71,26 +90,45 @@ pub fn bind(listen: &Listen) -> io::Result<Listener> {
         Address::Tcp(address) => {
             let socket = Socket::new(Domain::for_address(*address), Type::STREAM, Some(Protocol::TCP))?;
             socket.set_reuse_address(true)?;
-            socket.set_nonblocking(true)?;
-            // A client whose host or way is gone says nothing any more. Connections inherit this from the listener.
-            socket.set_tcp_keepalive(&TcpKeepalive::new().with_time(KEEPALIVE.0).with_interval(KEEPALIVE.1))?;
-            // Linux counts a reader who leaves no room as one who acknowledges nothing, so this is as long as we would wait.
-            #[cfg(target_os = "linux")]
-            socket.set_tcp_user_timeout(Some(listen.write_timeout.0))?;
-            #[cfg(target_os = "linux")]
-            socket.set_tcp_notsent_lowat(UNSENT)?;
+            attune(&socket, listen)?;
             socket.bind(&(*address).into())?;
             socket.listen(BACKLOG)?;
-            Ok(Listener::Tcp(socket.into()))
+            Ok(Listener { socket: Bound::Tcp(socket.into()), file: None, passed: false })
         }
         Address::Unix(path) => {
             remove_stale(path)?;
             let socket = StdUnixListener::bind(path)?;
             let file = SocketFile(path.clone());
             socket.set_nonblocking(true)?;
-            Ok(Listener::Unix(socket, file))
+            Ok(Listener { socket: Bound::Unix(socket), file: Some(file), passed: false })
         }
     }
+}
+
+/// Takes a socket that somebody else has bound and keeps, such as systemd.
+///
+/// # Errors
+///
+/// If it takes no options.
+pub fn adopt(socket: Bound, listen: &Listen) -> io::Result<Listener> {
+    match &socket {
+        Bound::Tcp(socket) => attune(&SockRef::from(socket), listen)?,
+        Bound::Unix(socket) => socket.set_nonblocking(true)?,
+    }
+    Ok(Listener { socket, file: None, passed: true })
+}
+
+/// What connections inherit from the listener.
+fn attune(socket: &Socket, listen: &Listen) -> io::Result<()> {
+    socket.set_nonblocking(true)?;
+    // A client whose host or way is gone says nothing any more.
+    socket.set_tcp_keepalive(&TcpKeepalive::new().with_time(KEEPALIVE.0).with_interval(KEEPALIVE.1))?;
+    // Linux counts a reader who leaves no room as one who acknowledges nothing, so this is as long as we would wait.
+    #[cfg(target_os = "linux")]
+    socket.set_tcp_user_timeout(Some(listen.write_timeout.0))?;
+    #[cfg(target_os = "linux")]
+    socket.set_tcp_notsent_lowat(UNSENT)?;
+    Ok(())
 }
 
 /// A socket file that nobody listens on was left by a process that could not clean up.
@@ -109,44 +147,134 @@ impl Listener {
     ///
     /// If the system does not say.
     pub fn address(&self) -> io::Result<Address> {
-        match self {
-            Self::Tcp(listener) => listener.local_addr().map(Address::Tcp),
-            Self::Unix(_, file) => Ok(Address::Unix(file.0.clone())),
+        match &self.socket {
+            Bound::Tcp(listener) => listener.local_addr().map(Address::Tcp),
+            Bound::Unix(listener) => listener.local_addr().map(|address| Address::Unix(written(&address))),
         }
     }
+}
 
-    fn register(self) -> io::Result<Registered> {
-        match self {
-            Self::Tcp(listener) => TcpListener::from_std(listener).map(Registered::Tcp),
-            Self::Unix(listener, file) => UnixListener::from_std(listener).map(|listener| Registered::Unix(listener, file)),
-        }
+/// The path of a socket; the name of one that has none, as systemd writes it.
+fn written(address: &SocketAddr) -> PathBuf {
+    #[cfg(target_os = "linux")]
+    if let Some(name) = std::os::linux::net::SocketAddrExt::as_abstract_name(address) {
+        return format!("@{}", name.escape_ascii()).into();
+    }
+    address.as_pathname().map(Path::to_owned).unwrap_or_default()
+}
+
+/// The places that connections take.
+#[derive(Clone, Debug)]
+pub struct Places {
+    free: Arc<Semaphore>,
+    all: u32,
+}
+
+impl Places {
+    fn new(count: usize) -> Self {
+        let all = u32::try_from(count.min(Semaphore::MAX_PERMITS)).unwrap_or(u32::MAX);
+        Self { free: Arc::new(Semaphore::new(all as usize)), all }
     }
 
-    /// Accepts connections for ever, at most `places` at once.
+    /// How many connections there are.
+    #[must_use]
+    pub fn taken(&self) -> usize {
+        (self.all as usize).saturating_sub(self.free.available_permits())
+    }
+
+    /// Waits until there is no connection.
+    pub async fn all_given_back(&self) {
+        drop(self.free.acquire_many(self.all).await);
+    }
+
+    async fn take(&self) -> Option<OwnedSemaphorePermit> {
+        Arc::clone(&self.free).acquire_owned().await.ok()
+    }
+}
+
+/// Where clients come in: the listener on the runtime that accepts, and who takes over from there.
+pub struct Door<'w> {
+    socket: Registered,
+    file: Option<SocketFile>,
+    passed: bool,
+    workers: &'w [Worker],
+    places: Places,
+    metrics: ServerMetrics,
+}
+
+enum Registered {
+    Tcp(TcpListener),
+    Unix(UnixListener),
+}
+
+impl<'w> Door<'w> {
+    /// Lets in at most `places` clients at once.
     ///
     /// # Errors
     ///
-    /// If the socket can't be registered with the runtime. What fails later concerns one connection, or passes.
-    pub async fn accept(self, workers: Vec<Worker>, places: usize, metrics: ServerMetrics) -> io::Result<()> {
-        let registered = self.register()?;
-        let places = Arc::new(Semaphore::new(places.min(Semaphore::MAX_PERMITS)));
+    /// If the socket can't be registered with the runtime.
+    pub fn open(listener: Listener, workers: &'w [Worker], places: usize, metrics: ServerMetrics) -> io::Result<Self> {
+        let socket = match listener.socket {
+            Bound::Tcp(socket) => Registered::Tcp(TcpListener::from_std(socket)?),
+            Bound::Unix(socket) => Registered::Unix(UnixListener::from_std(socket)?),
+        };
+        Ok(Self { socket, file: listener.file, passed: listener.passed, workers, places: Places::new(places), metrics })
+    }
+
+    /// The places of those who were let in.
+    #[must_use]
+    pub fn places(&self) -> Places {
+        self.places.clone()
+    }
+
+    /// Accepts connections for ever. What fails concerns one connection, or passes. Dropped between two of them, it loses none.
+    pub async fn accept(&self) -> Infallible {
         loop {
             // The permit comes first: what can't be served waits in the kernel.
-            let place = Arc::clone(&places).acquire_owned().await.map_err(io::Error::other)?;
-            match registered.next().await {
-                Ok((socket, peer)) => {
-                    if let Some(worker) = Worker::least_loaded(&workers) {
-                        worker.hand(Accepted { socket, peer, place });
-                    }
-                }
-                // The client was gone again before we came.
-                Err(error) if matches!(error.kind(), io::ErrorKind::ConnectionAborted | io::ErrorKind::ConnectionReset) => {}
-                Err(error) => {
-                    metrics.accept.increment(1);
-                    tracing::warn!(%error, "can't accept");
-                    tokio::time::sleep(REST).await;
-                }
+            let Some(place) = self.places.take().await else { return pending().await };
+            match self.socket.next().await {
+                Ok(accepted) => self.hand(accepted, place),
+                Err(error) => self.failed(error).await,
             }
+        }
+    }
+
+    /// From now on nobody begins to connect; who has begun comes in. A passed socket is not only ours to close.
+    pub fn refuse_newcomers(&mut self) {
+        if self.passed {
+            return;
+        }
+        drop(self.file.take());
+        #[cfg(target_os = "linux")]
+        if let Registered::Tcp(socket) = &self.socket {
+            // Where that can't be had, who connects in the very moment of closing is reset.
+            drop(SockRef::from(socket).attach_filter(&WITHOUT_NEWCOMERS));
+        }
+    }
+
+    /// Lets in all who have connected, and closes. Who waits for a place is waited for.
+    pub async fn close(self) {
+        while let Some(place) = self.places.take().await {
+            match self.socket.next_now() {
+                Ok(accepted) => self.hand(accepted, place),
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return,
+                Err(error) => self.failed(error).await,
+            }
+        }
+    }
+
+    fn hand(&self, (socket, peer): (AcceptedSocket, Option<IpAddr>), place: OwnedSemaphorePermit) {
+        if let Some(worker) = Worker::least_loaded(self.workers) {
+            worker.hand(Accepted { socket, peer, place });
+        }
+    }
+
+    async fn failed(&self, error: io::Error) {
+        // The client was gone again before we came.
+        if !matches!(error.kind(), io::ErrorKind::ConnectionAborted | io::ErrorKind::ConnectionReset) {
+            self.metrics.accept.increment(1);
+            tracing::warn!(%error, "can't accept");
+            tokio::time::sleep(REST).await;
         }
     }
 }
@@ -156,15 +284,33 @@ impl Registered {
         match self {
             Self::Tcp(listener) => {
                 let (socket, peer) = listener.accept().await?;
-                socket.set_nodelay(true)?;
-                Ok((AcceptedSocket::Tcp(socket.into_std()?), Some(peer.ip().to_canonical())))
+                over_tcp(socket.into_std()?, peer)
             }
-            Self::Unix(listener, _) => {
+            Self::Unix(listener) => {
                 let (socket, _) = listener.accept().await?;
                 Ok((AcceptedSocket::Unix(socket.into_std()?), None))
             }
         }
     }
+
+    /// What the kernel holds, without waiting for what it may get: asks it, and not what the runtime has heard of it.
+    fn next_now(&self) -> io::Result<(AcceptedSocket, Option<IpAddr>)> {
+        let accepted = match self {
+            Self::Tcp(listener) => SockRef::from(listener).accept()?,
+            Self::Unix(listener) => SockRef::from(listener).accept()?,
+        };
+        let (socket, peer) = accepted;
+        socket.set_nonblocking(true)?;
+        match self {
+            Self::Tcp(_) => over_tcp(socket.into(), peer.as_socket().ok_or(io::ErrorKind::ConnectionAborted)?),
+            Self::Unix(_) => Ok((AcceptedSocket::Unix(socket.into()), None)),
+        }
+    }
+}
+
+fn over_tcp(socket: std::net::TcpStream, peer: std::net::SocketAddr) -> io::Result<(AcceptedSocket, Option<IpAddr>)> {
+    socket.set_nodelay(true)?;
+    Ok((AcceptedSocket::Tcp(socket), Some(peer.ip().to_canonical())))
 }
 
 #[cfg(test)]
@@ -179,7 +325,8 @@ mod tests {
         let listener = bind(&listen).unwrap();
         let Ok(Address::Tcp(address)) = listener.address() else { panic!("no TCP") };
         let _client = std::net::TcpStream::connect(address).unwrap();
-        let (AcceptedSocket::Tcp(socket), _) = listener.register().unwrap().next().await.unwrap() else { panic!("no TCP") };
+        let door = Door::open(listener, &[], 1, crate::telemetry::Metrics::default().server()).unwrap();
+        let (AcceptedSocket::Tcp(socket), _) = door.socket.next().await.unwrap() else { panic!("no TCP") };
         let socket = SockRef::from(&socket);
         assert!(socket.keepalive().unwrap() && socket.tcp_nodelay().unwrap());
         #[cfg(target_os = "linux")]

@@ -4,13 +4,18 @@
 pub mod activity;
 pub mod admin;
 pub mod connection;
+pub mod drain;
 pub mod guard;
 pub mod io;
 pub mod listener;
 pub mod local;
+pub mod protocol;
 pub mod proxy_protocol;
 pub mod renewals;
+pub mod signals;
 pub mod socket;
+pub mod streams;
+pub mod systemd;
 pub mod tls;
 pub mod watch;
 pub mod worker;
@@ -20,7 +25,7 @@ use std::{
     io::{Error, Result, Write},
     net::{SocketAddr, TcpListener},
     num::NonZeroUsize,
-    sync::Arc,
+    sync::{Arc, atomic::AtomicBool},
     thread::{self, JoinHandle},
     time::Duration,
 };
@@ -28,9 +33,9 @@ use std::{
 use arc_swap::ArcSwap;
 use tokio::sync::oneshot;
 
-use self::{listener::Listener, renewals::Renewals, tls::ListenerTls, watch::Watching, worker::Worker};
+use self::{drain::Drain, listener::Listener, renewals::Renewals, systemd::Passed, tls::ListenerTls, watch::Watching, worker::Worker};
 use crate::{
-    config::Loaded,
+    config::{Config, Loaded},
     runtime::{self, Held, Registry, Reloader, Runtime, compile::Ground},
     telemetry::{AccessLog, Metrics, log::Seldom},
     types::Address,
@@ -46,11 +51,13 @@ pub struct Options {
     pub access_log: Box<dyn Write + Send>,
     /// Whether files are watched. Without it the config and certificates change when they are told to.
     pub watch: bool,
+    /// Sockets that whoever started the process has bound for it.
+    pub passed: Passed,
 }
 
 impl Default for Options {
     fn default() -> Self {
-        Self { access_log: Box::new(std::io::stdout()), watch: true }
+        Self { access_log: Box::new(std::io::stdout()), watch: true, passed: Passed::default() }
     }
 }
 
@@ -66,6 +73,7 @@ pub struct Running {
     address: Address,
     admin_address: SocketAddr,
     access_log: AccessLog,
+    drain: Drain,
     reloader: Reloader,
     _watching: Option<Watching>,
     stop: Option<oneshot::Sender<()>>,
@@ -85,6 +93,12 @@ impl Running {
     #[must_use]
     pub fn admin_address(&self) -> SocketAddr {
         self.admin_address
+    }
+
+    /// What ends it in order.
+    #[must_use]
+    pub fn drain(&self) -> &Drain {
+        &self.drain
     }
 
     /// Reloads its config.
@@ -118,7 +132,7 @@ impl Drop for Running {
 ///
 /// If the config can't be put in force, an address can't be bound, or the system gives no thread.
 pub fn start(loaded: Loaded, options: Options) -> Result<Running> {
-    let (listen, admin) = (loaded.config.listen.clone(), loaded.config.admin.clone());
+    let (config, listen) = (loaded.config.clone(), loaded.config.listen.clone());
     let (resolver, lookups) = dns::resolver(loaded.config.dns.clone());
     let tls = listen.tls.clone().map(ListenerTls::new).transpose().map_err(Error::other)?.map(Arc::new);
     let metrics = Metrics::default();
@@ -128,8 +142,7 @@ pub fn start(loaded: Loaded, options: Options) -> Result<Running> {
     let snapshot = runtime::compile(loaded.clone(), ground).map_err(Error::other)?;
     server_metrics.generation.set(snapshot.generation as f64);
 
-    let listener = listener::bind(&listen).map_err(|error| at("listen.address", &listen.address, &error))?;
-    let admin = bind_admin(admin.address)?;
+    let (listener, admin) = bind(&config, options.passed)?;
     let (address, admin_address) = (listener.address()?, admin.local_addr()?);
 
     let (access_log, log_writer) = AccessLog::start(options.access_log, server_metrics.clone())?;
@@ -143,24 +156,28 @@ pub fn start(loaded: Loaded, options: Options) -> Result<Running> {
         access_log: access_log.clone(),
         held,
         failures: Seldom::default(),
+        cut: AtomicBool::new(false),
     });
+    let drain = Drain::default();
     let count = listen.workers.or_else(|| thread::available_parallelism().ok()).map_or(1, NonZeroUsize::get);
     let started = (0..count).map(|index| {
-        let parts = worker::Parts { runtime: Arc::clone(&runtime), resolver: resolver.clone(), tls: tls.clone(), workers: count };
-        Worker::start(index, parts)
+        let (runtime, resolver, tls, drain) = (Arc::clone(&runtime), resolver.clone(), tls.clone(), drain.clone());
+        Worker::start(index, worker::Parts { runtime, resolver, tls, workers: count, drain })
     });
     let (workers, threads): (Vec<_>, Vec<_>) = started.collect::<Result<Vec<_>>>()?.into_iter().unzip();
     let (stop, stopped) = oneshot::channel();
     let reloader = Reloader::new(Arc::clone(&runtime), loaded);
     let renewals = Renewals::new(Arc::clone(&runtime), tls);
     let watching = options.watch.then(|| watch::start(reloader.clone(), renewals)).transpose()?;
-    let served = Control { listener, places: listen.connections.get(), workers, admin, reloader: reloader.clone(), lookups, runtime };
+    let accepting = (listener, workers, listen.connections.get());
+    let served = Control { accepting, admin, reloader: reloader.clone(), lookups, runtime, drain: drain.clone() };
     let control = local::spawn("control".to_owned(), move || served.run(stopped))?;
     tracing::info!(%address, admin = %admin_address, workers = count, "listening");
     Ok(Running {
         address,
         admin_address,
         access_log,
+        drain,
         reloader,
         _watching: watching,
         stop: Some(stop),
@@ -170,10 +187,23 @@ pub fn start(loaded: Loaded, options: Options) -> Result<Running> {
     })
 }
 
-fn bind_admin(address: SocketAddr) -> Result<TcpListener> {
-    let socket = TcpListener::bind(address).map_err(|error| at("admin.address", &address, &error))?;
-    socket.set_nonblocking(true)?;
-    Ok(socket)
+/// Both listeners, each as it was passed or else as the config says.
+fn bind(config: &Config, passed: Passed) -> Result<(Listener, TcpListener)> {
+    let Config { listen, admin, .. } = config;
+    let given = passed.listen.is_some();
+    let listener = match passed.listen {
+        Some(socket) => listener::adopt(socket, listen)?,
+        None => listener::bind(listen).map_err(|error| at("listen.address", &listen.address, &error))?,
+    };
+    let passed_admin = passed.admin.as_ref().map(TcpListener::local_addr).transpose()?;
+    let address = listener.address()?;
+    systemd::allows(config, Some(&address).filter(|_| given), passed_admin.map(|address| address.ip()))?;
+    let admin = match passed.admin {
+        Some(socket) => socket,
+        None => TcpListener::bind(admin.address).map_err(|error| at("admin.address", &admin.address, &error))?,
+    };
+    admin.set_nonblocking(true)?;
+    Ok((listener, admin))
 }
 
 fn at(field: &str, address: &impl fmt::Display, error: &Error) -> Error {
@@ -182,23 +212,23 @@ fn at(field: &str, address: &impl fmt::Display, error: &Error) -> Error {
 
 /// What the control thread does.
 struct Control {
-    listener: Listener,
-    places: usize,
-    workers: Vec<Worker>,
+    accepting: (Listener, Vec<Worker>, usize),
     admin: TcpListener,
     reloader: Reloader,
     lookups: Lookups,
     runtime: Arc<Runtime>,
+    drain: Drain,
 }
 
 impl Control {
     async fn run(self, stopped: oneshot::Receiver<()>) {
-        let Self { listener, places, workers, admin, reloader, lookups, runtime } = self;
+        let Self { accepting: (listener, workers, places), admin, reloader, lookups, runtime, drain } = self;
         tokio::task::spawn_local(lookups.run());
-        tokio::task::spawn_local(admin::serve(admin, Arc::clone(&runtime), reloader));
+        let parts = admin::Parts { runtime: Arc::clone(&runtime), reloader, drain: drain.clone() };
+        tokio::task::spawn_local(admin::serve(admin, parts));
         tokio::task::spawn_local(upkeep(Arc::clone(&runtime)));
         tokio::select! {
-            result = listener.accept(workers, places, runtime.server_metrics.clone()) => drop(result),
+            result = drain::attend(drain, listener, (workers, places), &runtime) => drop(result),
             _ = stopped => {}
         }
     }

@@ -8,6 +8,7 @@
 use std::{
     cell::Cell,
     io,
+    mem::MaybeUninit,
     net::Shutdown,
     pin::Pin,
     rc::Rc,
@@ -88,6 +89,12 @@ impl Socket {
         if let Kind::Tcp(socket) = &self.shared.kind {
             drop(SockRef::from(socket).set_linger(Some(Duration::ZERO)));
         }
+    }
+
+    /// Whether bytes are here that nobody has read: asks the kernel, since the runtime may not have heard of them yet.
+    #[must_use]
+    pub fn has_unread(&self) -> bool {
+        either!(self, socket => SockRef::from(socket).peek(&mut [MaybeUninit::uninit()])).is_ok_and(|bytes| bytes > 0)
     }
 
     /// Whether somebody has tried to read since this was asked last, and waits for more: then that read sees the client leave.

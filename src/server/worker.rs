@@ -20,6 +20,7 @@ use tokio::{
 use super::{
     activity::Connections,
     connection::{self, Ended, Shared},
+    drain::Drain,
     guard::Refused,
     local,
     socket::{Kind, Socket},
@@ -79,6 +80,8 @@ pub struct Parts {
     pub tls: Option<Arc<ListenerTls>>,
     /// How many workers there are.
     pub workers: usize,
+    /// What ends it all.
+    pub drain: Drain,
 }
 
 impl fmt::Debug for Parts {
@@ -112,12 +115,13 @@ impl Worker {
 }
 
 async fn run(parts: Parts, mut handed: mpsc::UnboundedReceiver<(Accepted, Load)>) {
-    let Parts { runtime, resolver, tls, workers } = parts;
+    let Parts { runtime, resolver, tls, workers, drain } = parts;
     let upstream = Upstream::new(resolver, workers);
     let connections = Connections::default();
     tokio::task::spawn_local(upstream.clone().sweep());
     tokio::task::spawn_local(connections.clone().sweep(Arc::clone(&runtime)));
-    let shared = Rc::new(Shared { pipeline: Pipeline::new(Arc::clone(&runtime), upstream), tls, connections });
+    tokio::task::spawn_local(connections.clone().drain(drain.clone()));
+    let shared = Rc::new(Shared { pipeline: Pipeline::new(Arc::clone(&runtime), upstream), tls, connections, drain });
     while let Some((accepted, load)) = handed.recv().await {
         tokio::task::spawn_local(attend(accepted, load, Rc::clone(&shared), Arc::clone(&runtime)));
     }

@@ -110,7 +110,7 @@ pub const ALL: &[Metric] = &[
         ENDS,
         Kind::Counter,
         &["route", "provider", "end"],
-        "How relayed replies ended: complete, left (the client went away), truncated (the provider failed).",
+        "How relayed replies ended: complete, left (the client went away), truncated (the provider failed, or a drain cut it).",
     ),
     row(DURATION, Kind::Histogram, &["route", "provider"], "Seconds from the request's head to the end of the reply."),
     row(FIRST_BYTE, Kind::Histogram, &["route", "provider"], "Seconds from sending the request to the head of the provider's reply."),

@@ -60,6 +60,7 @@ fn a_signal_ends_it_with_every_line_of_the_log_written() {
     let config = r#"
 listen: { address: "127.0.0.1:0" }
 admin: { address: "127.0.0.1:0" }
+drain: { delay: 0s }
 providers: { nobody: { base_url: "http://127.0.0.1:9", keys: [{ value: unused }] } }
 routes: [{ path: /v1, targets: [nobody] }]
 "#;

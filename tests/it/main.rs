@@ -14,6 +14,7 @@ mod clients;
 mod config;
 mod descriptors;
 mod dns;
+mod drain;
 mod egress;
 mod expect;
 mod fidelity;

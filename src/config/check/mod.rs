@@ -6,6 +6,7 @@
 mod autoscaling;
 mod clients;
 mod dns;
+mod drain;
 mod files;
 mod keys;
 mod listen;
@@ -36,6 +37,7 @@ pub(super) fn check(review: &mut Review<'_>, config: &Config) -> Named {
     listen::check(review, config);
     dns::check(review, config);
     autoscaling::check(review, config);
+    drain::check(review, config);
     clients::check(review, config);
     let pools = providers::check(review, config);
     routes::check(review, config, &pools);

@@ -33,6 +33,8 @@ pub enum Endpoint {
     OpenApi,
     /// Read the config anew.
     Reload,
+    /// Stop in order.
+    Drain,
     /// Take a key out of use.
     DisableKey,
     /// Put it back.
@@ -41,7 +43,7 @@ pub enum Endpoint {
 
 impl Endpoint {
     /// All of them.
-    pub const ALL: [Self; 12] = [
+    pub const ALL: [Self; 13] = [
         Self::Livez,
         Self::Readyz,
         Self::Health,
@@ -52,6 +54,7 @@ impl Endpoint {
         Self::Autoscaling,
         Self::OpenApi,
         Self::Reload,
+        Self::Drain,
         Self::DisableKey,
         Self::EnableKey,
     ];
@@ -70,6 +73,7 @@ impl Endpoint {
             Self::Autoscaling => "/autoscaling",
             Self::OpenApi => "/openapi.json",
             Self::Reload => "/reload",
+            Self::Drain => "/drain",
             Self::DisableKey => "/keys/{id}/disable",
             Self::EnableKey => "/keys/{id}/enable",
         }
@@ -78,7 +82,7 @@ impl Endpoint {
     /// Whether it changes something: then it takes POST, else GET.
     #[must_use]
     pub fn changes(self) -> bool {
-        matches!(self, Self::Reload | Self::DisableKey | Self::EnableKey)
+        matches!(self, Self::Reload | Self::Drain | Self::DisableKey | Self::EnableKey)
     }
 
     pub(super) fn route(self) -> MethodRouter<Shared> {
@@ -93,6 +97,7 @@ impl Endpoint {
             Self::Autoscaling => get(autoscaling::show),
             Self::OpenApi => get(|| async { ([(CONTENT_TYPE, "application/json")], OPENAPI) }),
             Self::Reload => post(config::reload),
+            Self::Drain => post(probes::drain),
             Self::DisableKey => post(keys::disable),
             Self::EnableKey => post(keys::enable),
         }

@@ -86,6 +86,7 @@ fn status(admin: &Admin, all_fine: bool) -> (StatusCode, &'static str) {
     match admin.readiness() {
         Readiness::Ready if all_fine => (StatusCode::OK, "ok"),
         Readiness::Ready => (StatusCode::OK, "degraded"),
+        Readiness::Draining => (StatusCode::SERVICE_UNAVAILABLE, "draining"),
         Readiness::NoKey => (StatusCode::SERVICE_UNAVAILABLE, "unready"),
     }
 }

@@ -23,16 +23,29 @@ use std::{
 use axum::{Router, middleware};
 
 use self::{answer::Refusal, endpoint::Endpoint, observed::Observed};
+use super::drain::Drain;
 use crate::runtime::{Reloader, Runtime};
 
 /// How often the seconds of the window are closed.
 const TICK: Duration = Duration::from_secs(1);
+
+/// What the endpoints are made for.
+#[derive(Clone, Debug)]
+pub struct Parts {
+    /// What all workers share.
+    pub runtime: Arc<Runtime>,
+    /// What reads the config anew.
+    pub reloader: Reloader,
+    /// What ends the process in order.
+    pub drain: Drain,
+}
 
 /// What all endpoints look at.
 #[derive(Debug)]
 pub struct Admin {
     runtime: Arc<Runtime>,
     reloader: Reloader,
+    drain: Drain,
     /// Whose turn it is to reload.
     reloading: Arc<tokio::sync::Mutex<()>>,
     /// Whether nobody but this machine can ask.
@@ -58,10 +71,11 @@ impl Admin {
 /// # Errors
 ///
 /// If the listener can't be registered with the runtime.
-pub async fn serve(listener: TcpListener, runtime: Arc<Runtime>, reloader: Reloader) -> std::io::Result<()> {
+pub async fn serve(listener: TcpListener, parts: Parts) -> std::io::Result<()> {
+    let Parts { runtime, reloader, drain } = parts;
     let local = listener.local_addr()?.ip().to_canonical().is_loopback();
     let observed = Mutex::new(Observed::new(&runtime, Instant::now()));
-    let admin = Arc::new(Admin { runtime, reloader, reloading: Arc::default(), local, observed });
+    let admin = Arc::new(Admin { runtime, reloader, drain, reloading: Arc::default(), local, observed });
     tokio::task::spawn_local(observe(Arc::clone(&admin)));
     connections::serve(listener, router(admin)).await
 }

@@ -156,3 +156,24 @@ async fn a_quiet_replica_holds_before_it_says_that_it_is_not_needed() {
         (&json!({ "high": 70, "low": 30 }), &().into())
     );
 }
+
+#[tokio::test]
+async fn a_drain_is_told_by_health_and_readiness_and_liveness_goes_on() {
+    let (provider, reached, go) = (Provider::start().await, Gate::new(), Gate::new());
+    let sidegate = Sidegate::with("drain: { delay: 60s, timeout: 120s }", provider.address).await;
+    provider.script(Script::on_request().tell(&reached).wait(&go).write("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"));
+    let mut client = Client::connect(sidegate.address).await;
+    client.get("/v1/models").await;
+    reached.reached("the request").await;
+    for _ in 0..2 {
+        let reply = super::ask(sidegate.admin, "POST", "/drain", "").await;
+        assert_eq!((reply.status(), reply.json()), (202, json!({ "status": "draining" })));
+    }
+    let ready = sidegate.ask_admin("/readyz").await;
+    assert_eq!((ready.status(), ready.text().as_str()), (503, "draining\n"));
+    let health = sidegate.ask_admin("/health").await;
+    assert_eq!((health.status(), &health.json()["status"], &health.json()["providers"][0]["in_flight"]), (503, &"draining".into(), &1.into()));
+    assert_eq!(sidegate.ask_admin("/livez").await.status(), 200);
+    go.open();
+    assert_eq!(client.reply("GET").await.status(), 200);
+}

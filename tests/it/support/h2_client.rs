@@ -63,6 +63,21 @@ impl H2Client {
         ready.send_request(request, last).expect("a request that may be sent")
     }
 
+    /// Waits until the peer says that it takes no more requests; with which reason.
+    pub(crate) async fn goodbye(&self) -> Reason {
+        let asking = async {
+            loop {
+                match self.requests.clone().ready().await {
+                    Ok(_) => tokio::time::sleep(std::time::Duration::from_millis(2)).await,
+                    Err(error) => return error,
+                }
+            }
+        };
+        let error = within("GOAWAY", asking).await;
+        assert!(error.is_go_away() && error.is_remote(), "{error}");
+        error.reason().expect("GOAWAY has a reason")
+    }
+
     /// Sends a whole request.
     pub(crate) async fn send(&self, request: Request<impl Into<Bytes>>) -> ResponseFuture {
         let (head, body) = request.into_parts();

@@ -12,7 +12,10 @@ use serde_json::Value;
 use sidegate::{
     config::{self, Environment, Loaded},
     runtime::reload::{Report, Status, Trigger},
-    server::{self, Running},
+    server::{
+        self, Running,
+        drain::{Drain, Phase},
+    },
     types::Address,
 };
 
@@ -105,13 +108,23 @@ impl Sidegate {
 
     fn run_with(loaded: Loaded, watch: bool) -> Self {
         let log = Log::default();
-        let options = server::Options { access_log: Box::new(log.clone()), watch };
+        let options = server::Options { access_log: Box::new(log.clone()), watch, ..server::Options::default() };
         let running = server::start(loaded, options).expect("it starts");
         let address = match running.address() {
             Address::Tcp(address) => *address,
             Address::Unix(_) => SocketAddr::from(([0, 0, 0, 0], 0)),
         };
         Self { address, admin: running.admin_address(), _last_words: LastWords(log.clone()), log, running }
+    }
+
+    /// What ends it in order.
+    pub(crate) fn drain(&self) -> &Drain {
+        self.running.drain()
+    }
+
+    /// Waits until a drain has come this far.
+    pub(crate) async fn reaches(&self, phase: Phase) {
+        within(&format!("the drain is {phase:?}"), self.drain().reached(phase)).await;
     }
 
     /// The lines of the access log so far.
