@@ -1,5 +1,7 @@
 //! The command line: what to do, with which config.
 
+pub mod key;
+
 use std::{
     io::{self, Write},
     path::{Path, PathBuf},
@@ -44,6 +46,12 @@ pub enum Command {
     },
     /// Print the JSON Schema of the config file.
     Schema,
+    /// Make master keys, and seal provider keys for the config.
+    Key {
+        /// What to do with keys.
+        #[command(subcommand)]
+        command: key::Command,
+    },
     /// Serve a simulated provider, for trying things out and for tests.
     Mock(mock::Args),
     /// Show the proxy at work in front of a simulated provider. No account is needed.

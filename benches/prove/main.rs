@@ -4,6 +4,7 @@
 //! clients live here, on one thread, and speak no hyper: what they cost is in both columns of a comparison.
 
 mod cancel;
+mod cardinality;
 mod client;
 #[path = "../../tests/it/support/dns.rs"]
 mod dns;
@@ -34,6 +35,7 @@ fn main() -> ExitCode {
             Some("realtime") => realtime::prove(&mut table).await,
             Some("memory") => memory::prove(&mut table).await,
             Some("cancel") => cancel::prove(&mut table).await,
+            Some("cardinality") => cardinality::prove(&mut table).await,
             Some("h2") => h2::prove(&mut table).await,
             Some("network") => network::prove(&mut table).await,
             Some("load") => load::prove(&mut table),

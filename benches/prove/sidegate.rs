@@ -14,6 +14,7 @@ use tempfile::TempDir;
 /// The running binary; dropping it ends it.
 pub(crate) struct Sidegate {
     pub(crate) address: SocketAddr,
+    pub(crate) admin: SocketAddr,
     process: Child,
     _config: TempDir,
 }
@@ -66,7 +67,7 @@ impl Sidegate {
             .stderr(Stdio::null())
             .spawn()
             .expect("the binary starts");
-        let mut sidegate = Self { address, process, _config: config };
+        let mut sidegate = Self { address, admin, process, _config: config };
         sidegate.wait_until_it_listens().await;
         sidegate
     }

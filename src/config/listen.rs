@@ -9,7 +9,7 @@ use std::{
 use schemars::JsonSchema;
 use serde::{Deserialize, Deserializer, Serialize, de};
 
-use super::providers::SecretText;
+use super::SecretText;
 use crate::types::{Address, Period, Size};
 
 /// Where applications connect.
@@ -91,8 +91,7 @@ pub struct Admin {
     pub address: SocketAddr,
     /// What must stand behind `Authorization: Bearer` in every request that changes something: at least 16 characters, meant for
     /// `${VAR}` or `${file:path}`. Without it nothing can be changed over an address that other machines can reach.
-    #[serde(skip_serializing_if = "Option::is_none", serialize_with = "super::providers::masked")]
-    #[schemars(with = "Option<String>")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub token: Option<SecretText>,
 }
 

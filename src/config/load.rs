@@ -125,9 +125,6 @@ pub fn read(origin: Origin, files: &mut Vec<PathBuf>) -> Result<Loaded, Problems
     let tree = parse::parse(&source, &mut findings);
     // A file cut short by an error of syntax says nothing sure about the rest.
     let Some(mut tree) = tree else {
-        if findings.is_empty() {
-            findings.push(empty());
-        }
         return Err(without_tree(findings, &source));
     };
     end::check(&source, &tree, &mut findings);
@@ -143,12 +140,15 @@ pub fn read(origin: Origin, files: &mut Vec<PathBuf>) -> Result<Loaded, Problems
 
 /// Where the file holds what an error may not show. The tree is read once more, as it stood before it was expanded: a config
 /// without errors, which is nearly every one, has no need of the schema.
-fn secrets(source: &Source) -> Vec<Span> {
-    parse::parse(source, &mut Vec::new()).map(|tree| tree.secrets(&schema::is_harmless)).unwrap_or_default()
+pub(super) fn secrets(source: &Source) -> Vec<Span> {
+    parse::parse(source, &mut Vec::new()).map(|tree| tree.secrets(&schema::is_harmless, &schema::shown)).unwrap_or_default()
 }
 
 /// The problems of a file that has no tree to tell where its secrets stand.
-fn without_tree(findings: Vec<Finding>, source: &Source) -> Problems {
+pub(super) fn without_tree(mut findings: Vec<Finding>, source: &Source) -> Problems {
+    if findings.is_empty() {
+        findings.push(empty());
+    }
     let secrets: Vec<Span> = findings.iter().filter_map(|finding| syntax::unread(source, &finding.path, finding.span?)).collect();
     Problems::of(findings, source, &secrets)
 }
@@ -162,12 +162,13 @@ fn decoded(
 ) -> Option<(Config, Named)> {
     let mut config: Config = decode::decode(tree, findings)?;
     start_paths_from(directory, &mut config);
-    let named = check::check(&mut Review::new(tree, environment, findings, files), &config);
+    let named = check::check(&mut Review::new(tree, environment, findings, files), &mut config);
     Some((config, named))
 }
 
 /// Makes every path of the config independent of where its file stands.
 fn start_paths_from(directory: &Path, config: &mut Config) {
+    config.sealing.start_paths_from(directory);
     let tls =
         config.listen.tls.iter_mut().flat_map(|tls| [Some(&mut tls.certificate), Some(&mut tls.key), tls.client_ca.as_mut()]).flatten();
     let providers = config.providers.values_mut().flat_map(|provider| {

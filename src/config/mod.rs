@@ -15,6 +15,7 @@ pub mod drain;
 pub mod environment;
 pub mod listen;
 pub mod load;
+pub mod metrics;
 pub mod origin;
 pub mod problem;
 pub mod providers;
@@ -22,6 +23,10 @@ pub mod proxy;
 pub mod renewal;
 pub mod routes;
 pub mod schema;
+pub mod sealed;
+pub mod sealer;
+pub mod sealing;
+pub mod secret_text;
 pub mod stamp;
 pub mod trust;
 
@@ -54,6 +59,7 @@ pub use drain::Drain;
 pub use environment::Environment;
 pub use listen::{Admin, Body, Listen, ListenTls};
 pub use load::{Key, Loaded, from_environment, from_text, load};
+pub use metrics::Metrics;
 pub use origin::Origin;
 pub use problem::{Problem, Problems};
 pub use providers::{Connections, HttpVersion, KeySource, Provider, Roots, Timeouts, UpstreamTls};
@@ -61,6 +67,10 @@ pub use proxy::{Proxy, ProxyChoice};
 pub use renewal::Renewal;
 pub use routes::{Credentials, ModelPattern, Route, Target};
 pub use schema::schema;
+pub use sealed::{MasterKey, Sealed};
+pub use sealer::Sealer;
+pub use sealing::{MasterKeySource, Sealing};
+pub use secret_text::SecretText;
 pub use stamp::Sighting;
 pub use trust::{Trust, TrustedPeer};
 
@@ -100,6 +110,12 @@ pub struct Config {
     /// How the process ends without cutting anybody off.
     #[serde(default)]
     pub drain: Drain,
+    /// The master keys that open sealed keys.
+    #[serde(default)]
+    pub sealing: Sealing,
+    /// What the metrics tell apart.
+    #[serde(default)]
+    pub metrics: Metrics,
     /// The AI providers, by name.
     #[serde(default)]
     pub providers: BTreeMap<ProviderName, Provider>,

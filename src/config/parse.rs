@@ -197,10 +197,13 @@ impl<'t> Reader<'t> {
             self.path.0.push(Step::Field(key.as_deref().unwrap_or("?").into()));
             let (event, at) = self.next()?;
             let node = self.node(event, at)?;
-            if let Some(key) = key.filter(|key| self.is_new(key, key_span, &seen)) {
+            let counts = key.as_ref().is_some_and(|key| self.is_new(key, key_span, &seen));
+            let key = key.unwrap_or_default();
+            if counts {
                 seen.insert(key.clone(), key_span);
-                entries.push(Entry { key, key_span, node });
             }
+            // What does not count stays in its place all the same: an error must know what stands in its line.
+            entries.push(Entry { key, key_span, node: Node { pruned: !counts, ..node } });
             self.path.0.pop();
         }
     }

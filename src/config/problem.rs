@@ -78,10 +78,15 @@ struct Place {
 
 impl Problem {
     fn of(finding: Finding, source: &Source, secrets: &[Span]) -> Self {
-        let shown = |text: &str| mask::in_message(text).into_owned();
+        // A value that goes on in the next line has swallowed a field there, as if its colon was forgotten.
+        let swallowed = finding.span.and_then(|span| source.text.get(span.range())).and_then(Swallowed::of);
+        let shown = |text: String| {
+            let text = swallowed.as_ref().map_or_else(|| text.clone(), |swallowed| swallowed.taken_from(&text));
+            mask::in_message(&finding.path.with_names_shown(text)).into_owned()
+        };
         let Fault { message, note, fix } = finding.fault;
         Self {
-            fault: Fault { message: shown(&message), note: shown(&note), fix: shown(&fix) },
+            fault: Fault { message: shown(message), note: shown(note), fix: shown(fix) },
             field: finding.path.to_string(),
             place: finding.span.map(|span| Place::of(span, source, secrets)),
         }
@@ -112,14 +117,34 @@ impl Problem {
     }
 }
 
+/// A value of several lines: the first, and the whole as YAML folds it (1.2.2 §6.5).
+struct Swallowed<'s> {
+    first: &'s str,
+    whole: String,
+}
+
+impl<'s> Swallowed<'s> {
+    fn of(written: &'s str) -> Option<Self> {
+        let (first, _) = written.split_once('\n')?;
+        Some(Self { first: first.trim_end(), whole: written.split('\n').map(str::trim).collect::<Vec<_>>().join(" ") })
+    }
+
+    fn taken_from(&self, text: &str) -> String {
+        text.replace(&self.whole, &format!("{} …", self.first))
+    }
+}
+
 impl Place {
     fn of(span: Span, source: &Source, secrets: &[Span]) -> Self {
         let (line, text, start) = source.line_at(span.start);
         let inside = |span: &Span| -> Range<usize> {
             span.start.clamp(start, start + text.len()) - start..span.end.clamp(start, start + text.len()) - start
         };
-        let secrets: Vec<_> = secrets.iter().map(inside).filter(|range| !range.is_empty()).collect();
         let marked = inside(&span);
+        // A comment may be a key that was taken out of use, or one in front of which a `#` got.
+        let begins = |at: &usize| text.as_bytes()[*at] == b'#' && (*at == 0 || text.as_bytes()[*at - 1].is_ascii_whitespace());
+        let comment = (marked.start..text.len()).find(begins).map(|at| at + 1..text.len());
+        let secrets: Vec<_> = secrets.iter().map(inside).chain(comment).filter(|range| !range.is_empty()).collect();
         Self { line, column: text[..marked.start].chars().count() + 1, excerpt: Excerpt::of(text, &marked, &secrets) }
     }
 }

@@ -5,8 +5,8 @@ use std::{borrow::Cow, fmt, num::NonZeroUsize, path::PathBuf};
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
-use super::{BaseUrl, ProxyChoice};
-use crate::types::{Dialect, Period, Secret};
+use super::{BaseUrl, ProxyChoice, SecretText};
+use crate::types::{Dialect, Period};
 
 /// One AI provider.
 #[derive(Clone, Debug, PartialEq, Deserialize, Serialize, JsonSchema)]
@@ -61,9 +61,8 @@ pub struct KeySource {
     /// A file that holds one key.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub file: Option<PathBuf>,
-    /// The key itself, meant for `${VAR}`; a literal key in a config file is everybody's key.
-    #[serde(skip_serializing_if = "Option::is_none", serialize_with = "masked")]
-    #[schemars(with = "Option<String>")]
+    /// The key itself, meant for `${VAR}` and for what `sidegate key seal` prints; a literal key in a config file is everybody's key.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub value: Option<SecretText>,
     /// A name for logs and metrics; by default the variable or file it came from, or `key-` and its place in the list.
     /// Where the source gives several keys, the name of the variable or file follows behind a dash.
@@ -81,21 +80,6 @@ pub struct KeySource {
     /// Sent as `openai-project` with this key.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub project: Option<String>,
-}
-
-/// A [`Secret`] as it stands in the config.
-#[derive(Clone, Debug, PartialEq)]
-pub struct SecretText(pub Secret);
-
-impl<'de> Deserialize<'de> for SecretText {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        String::deserialize(deserializer).map(|text| Self(Secret::new(text)))
-    }
-}
-
-#[expect(clippy::ref_option, reason = "the signature that serde asks for")]
-pub(super) fn masked<S: Serializer>(_: &Option<SecretText>, serializer: S) -> Result<S::Ok, S::Error> {
-    serializer.serialize_str("[secret]")
 }
 
 /// How long each phase of an attempt may take. There is no limit on the whole: streams may be long.

@@ -8,7 +8,8 @@ use ipnet::IpNet;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
-use super::{BaseUrl, Environment};
+use super::{BaseUrl, Environment, Sealed, SecretText};
+use crate::types::Secret;
 
 /// How a provider is reached: `environment`, `none`, or the URL of an HTTP proxy.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -20,6 +21,8 @@ pub enum ProxyChoice {
     None,
     /// Through this one.
     Through(Proxy),
+    /// Through the one whose URL was sealed; `Through` as soon as it is opened.
+    Sealed(SecretText),
 }
 
 /// An HTTP proxy that opens tunnels (RFC 9110 §9.3.6). `Debug`, `Display` and the admin page show no credentials.
@@ -98,6 +101,7 @@ impl<'de> Deserialize<'de> for ProxyChoice {
         match String::deserialize(deserializer)?.as_str() {
             "environment" => Ok(Self::Environment),
             "none" => Ok(Self::None),
+            text if Sealed::is_sealed(text) => Ok(Self::Sealed(SecretText(Secret::new(text.to_owned())))),
             // A word is more likely a slip than the name of a proxy.
             text if !text.contains([':', '.']) => {
                 Err(de::Error::custom("this is no proxy; write `environment`, `none`, or a URL such as `http://proxy.internal:3128`"))
@@ -113,6 +117,7 @@ impl Serialize for ProxyChoice {
             Self::Environment => serializer.serialize_str("environment"),
             Self::None => serializer.serialize_str("none"),
             Self::Through(proxy) => serializer.collect_str(proxy),
+            Self::Sealed(url) => url.serialize(serializer),
         }
     }
 }

@@ -185,18 +185,33 @@ impl Node {
 
     /// Every scalar that does not stand under a field for which `harmless` vouches, given the field's name and the value.
     /// What is under an unknown field, a pool's `keys` or a provider's own name may be a key, wherever it was meant to go.
-    pub(super) fn secrets(&self, harmless: &dyn Fn(&str, &str) -> bool) -> Vec<Span> {
+    /// Of a name that holds more than a name, what is too much; `shown` tells how many bytes of it are not.
+    pub(super) fn secrets(&self, harmless: &dyn Fn(&str, &str) -> bool, shown: &dyn Fn(&str, &str) -> usize) -> Vec<Span> {
         let mut found = Vec::new();
-        self.collect_secrets("", harmless, &mut found);
+        self.collect_secrets("", harmless, shown, &mut found);
         found
     }
 
-    fn collect_secrets(&self, field: &str, harmless: &dyn Fn(&str, &str) -> bool, found: &mut Vec<Span>) {
+    fn collect_secrets(
+        &self,
+        field: &str,
+        harmless: &dyn Fn(&str, &str) -> bool,
+        shown: &dyn Fn(&str, &str) -> usize,
+        found: &mut Vec<Span>,
+    ) {
         match &self.value {
             Value::Scalar(scalar) if scalar.is_null() || harmless(field, &scalar.text) => {}
             Value::Scalar(_) => found.push(self.span),
-            Value::List(items) => items.iter().for_each(|item| item.collect_secrets(field, harmless, found)),
-            Value::Map(entries) => entries.iter().for_each(|entry| entry.node.collect_secrets(&entry.key, harmless, found)),
+            Value::List(items) => items.iter().for_each(|item| item.collect_secrets(field, harmless, shown, found)),
+            Value::Map(entries) => entries.iter().for_each(|entry| {
+                let (Span { start, end }, count) = (entry.key_span, shown(field, &entry.key));
+                if count < entry.key.len() {
+                    // In quotes its letters stand elsewhere than in the text that they mean.
+                    let plain = end - start == entry.key.len();
+                    found.push(Span { start: if plain { start + count } else { start }, end });
+                }
+                entry.node.collect_secrets(&entry.key, harmless, shown, found);
+            }),
         }
     }
 }

@@ -41,8 +41,11 @@ pub(super) fn unread(source: &Source, path: &FieldPath, at: Span) -> Option<Span
     }
     // Behind a name, brackets or nothing open a section, whose own fields follow.
     let opens = |rest: &str| matches!(rest.trim_start().trim_start_matches('[').chars().next(), None | Some('{' | '#' | '&' | '*'));
-    // A port and a URL have colons too.
-    let names = |name: &str, rest: &str| name.starts_with(|c: char| c.is_ascii_alphabetic()) && !rest.starts_with("//");
+    // A port and a URL have colons too. Where there is no name, it may have been torn off.
+    let names = |name: &str, rest: &str| match name.chars().next() {
+        Some(first) => first.is_ascii_alphabetic() && !rest.starts_with("//"),
+        None => rest.starts_with(' '),
+    };
     let found = fields.find(|(name, _, rest)| names(name, rest) && !is_harmless(name, "") && !opens(rest));
     found.map(|(_, colon, _)| Span { start: start + colon, end })
 }
@@ -73,6 +76,7 @@ mod tests {
             ("keys: [hunter2, x", "keys:"),
             ("keys: [{ env: A, weight: 1", "keys: [{ env: A, weight: 1"),
             ("my_key: hunter2", "my_key:"),
+            (" : hunter2", " :"),
             ("  hunter2 behind a quote", ""),
             ("  openai: # comment", "  openai: # comment"),
             ("listen: address: 127.0.0.1", "listen: address: 127.0.0.1"),

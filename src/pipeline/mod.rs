@@ -8,7 +8,7 @@
 //! | 3 | **endpoint**: path and method → candidate routes | `route.rs` |
 //! | 5 | **read the ask**: model and stream, by peeking at the bytes | `ask.rs` |
 //! | 8 | **deliver**: key, send, the reply's head | `deliver.rs`, `outgoing.rs`, `downward.rs` |
-//! | 9 | **relay** the body, frame by frame; or a WebSocket's bytes | `respond.rs`, `relay.rs`, `upgrade.rs`, `tunnel.rs` |
+//! | 9 | **relay** the body, frame by frame; or a WebSocket's bytes | `respond.rs`, `relay.rs`, `observe.rs`, `upgrade.rs`, `tunnel.rs` |
 //! | 10 | **settle**, exactly once, also on `Drop` | `settle.rs`, `attempt.rs` |
 //! | ! | **reject**: any `Err` becomes a response, there and nowhere else | `reject.rs` |
 //!
@@ -24,6 +24,7 @@ pub mod deliver;
 pub mod downward;
 pub mod fields;
 pub mod identify;
+pub mod observe;
 pub mod outgoing;
 pub mod reject;
 pub mod relay;
@@ -127,7 +128,7 @@ impl Pipeline {
         let asked = ask::read((&request.head.headers, request.present), body, &candidates, (&snapshot.body, &self.runtime.held)).await?;
         let route = candidates.select(&asked.ask);
         let choice = if candidates.need_home(&asked.ask) { Choice::Home } else { Choice::Any };
-        trail.asked(asked.ask, asked.waited);
+        trail.asked(asked.ask, asked.waited, candidates.tells_usage);
         let route = route?;
         trail.routed(&route.path);
         // The memory of a body that may go up again is kept until a reply has begun.

@@ -49,11 +49,11 @@ impl Relay {
         }
     }
 
-    fn passed(&mut self, bytes: u64) {
+    fn passed(&mut self, data: &Bytes) {
         if let Some(settlement) = &mut self.settlement {
-            settlement.passed(bytes);
+            settlement.relayed(data);
         }
-        self.owed = self.owed.map(|owed| owed.saturating_sub(bytes));
+        self.owed = self.owed.map(|owed| owed.saturating_sub(data.len() as u64));
         if self.owed == Some(0) {
             self.settle(End::Complete);
         }
@@ -65,7 +65,7 @@ impl Relay {
         match &polled {
             Poll::Ready(Some(Ok(frame))) => {
                 if let Some(data) = frame.data_ref() {
-                    this.passed(data.len() as u64);
+                    this.passed(data);
                 }
                 if this.reply.is_end_stream() {
                     this.settle(End::Complete);

@@ -9,12 +9,16 @@ use super::{
     body::Body,
     deliver::Delivery,
     fields::{SERVER_TIMING, X_REQUEST_ID, X_SIDEGATE_ATTEMPTS, X_SIDEGATE_KEY},
+    observe::{Media, Observer},
     relay::Relay,
-    settle::Settlement,
+    settle::{Settlement, Watch},
     trail::Trail,
     tunnel::Tunnel,
 };
-use crate::{config::Annotate, runtime::Snapshot};
+use crate::{
+    config::Annotate,
+    runtime::{Snapshot, Target},
+};
 
 /// The most fields that are added to a reply's head.
 pub const ADDED: usize = 4;
@@ -27,7 +31,8 @@ pub fn respond(delivery: Delivery<'_>, snapshot: &Snapshot, mut trail: Trail) ->
     trail.streams();
     annotate(reply.headers_mut(), snapshot.annotate, key.map(|key| &key.fingerprint), (&mut trail, overhead));
     let without_body = *trail.method() == Method::HEAD || matches!(reply.status(), StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED);
-    let settlement = Settlement::new(Arc::clone(&target.metrics), holds, reply.status(), overhead, trail);
+    let watch = watch(&reply, target, (&trail, tunnel.is_some(), without_body));
+    let settlement = Settlement::new(Arc::clone(&target.metrics), holds, (reply.status(), watch), overhead, trail);
     // The version is the connection's to say.
     *reply.version_mut() = Version::HTTP_11;
     match tunnel {
@@ -38,6 +43,18 @@ pub fn respond(delivery: Delivery<'_>, snapshot: &Snapshot, mut trail: Trail) ->
             reply.map(|_| Body::tunnel(Box::new(Tunnel::new(switched, idle, progress, settlement))))
         }
     }
+}
+
+/// What is made of the reply on its way down: only what may tell usage is read.
+fn watch<B>(reply: &Response<B>, target: &Target, (trail, tunnel, without_body): (&Trail, bool, bool)) -> Watch {
+    if tunnel || without_body {
+        return Watch { stream: tunnel, ..Watch::default() };
+    }
+    let media = Media::of(reply.headers());
+    let stream = media == Media::Events;
+    let tells = trail.tells_usage() && reply.status().is_success();
+    let observer = if tells { Observer::of(media, reply.headers(), target.provider.dialect.request_format()) } else { None };
+    Watch { observer, stream, first: stream }
 }
 
 /// Adds what the config lets it add: at most [`ADDED`] fields.

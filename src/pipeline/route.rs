@@ -20,6 +20,8 @@ pub struct Candidates<'s, 'p> {
     pub model_in_target: Option<Box<str>>,
     /// Whether the operation is about objects that live in one account, unless its body says otherwise.
     keeps_objects: bool,
+    /// Whether the reply may tell what it used.
+    pub tells_usage: bool,
 }
 
 /// Finds the routes for a path.
@@ -30,13 +32,15 @@ pub struct Candidates<'s, 'p> {
 pub fn candidates<'s, 'p>(snapshot: &'s Snapshot, method: &Method, uri: &'p Uri) -> Result<Candidates<'s, 'p>, Reject> {
     let path = uri.path();
     let under_path = || snapshot.routes.iter().filter_map(|route| Some((route, route.rest(path)?)));
-    let mut found = Candidates { routes: &snapshot.routes, path, reads_body: false, model_in_target: None, keeps_objects: false };
+    let mut found =
+        Candidates { routes: &snapshot.routes, path, reads_body: false, model_in_target: None, keeps_objects: false, tells_usage: false };
     if under_path().next().is_none() {
         return Err(Reject::NoRoute);
     }
     for (route, rest) in under_path() {
-        let Endpoint { model, keeps_objects } = Endpoint::of(route.format, method, (rest, uri.query()));
+        let Endpoint { model, keeps_objects, tells_usage } = Endpoint::of(route.format, method, (rest, uri.query()));
         found.keeps_objects |= keeps_objects;
+        found.tells_usage |= tells_usage;
         match model {
             ModelIn::Body => found.reads_body = true,
             ModelIn::Target(model) => found.model_in_target = Some(model),

@@ -4,11 +4,15 @@
 
 use std::{sync::Arc, time::Duration};
 
-use super::trail::{End, Trail};
+use super::{
+    observe::Observer,
+    trail::{End, Trail},
+};
 use crate::{
     policy::key_pool::Lease,
     telemetry::{TargetMetrics, metrics::Raised},
 };
+use bytes::Bytes;
 use http::StatusCode;
 
 /// What a request holds from its attempt on. Each part gives itself back by `Drop`.
@@ -20,14 +24,28 @@ pub struct Holds {
     pub in_flight: Raised,
 }
 
+/// What is made of a reply on its way down.
+#[derive(Debug, Default)]
+pub struct Watch {
+    /// What reads its usage, if it may tell any.
+    pub observer: Option<Box<Observer>>,
+    /// Whether it is a stream: events, or a WebSocket.
+    pub stream: bool,
+    /// Whether its first bytes are of interest: a model's first words, about.
+    pub first: bool,
+}
+
 /// The end of a request, to be reached.
 #[derive(Debug)]
 pub struct Settlement {
     trail: Trail,
     metrics: Arc<TargetMetrics>,
+    /// Which of the metrics' models it is.
+    model: usize,
     status: StatusCode,
     overhead: Duration,
     bytes_out: u64,
+    watch: Watch,
     ended: bool,
     /// Given back when the settlement goes.
     _holds: Holds,
@@ -36,18 +54,43 @@ pub struct Settlement {
 impl Settlement {
     /// Takes over everything that the request holds, when the reply's head goes down.
     #[must_use]
-    pub fn new(metrics: Arc<TargetMetrics>, holds: Holds, status: StatusCode, overhead: Duration, trail: Trail) -> Self {
-        metrics.answered(status);
+    pub fn new(metrics: Arc<TargetMetrics>, holds: Holds, (status, watch): (StatusCode, Watch), overhead: Duration, trail: Trail) -> Self {
+        let model = metrics.model(trail.model());
+        metrics.of(model, &trail.runtime().metrics).answered(status);
         metrics.overhead.record(overhead);
+        if watch.stream {
+            metrics.streams.increment(1);
+        }
         if let Some(first_byte) = trail.first_byte() {
             metrics.first_byte.record(first_byte);
         }
-        Self { trail, metrics, status, overhead, bytes_out: 0, ended: false, _holds: holds }
+        Self { trail, metrics, model, status, overhead, bytes_out: 0, watch, ended: false, _holds: holds }
     }
 
     /// So many bytes of the reply went down.
     pub fn passed(&mut self, bytes: u64) {
         self.bytes_out += bytes;
+    }
+
+    /// These bytes of the reply's body go down.
+    #[inline]
+    pub fn relayed(&mut self, data: &Bytes) {
+        self.passed(data.len() as u64);
+        if self.watch.first {
+            self.begin();
+        }
+        if let Some(observer) = &mut self.watch.observer {
+            observer.frame(data);
+        }
+    }
+
+    /// The first bytes of a stream are here.
+    #[cold]
+    fn begin(&mut self) {
+        self.watch.first = false;
+        if let Some(after) = self.trail.since_sent() {
+            self.metrics.of(self.model, &self.trail.runtime().metrics).ttft.record(after);
+        }
     }
 
     /// The request is over.
@@ -64,7 +107,18 @@ impl Settlement {
             End::Left => 1,
             End::Truncated(_) | End::Rejected(_) => 2,
         });
-        self.metrics.duration.record(self.trail.elapsed());
+        let model = self.metrics.of(self.model, &self.trail.runtime().metrics);
+        model.duration.record(self.trail.elapsed());
+        if let Some(observer) = self.watch.observer.take() {
+            let usage = observer.usage(end == End::Complete);
+            if !usage.is_unknown() {
+                model.used(usage);
+                self.trail.used(usage);
+            }
+        }
+        if self.watch.stream {
+            self.metrics.streams.decrement(1);
+        }
         self.metrics.sent.increment(self.trail.bytes_in());
         self.metrics.received.increment(self.bytes_out);
         self.trail.end(self.status, end, self.bytes_out, self.overhead);

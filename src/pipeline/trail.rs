@@ -20,7 +20,7 @@ use super::{
 use crate::{
     runtime::{Runtime, snapshot::PoolKey},
     telemetry::{ProviderRecord, access_log::Entry, traffic::Ended},
-    types::Ask,
+    types::{Ask, Usage},
     upstream::body::Progress,
 };
 
@@ -88,6 +88,8 @@ struct Course {
     last: Option<Attempt>,
     failure: Option<&'static str>,
     streams: bool,
+    tells_usage: bool,
+    usage: Usage,
     ended: bool,
 }
 
@@ -114,6 +116,8 @@ impl Trail {
             last: None,
             failure: None,
             streams: false,
+            tells_usage: false,
+            usage: Usage::default(),
             ended: false,
         }))
     }
@@ -124,9 +128,10 @@ impl Trail {
         self.0.client = Some(client.clone());
     }
 
-    /// Step 5 has read what is asked, after waiting so long for the client's body.
-    pub fn asked(&mut self, ask: Ask, waited: Duration) {
+    /// Step 5 has read what is asked, after waiting so long for the client's body; and whether the reply may tell what it used.
+    pub fn asked(&mut self, ask: Ask, waited: Duration, tells_usage: bool) {
         self.0.ask = ask;
+        self.0.tells_usage = tells_usage;
         self.0.waited = waited;
     }
 
@@ -163,6 +168,26 @@ impl Trail {
         self.0.failure = Some(reason);
     }
 
+    /// The reply told what it used.
+    pub fn used(&mut self, usage: Usage) {
+        self.0.usage = usage;
+        if let Some(key) = self.0.last.as_ref().and_then(|attempt| attempt.key.as_deref()) {
+            key.record.used(usage.input.unwrap_or(0), usage.output.unwrap_or(0));
+        }
+    }
+
+    /// Whether the reply may tell what it used.
+    #[must_use]
+    pub fn tells_usage(&self) -> bool {
+        self.0.tells_usage
+    }
+
+    /// The model that is asked for.
+    #[must_use]
+    pub fn model(&self) -> Option<&str> {
+        self.0.ask.model.as_deref()
+    }
+
     /// Attempts made so far.
     #[must_use]
     pub fn attempts(&self) -> u32 {
@@ -197,6 +222,12 @@ impl Trail {
     #[must_use]
     pub fn first_byte(&self) -> Option<Duration> {
         self.0.last.as_ref()?.first_byte()
+    }
+
+    /// From sending until now.
+    #[must_use]
+    pub fn since_sent(&self) -> Option<Duration> {
+        self.0.last.as_ref().map(|attempt| attempt.sent.elapsed())
     }
 
     /// From the request's head until now.
@@ -285,6 +316,8 @@ impl Trail {
             attempts: self.0.attempts,
             bytes_in: self.bytes_in(),
             bytes_out,
+            tokens_in: self.0.usage.input,
+            tokens_out: self.0.usage.output,
             duration,
             first_byte: self.first_byte(),
             overhead,

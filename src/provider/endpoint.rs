@@ -14,6 +14,8 @@ pub struct Endpoint {
     pub model: ModelIn,
     /// Whether it is about objects that live in one account, as far as the path tells.
     pub keeps_objects: bool,
+    /// Whether its reply may tell what it used.
+    pub tells_usage: bool,
 }
 
 /// Where an operation names its model.
@@ -44,19 +46,27 @@ const OPENAI: &[&str] = &[
 /// Those with the model in the query: sessions over WebSockets and over WebRTC.
 const REALTIME: &[&str] = &["/realtime", "/realtime/calls"];
 const ANTHROPIC: &[&str] = &["/messages", "/messages/count_tokens", "/complete"];
+/// Those that have no JSON body and tell what they used.
+const FORMS: &[&str] = &["/audio/transcriptions", "/audio/translations", "/images/edits"];
 
 impl Endpoint {
     /// The operation that `rest`, the path behind the route's prefix, names in `format`.
     #[must_use]
     pub fn of(format: RequestFormat, method: &Method, (rest, query): (&str, Option<&str>)) -> Self {
         let rest = plain(rest);
-        Self { model: ModelIn::of(format, method, (&rest, query)), keeps_objects: objects::are_meant(format, &rest) }
+        let model = ModelIn::of(format, method, (&rest, query));
+        let tells_usage = match format {
+            RequestFormat::Openai => model == ModelIn::Body || *method == Method::POST && is_among(FORMS, &rest),
+            RequestFormat::Anthropic => model == ModelIn::Body,
+            RequestFormat::Gemini => *method == Method::POST && model != ModelIn::Nothing,
+        };
+        Self { model, keeps_objects: objects::are_meant(format, &rest), tells_usage }
     }
 }
 
 impl ModelIn {
     fn of(format: RequestFormat, method: &Method, (rest, query): (&str, Option<&str>)) -> Self {
-        let among = |operations: &[&str]| operations.iter().any(|operation| operation.eq_ignore_ascii_case(rest));
+        let among = |operations: &[&str]| is_among(operations, rest);
         let known = match format {
             RequestFormat::Openai if query.is_some() && among(REALTIME) => return Self::in_query(query.unwrap_or_default()),
             RequestFormat::Openai => OPENAI,
@@ -79,6 +89,10 @@ impl ModelIn {
             _ => Self::Unclear,
         }
     }
+}
+
+fn is_among(operations: &[&str], rest: &str) -> bool {
+    operations.iter().any(|operation| operation.eq_ignore_ascii_case(rest))
 }
 
 /// The path as a lenient server reads it: escapes resolved, one slash between segments, none at the end. It is only
@@ -118,6 +132,21 @@ mod tests {
             ModelIn::Target("gemini-pro".into())
         );
         assert_eq!(of(RequestFormat::Gemini, &Method::GET, "/models"), ModelIn::Nothing);
+    }
+
+    #[test]
+    fn only_operations_of_models_tell_what_they_used() {
+        let tells = |format, method: &Method, rest| Endpoint::of(format, method, (rest, None)).tells_usage;
+        for rest in ["/chat/completions", "/responses", "/embeddings", "/images/edits", "/audio/transcriptions"] {
+            assert!(tells(RequestFormat::Openai, &Method::POST, rest), "{rest}");
+            assert!(!tells(RequestFormat::Openai, &Method::GET, rest), "what was stored is told again: {rest}");
+        }
+        assert!(!tells(RequestFormat::Openai, &Method::GET, "/responses/resp_1"));
+        assert!(!tells(RequestFormat::Openai, &Method::POST, "/files"));
+        assert!(tells(RequestFormat::Anthropic, &Method::POST, "/messages"));
+        assert!(!tells(RequestFormat::Anthropic, &Method::POST, "/messages/batches"));
+        assert!(tells(RequestFormat::Gemini, &Method::POST, "/models/gemini-pro:generateContent"));
+        assert!(!tells(RequestFormat::Gemini, &Method::GET, "/models/gemini-pro"));
     }
 
     #[test]

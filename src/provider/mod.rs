@@ -4,6 +4,8 @@ pub mod auth;
 pub mod endpoint;
 pub mod objects;
 pub mod reader;
+pub mod sse;
+pub mod usage;
 
 pub use auth::Credential;
 pub use endpoint::{Endpoint, ModelIn};

@@ -13,7 +13,7 @@ use crate::{
     config::{self, Anonymous, Config, Key, Loaded, Proxy},
     policy::key_pool::{self, Slot},
     provider::Credential,
-    telemetry::{Metrics, ProviderRecord, metrics::ProviderMetrics},
+    telemetry::{Metrics, ModelLabels, ProviderRecord, metrics::ProviderMetrics},
     types::ProviderName,
     upstream::{
         Endpoint,
@@ -58,8 +58,22 @@ pub struct Ground<'g> {
 pub fn compile(loaded: Loaded, ground: Ground<'_>) -> Result<Snapshot, CompileError> {
     let Loaded { config, mut keys, mut proxies, files: _, origin: _ } = loaded;
     // Named one by one, so that a new section can't be forgotten here. Names are looked up for all generations alike.
-    let Config { require_end: _, listen, admin: _, autoscaling: _, trust, body, annotate, dns: _, drain: _, providers, routes, clients } =
-        config.clone();
+    let Config {
+        require_end: _,
+        listen,
+        admin: _,
+        autoscaling: _,
+        trust,
+        body,
+        annotate,
+        dns: _,
+        drain: _,
+        sealing: _,
+        metrics: told_apart,
+        providers,
+        routes,
+        clients,
+    } = config.clone();
     let listen = Arc::new(listen);
     let providers = providers
         .into_iter()
@@ -68,7 +82,7 @@ pub fn compile(loaded: Loaded, ground: Ground<'_>) -> Result<Snapshot, CompileEr
             Ok((name.clone(), Arc::new(compile_provider(name, provider, named, (listen.keep_case, ground))?)))
         })
         .collect::<Result<BTreeMap<_, _>, CompileError>>()?;
-    let routes = routes.into_iter().enumerate().map(|(at, route)| compile_route(at, route, &providers, ground.metrics));
+    let routes = routes.into_iter().enumerate().map(|(at, route)| compile_route(at, route, &providers, (&told_apart, ground.metrics)));
     let routes = routes.collect::<Result<_, _>>()?;
     let clients = clients.map(compile_clients).unwrap_or_default();
     let generation = ground.before.map_or(0, |before| before.generation) + 1;
@@ -136,16 +150,17 @@ fn compile_route(
     at: usize,
     route: config::Route,
     providers: &BTreeMap<ProviderName, Arc<Provider>>,
-    metrics: &Metrics,
+    (told_apart, metrics): (&config::Metrics, &Metrics),
 ) -> Result<Route, CompileError> {
     let error = |problem: String| CompileError { field: format!("routes[{at}].targets"), problem };
     let path: Arc<str> = route.path.trim_end_matches('/').into();
+    let labels = Arc::new(ModelLabels::new(told_apart.models.iter().chain(&route.models)));
     let targets = route
         .targets
         .into_iter()
         .map(|target| {
             let provider = providers.get(&target.provider).ok_or_else(|| error(format!("no provider `{}`", target.provider)))?;
-            let metrics = Arc::new(metrics.target(&route.path, provider.name.as_str()));
+            let metrics = Arc::new(metrics.target(&route.path, provider.name.as_str(), Arc::clone(&labels)));
             Ok(Target { provider: Arc::clone(provider), metrics })
         })
         .collect::<Result<Vec<_>, CompileError>>()?;

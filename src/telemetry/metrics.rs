@@ -3,7 +3,7 @@
 
 use std::fmt;
 
-use metrics::{Counter, Gauge, Histogram, counter, gauge, histogram};
+use metrics::{Counter, Gauge, counter, gauge};
 use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle, PrometheusRecorder};
 
 use super::names::{self, Kind};
@@ -60,23 +60,9 @@ impl Metrics {
         self.handle.run_upkeep();
     }
 
-    /// The handles of one provider behind one route.
-    #[must_use]
-    pub fn target(&self, route: &str, provider: &str) -> TargetMetrics {
-        metrics::with_local_recorder(&self.recorder, || {
-            let labels = [("route", route.to_owned()), ("provider", provider.to_owned())];
-            let with = |name, value: &'static str| [labels[0].clone(), labels[1].clone(), (name, value.to_owned())];
-            TargetMetrics {
-                statuses: ["2xx", "3xx", "4xx", "5xx"].map(|class| counter!(names::REQUESTS, &with("status", class))),
-                ends: ["complete", "left", "truncated"].map(|end| counter!(names::ENDS, &with("end", end))),
-                duration: histogram!(names::DURATION, &labels),
-                first_byte: histogram!(names::FIRST_BYTE, &labels),
-                overhead: histogram!(names::OVERHEAD, &labels),
-                in_flight: gauge!(names::IN_FLIGHT, &labels),
-                sent: counter!(names::SENT, &labels),
-                received: counter!(names::RECEIVED, &labels),
-            }
-        })
+    /// Looks series up: what `register` names belongs to this proxy.
+    pub(super) fn register<T>(&self, register: impl FnOnce() -> T) -> T {
+        metrics::with_local_recorder(&self.recorder, register)
     }
 
     /// The handles of a provider's connections.
@@ -150,38 +136,6 @@ impl Metrics {
     /// Counts an answer of our own. Off the hot path: refusals may cost a look-up.
     pub fn rejected(&self, code: &'static str) {
         metrics::with_local_recorder(&self.recorder, || counter!(names::REJECTS, "code" => code).increment(1));
-    }
-}
-
-/// One provider behind one route.
-#[derive(Clone, Debug)]
-pub struct TargetMetrics {
-    statuses: [Counter; 4],
-    ends: [Counter; 3],
-    /// Whole time of a request, seconds.
-    pub duration: Histogram,
-    /// Time to the provider's first byte, seconds.
-    pub first_byte: Histogram,
-    /// Sidegate's own share, seconds.
-    pub overhead: Histogram,
-    /// Requests in flight.
-    pub in_flight: Gauge,
-    /// Body bytes sent up.
-    pub sent: Counter,
-    /// Body bytes relayed down.
-    pub received: Counter,
-}
-
-impl TargetMetrics {
-    /// Counts a reply by the class of its status. Statuses beyond 599 count as 5xx.
-    pub fn answered(&self, status: http::StatusCode) {
-        let class = usize::from(status.as_u16() / 100).clamp(2, 5) - 2;
-        self.statuses[class].increment(1);
-    }
-
-    /// Counts how a relay ended: 0 complete, 1 left, 2 truncated.
-    pub fn ended(&self, end: usize) {
-        self.ends[end].increment(1);
     }
 }
 

@@ -9,11 +9,13 @@ pub mod names;
 pub mod process;
 pub mod provider_record;
 pub mod samples;
+pub mod target_metrics;
 pub mod traffic;
 pub mod window;
 
 pub use access_log::AccessLog;
 pub use key_record::KeyRecord;
-pub use metrics::{Metrics, ServerMetrics, TargetMetrics};
+pub use metrics::{Metrics, ServerMetrics};
 pub use provider_record::ProviderRecord;
+pub use target_metrics::{ModelLabels, TargetMetrics};
 pub use traffic::Traffic;

@@ -27,7 +27,7 @@ pub struct Metric {
     pub help: &'static str,
 }
 
-/// Requests answered, by route, provider and class of status.
+/// Requests answered, by route, provider, model and class of status.
 pub const REQUESTS: &str = "sidegate_requests_total";
 /// Requests answered by Sidegate itself, by error code.
 pub const REJECTS: &str = "sidegate_rejects_total";
@@ -35,6 +35,12 @@ pub const REJECTS: &str = "sidegate_rejects_total";
 pub const ENDS: &str = "sidegate_request_ends_total";
 /// Whole time of a request.
 pub const DURATION: &str = "sidegate_request_duration_seconds";
+/// Tokens, as providers count them.
+pub const TOKENS: &str = "sidegate_tokens_total";
+/// Time to a stream's first bytes.
+pub const TTFT: &str = "sidegate_ttft_seconds";
+/// Streams that are open.
+pub const STREAMS: &str = "sidegate_streams_open";
 /// Time to the provider's first byte.
 pub const FIRST_BYTE: &str = "sidegate_first_byte_seconds";
 /// Sidegate's own share of a request's time.
@@ -102,7 +108,7 @@ pub const ALL: &[Metric] = &[
     row(
         REQUESTS,
         Kind::Counter,
-        &["route", "provider", "status"],
+        &["route", "provider", "model", "status"],
         "Requests that a provider answered, by class of status: 2xx, 3xx, 4xx, 5xx.",
     ),
     row(REJECTS, Kind::Counter, &["code"], "Requests that Sidegate answered itself, by error code."),
@@ -112,7 +118,22 @@ pub const ALL: &[Metric] = &[
         &["route", "provider", "end"],
         "How relayed replies ended: complete, left (the client went away), truncated (the provider failed, or a drain cut it).",
     ),
-    row(DURATION, Kind::Histogram, &["route", "provider"], "Seconds from the request's head to the end of the reply."),
+    row(DURATION, Kind::Histogram, &["route", "provider", "model"], "Seconds from the request's head to the end of the reply."),
+    row(
+        TTFT,
+        Kind::Histogram,
+        &["route", "provider", "model"],
+        "Seconds from sending the request to the first bytes of a streamed reply's body (time to first token). Replies that are no \
+         event stream have none.",
+    ),
+    row(
+        TOKENS,
+        Kind::Counter,
+        &["route", "provider", "model", "kind"],
+        "Tokens as providers told them: input, output, cached (a part of input), reasoning (a part of output). Replies that tell \
+         none add none.",
+    ),
+    row(STREAMS, Kind::Gauge, &["route", "provider"], "Event streams and WebSockets that are open."),
     row(FIRST_BYTE, Kind::Histogram, &["route", "provider"], "Seconds from sending the request to the head of the provider's reply."),
     row(OVERHEAD, Kind::Histogram, &["route", "provider"], "Seconds that Sidegate itself added before the reply's first byte."),
     row(IN_FLIGHT, Kind::Gauge, &["route", "provider"], "Requests sent to a provider whose reply has not ended."),

@@ -10,11 +10,13 @@ pub mod names;
 pub mod secret;
 pub mod subnet;
 pub mod units;
+pub mod usage;
 
 pub use address::Address;
 pub use ask::Ask;
 pub use dialect::{Dialect, RequestFormat};
-pub use names::{ClientName, ProviderName, Tier};
+pub use names::{ClientName, MasterKeyId, ProviderName, Tier};
 pub use secret::{Fingerprint, Secret};
 pub use subnet::Subnet;
 pub use units::{Percent, Period, Size};
+pub use usage::Usage;

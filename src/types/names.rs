@@ -87,6 +87,11 @@ name! {
     ClientName
 }
 
+name! {
+    /// The name of a master key, as the config's `sealing:` and each sealed text give it.
+    MasterKeyId
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -1,6 +1,7 @@
 //! The config from the outside: what loads, what is refused and in which words.
 
 mod broken;
+mod damage;
 mod docs;
 mod keys;
 mod properties;
@@ -30,6 +31,10 @@ fn environment() -> Environment {
         ("SPACED", "sk-with blank"),
         ("WEIGHT", "0.2"),
         ("TRICKY", "sk-a: [b\n- c: {d"),
+        ("MASTER_KEY", "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef"),
+        ("MASTER_KEY_OLD", "ERERERERERERERERERERERERERERERERERERERERERE="),
+        ("SHORT_MASTER_KEY", "0123456789abcdef"),
+        ("SEALED", "sealed:2026-11:AZDBv01vxuqDFoHZPH_nw8CdTBI70qoM2PyudQMpWU3N2CxUTnXzxcDyGvLCQk_t6EFA2g"),
     ])
 }
 

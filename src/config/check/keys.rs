@@ -6,10 +6,11 @@ use std::{
 };
 
 use http::HeaderValue;
+use secrecy::zeroize::Zeroizing;
 
 use super::Review;
 use crate::{
-    config::{Key, KeyHash, KeySource, expand::is_name, files, path::FieldPath, problem::Fault, suggest},
+    config::{Key, KeyHash, KeySource, expand::is_name, files, path::FieldPath, problem::Fault, sealed::Sealed, suggest},
     types::Secret,
 };
 
@@ -17,12 +18,12 @@ use crate::{
 struct Found {
     /// The name of the variable or file.
     origin: Option<String>,
-    text: String,
+    text: Zeroizing<String>,
     file: Option<PathBuf>,
 }
 
 impl Found {
-    fn in_file(path: &Path, text: String) -> Self {
+    fn in_file(path: &Path, text: Zeroizing<String>) -> Self {
         Self { origin: path.file_name().map(|name| name.to_string_lossy().into_owned()), text, file: Some(path.to_owned()) }
     }
 }
@@ -97,7 +98,7 @@ fn one(review: &mut Review<'_>, at: &FieldPath, source: &KeySource, seen: &mut S
         (Some(env), None, None, None) => ("env", from_environment(review, &at.then("env"), env)?),
         (None, Some(dir), None, None) => ("dir", from_directory(review, &at.then("dir"), dir)?),
         (None, None, Some(file), None) => ("file", vec![Found::in_file(file, from_file(review, &at.then("file"), file)?)]),
-        (None, None, None, Some(value)) => ("value", vec![Found { origin: None, text: value.0.expose().to_owned(), file: None }]),
+        (None, None, None, Some(value)) => ("value", vec![Found { origin: None, text: value.0.expose().to_owned().into(), file: None }]),
         (None, None, None, None) => {
             review.name(at, Fault::new("this key has no source", "add one of `env:`, `dir:`, `file:` and `value:`"));
             return None;
@@ -124,7 +125,8 @@ fn one(review: &mut Review<'_>, at: &FieldPath, source: &KeySource, seen: &mut S
                 (None, Some(origin)) => origin,
                 (None, None) => format!("key-{ordinal}"),
             };
-            let secret = secret(review, &at_source, &name, &text, seen)?;
+            let secret = opened(review, &at_source, field, (&name, text))?;
+            is_fit(review, &at_source, &name, secret.expose(), seen)?;
             is_new_name(review, at, &name, seen)?;
             Some(Key {
                 name,
@@ -140,9 +142,19 @@ fn one(review: &mut Review<'_>, at: &FieldPath, source: &KeySource, seen: &mut S
     keys.into_iter().collect()
 }
 
-/// The text as a secret that can be sent in a header and is not in the pool yet. The text itself is never shown.
-fn secret(review: &mut Review<'_>, at: &FieldPath, name: &str, text: &str, seen: &mut Seen) -> Option<Secret> {
+/// What the source gave, less line ends behind it, and opened where it is sealed.
+fn opened(review: &mut Review<'_>, at: &FieldPath, field: &str, (name, text): (&str, Zeroizing<String>)) -> Option<Secret> {
     let text = text.trim_end_matches(['\n', '\r']);
+    match Sealed::is_sealed(text) {
+        false => Some(Secret::new(text.to_owned())),
+        // A secret text of the config was opened before; this one could not be, and it has been said why.
+        true if field == "value" => None,
+        true => review.open(at, &format!("the key `{name}`"), text),
+    }
+}
+
+/// Refuses what can't be sent in a header or is in the pool already. The text itself is never shown.
+fn is_fit(review: &mut Review<'_>, at: &FieldPath, name: &str, text: &str, seen: &mut Seen) -> Option<()> {
     let fault = if text.is_empty() {
         Fault::new(format!("the key `{name}` is empty"), "give it a value, or remove it")
     } else if text.contains(char::is_whitespace) {
@@ -157,7 +169,7 @@ fn secret(review: &mut Review<'_>, at: &FieldPath, name: &str, text: &str, seen:
         )
     } else {
         let Some(first) = seen.secrets.insert(KeyHash::of(text.as_bytes()), name.to_owned()) else {
-            return Some(Secret::new(text.to_owned()));
+            return Some(());
         };
         Fault::new(
             format!("the key `{name}` is the same secret as `{first}`"),
@@ -199,7 +211,7 @@ fn from_environment(review: &mut Review<'_>, at: &FieldPath, pattern: &str) -> O
         return None;
     }
     let found = |name: &str| {
-        let text = review.environment.get(name).unwrap_or_default().to_owned();
+        let text = review.environment.get(name).unwrap_or_default().to_owned().into();
         Found { origin: Some(name.to_owned()), text, file: None }
     };
     Some(names.into_iter().map(found).collect())
@@ -234,10 +246,10 @@ fn from_directory(review: &mut Review<'_>, at: &FieldPath, dir: &Path) -> Option
     paths.into_iter().map(|path| from_file(review, at, &path).map(|text| Found::in_file(&path, text))).collect()
 }
 
-fn from_file(review: &mut Review<'_>, at: &FieldPath, path: &Path) -> Option<String> {
+fn from_file(review: &mut Review<'_>, at: &FieldPath, path: &Path) -> Option<Zeroizing<String>> {
     review.files.push(path.to_owned());
     match files::read_text(path) {
-        Ok(text) => Some(text),
+        Ok(text) => Some(text.into()),
         Err(why) => {
             let fault = Fault::new(
                 format!("the file `{}` can't be read: {why}", path.display()),

@@ -13,8 +13,11 @@ mod listen;
 mod providers;
 mod proxies;
 mod routes;
+pub(super) mod sealing;
 
 use std::{collections::BTreeMap, path::PathBuf};
+
+use sealing::Keyring;
 
 use super::{
     Config, Environment, Key, Proxy,
@@ -32,8 +35,10 @@ pub(super) struct Named {
     pub(super) proxies: BTreeMap<ProviderName, Proxy>,
 }
 
-/// Checks the whole config and reads every key and certificate that it names.
-pub(super) fn check(review: &mut Review<'_>, config: &Config) -> Named {
+/// Checks the whole config, opens the sealed texts in it, and reads every key and certificate that it names.
+pub(super) fn check(review: &mut Review<'_>, config: &mut Config) -> Named {
+    sealing::check(review, config);
+    let config = &*config;
     listen::check(review, config);
     dns::check(review, config);
     autoscaling::check(review, config);
@@ -56,11 +61,13 @@ pub(super) struct Review<'a> {
     findings: &'a mut Vec<Finding>,
     /// Every file and directory that was read.
     files: &'a mut Vec<PathBuf>,
+    /// The master keys, once they were read.
+    keyring: Keyring,
 }
 
 impl<'a> Review<'a> {
     pub(super) fn new(tree: &'a Node, environment: &'a Environment, findings: &'a mut Vec<Finding>, files: &'a mut Vec<PathBuf>) -> Self {
-        Self { tree, whole: tree.is_intact(), environment, findings, files }
+        Self { tree, whole: tree.is_intact(), environment, findings, files, keyring: Keyring::default() }
     }
 
     /// Something is wrong with the value at `path`.

@@ -22,7 +22,8 @@ pub(super) fn check(review: &mut Review<'_>, config: &Config) -> BTreeMap<Provid
 fn one(review: &mut Review<'_>, at: &FieldPath, provider: &Provider) -> Option<Proxy> {
     let url = provider.base_url()?;
     match &provider.proxy {
-        ProxyChoice::None => None,
+        // One that is still sealed could not be opened, which has been reported.
+        ProxyChoice::None | ProxyChoice::Sealed(_) => None,
         ProxyChoice::Through(_) if url.socket().is_some() => {
             let fault = Fault::new("no proxy reaches a Unix socket of this machine", "remove `proxy`, or write a URL with a host");
             review.value(&at.then("proxy"), fault);

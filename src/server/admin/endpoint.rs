@@ -5,7 +5,7 @@ use axum::{
     routing::{MethodRouter, get, post},
 };
 
-use super::{Shared, autoscaling, config, health, keys, metrics, probes, stats};
+use super::{Shared, autoscaling, config, health, keys, metrics, page, probes, stats};
 
 /// The description for programs.
 const OPENAPI: &str = include_str!("../../../docs/admin.openapi.json");
@@ -13,6 +13,8 @@ const OPENAPI: &str = include_str!("../../../docs/admin.openapi.json");
 /// One endpoint.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Endpoint {
+    /// All that follows, for people.
+    Page,
     /// Whether the process runs.
     Livez,
     /// Whether it can serve.
@@ -43,7 +45,8 @@ pub enum Endpoint {
 
 impl Endpoint {
     /// All of them.
-    pub const ALL: [Self; 13] = [
+    pub const ALL: [Self; 14] = [
+        Self::Page,
         Self::Livez,
         Self::Readyz,
         Self::Health,
@@ -63,6 +66,7 @@ impl Endpoint {
     #[must_use]
     pub fn path(self) -> &'static str {
         match self {
+            Self::Page => "/",
             Self::Livez => "/livez",
             Self::Readyz => "/readyz",
             Self::Health => "/health",
@@ -87,6 +91,7 @@ impl Endpoint {
 
     pub(super) fn route(self) -> MethodRouter<Shared> {
         match self {
+            Self::Page => get(page::show),
             Self::Livez => get(probes::live),
             Self::Readyz => get(probes::ready),
             Self::Health => get(health::show),

@@ -1,5 +1,5 @@
-//! The admin listener: probes, figures, keys, the running config, and the few things that an operator may change. It never
-//! shares a port with applications. `docs/admin.md` is its manual, `docs/admin.openapi.json` its description for programs.
+//! The admin listener: probes, figures, keys, the running config, the few things that an operator may change, and a page that
+//! shows it all. It never shares a port with applications. `docs/admin.md` is its manual, `docs/admin.openapi.json` its description for programs.
 
 pub mod access;
 pub mod answer;
@@ -11,6 +11,7 @@ pub mod health;
 pub mod keys;
 pub mod metrics;
 pub mod observed;
+pub mod page;
 pub mod probes;
 pub mod stats;
 

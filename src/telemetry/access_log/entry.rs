@@ -45,6 +45,10 @@ pub struct Entry<'a> {
     pub bytes_in: u64,
     /// Bytes of the reply's body that were handed down.
     pub bytes_out: u64,
+    /// Tokens of the prompt, as the provider counted them.
+    pub tokens_in: Option<u64>,
+    /// Tokens of the reply, as the provider counted them.
+    pub tokens_out: Option<u64>,
     /// From head to end; written in milliseconds.
     pub duration: Duration,
     /// From sending to the provider's first byte; written in milliseconds.
@@ -87,6 +91,12 @@ impl Entry<'_> {
         line.number(key!("attempts"), self.attempts.into());
         line.number(key!("bytes_in"), self.bytes_in);
         line.number(key!("bytes_out"), self.bytes_out);
+        if let Some(tokens) = self.tokens_in {
+            line.number(key!("tokens_in"), tokens);
+        }
+        if let Some(tokens) = self.tokens_out {
+            line.number(key!("tokens_out"), tokens);
+        }
         line.millis(key!("duration_ms"), Some(self.duration));
         line.millis(key!("first_byte_ms"), self.first_byte);
         line.millis(key!("overhead_ms"), Some(self.overhead));

@@ -172,7 +172,10 @@ async fn a_drain_is_told_by_health_and_readiness_and_liveness_goes_on() {
     let ready = sidegate.ask_admin("/readyz").await;
     assert_eq!((ready.status(), ready.text().as_str()), (503, "draining\n"));
     let health = sidegate.ask_admin("/health").await;
-    assert_eq!((health.status(), &health.json()["status"], &health.json()["providers"][0]["in_flight"]), (503, &"draining".into(), &1.into()));
+    assert_eq!(
+        (health.status(), &health.json()["status"], &health.json()["providers"][0]["in_flight"]),
+        (503, &"draining".into(), &1.into())
+    );
     assert_eq!(sidegate.ask_admin("/livez").await.status(), 200);
     go.open();
     assert_eq!(client.reply("GET").await.status(), 200);

@@ -39,7 +39,8 @@ fn help(command: &[&str]) -> Option<String> {
 
 /// What is wrong with the arguments of a documented command, if anything is.
 fn wrong(arguments: &[&str], helps: &mut BTreeMap<String, Option<String>>) -> Option<String> {
-    let command: Vec<&str> = arguments.first().copied().filter(|word| !word.starts_with('-')).into_iter().collect();
+    // `key seal` is a command of a command; a file behind a command changes nothing about its help.
+    let command: Vec<&str> = arguments.iter().copied().take_while(|word| !word.starts_with(['-', '<'])).collect();
     let name = command.join(" ");
     let Some(help) = helps.entry(name.clone()).or_insert_with(|| help(&command)) else {
         return Some(format!("there is no command `{name}`"));
@@ -78,4 +79,6 @@ fn a_command_that_does_not_exist_is_found() {
     assert_eq!(arguments("cargo run --example chat -- hello"), None);
     assert!(wrong(&["no-such-command"], &mut BTreeMap::new()).is_some());
     assert!(wrong(&["check", "--no-such-flag"], &mut BTreeMap::new()).is_some());
+    assert!(wrong(&["key", "seal", "--no-such-flag"], &mut BTreeMap::new()).is_some());
+    assert_eq!(wrong(&["key", "seal", "--key-file", "x"], &mut BTreeMap::new()), None);
 }

@@ -1,0 +1,132 @@
+//! Server-sent events, cut out of a stream of bytes wherever those are split (WHATWG HTML §9.2.5 and §9.2.6).
+//!
+//! It looks at bytes that are on their way and never fails: what is too long is stepped over, what never ends is
+//! never told of. Where whole events come at once, nothing is copied.
+
+use std::borrow::Cow;
+
+use memchr::{memchr, memchr2};
+
+/// The longest event that is told of, in bytes. A longer one is stepped over; no more than this is held of any.
+pub const LONGEST: usize = 64 << 10;
+
+/// U+FEFF in UTF-8: one may stand before the first event, and says nothing.
+const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
+
+/// Finds where events end.
+#[derive(Debug, Default)]
+pub struct Splitter {
+    /// What has come of an event whose end has not.
+    held: Vec<u8>,
+    /// Whether the event at hand is too long.
+    too_long: bool,
+    /// Whether something stands in the line at hand.
+    in_line: bool,
+    /// Whether the last byte was a carriage return, so that a line feed behind it ends no other line.
+    after_return: bool,
+    /// Whether an event has ended before.
+    begun: bool,
+    /// Whether nothing is left of an event that has not ended.
+    between: bool,
+}
+
+impl Splitter {
+    /// Whether nothing is left of an event that has not ended, so that what comes next begins one.
+    #[must_use]
+    pub fn is_between_events(&self) -> bool {
+        self.between
+    }
+
+    /// Takes the next bytes, and tells each event that ends in them: its lines, without the blank one.
+    pub fn push(&mut self, bytes: &[u8], mut event: impl FnMut(&[u8])) {
+        let (mut start, mut at) = (0, 0);
+        if self.after_return && bytes.first() == Some(&b'\n') {
+            // Behind a blank line it belongs to no event.
+            (start, at) = (usize::from(self.held.is_empty()), 1);
+        }
+        self.after_return &= bytes.is_empty();
+        while let Some(found) = memchr2(b'\n', b'\r', &bytes[at..]) {
+            let end = at + found;
+            let blank = found == 0 && !self.in_line;
+            self.in_line = false;
+            at = end + 1;
+            if bytes[end] == b'\r' {
+                match bytes.get(at) {
+                    Some(b'\n') => at += 1,
+                    Some(_) => {}
+                    None => self.after_return = true,
+                }
+            }
+            if blank {
+                self.end(&bytes[start..end], &mut event);
+                start = at;
+            }
+        }
+        self.in_line |= at < bytes.len();
+        self.hold(&bytes[start..]);
+        self.between = self.begun && self.held.is_empty() && !self.in_line && !self.too_long && !self.after_return;
+    }
+
+    fn end(&mut self, rest: &[u8], event: &mut impl FnMut(&[u8])) {
+        let whole = match self.held.is_empty() {
+            true if self.too_long || rest.len() > LONGEST => None,
+            true => Some(rest),
+            false => self.hold(rest).then_some(&*self.held),
+        };
+        let first = !std::mem::replace(&mut self.begun, true);
+        if let Some(mut whole) = whole {
+            if first {
+                whole = whole.strip_prefix(BYTE_ORDER_MARK).unwrap_or(whole);
+            }
+            if !whole.is_empty() {
+                event(whole);
+            }
+        }
+        self.held.clear();
+        self.too_long = false;
+    }
+
+    /// Keeps what has come of an event; whether all of it could be kept.
+    fn hold(&mut self, part: &[u8]) -> bool {
+        self.too_long |= self.held.len() + part.len() > LONGEST;
+        if self.too_long {
+            self.held = Vec::new();
+        } else {
+            self.held.extend_from_slice(part);
+        }
+        !self.too_long
+    }
+}
+
+/// The data of an event: what its `data` fields say, joined by line feeds. `None` if it has none.
+#[must_use]
+pub fn data(event: &[u8]) -> Option<Cow<'_, [u8]>> {
+    let mut data: Option<Cow<'_, [u8]>> = None;
+    let mut rest = event;
+    while !rest.is_empty() {
+        let end = memchr2(b'\n', b'\r', rest).unwrap_or(rest.len());
+        let line = &rest[..end];
+        let skipped = usize::from(rest[end..].starts_with(b"\r\n"));
+        rest = rest.get(end + 1 + skipped..).unwrap_or_default();
+        let (name, value) = match memchr(b':', line) {
+            Some(colon) => (&line[..colon], &line[colon + 1..]),
+            None => (line, &b""[..]),
+        };
+        if name != b"data" {
+            continue;
+        }
+        let value = value.strip_prefix(b" ").unwrap_or(value);
+        match &mut data {
+            None => data = Some(Cow::Borrowed(value)),
+            Some(data) => {
+                let data = data.to_mut();
+                data.push(b'\n');
+                data.extend_from_slice(value);
+            }
+        }
+    }
+    data
+}
+
+#[cfg(test)]
+mod tests;

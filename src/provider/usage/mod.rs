@@ -1,0 +1,149 @@
+//! What a reply says of its tokens. One file a dialect; here is what they share: where the numbers are looked for, and
+//! which numbers are believed.
+//!
+//! Replies are read beside their way down, so everything here is bounded and nothing fails: what can't be read is unknown.
+
+mod anthropic;
+mod body;
+mod gemini;
+mod openai;
+
+use std::sync::LazyLock;
+
+use memchr::memmem::Finder;
+use serde::{Deserialize, Deserializer};
+use serde_json::value::RawValue;
+
+use super::sse;
+use crate::types::{RequestFormat, Usage};
+
+/// More tokens than this are told by nobody who counts: a thousand times the longest context there is.
+const MOST: u64 = 1_000_000_000;
+
+/// Gathers what one reply says.
+#[derive(Debug)]
+pub struct Meter {
+    format: RequestFormat,
+    parts: Parts,
+}
+
+impl Meter {
+    /// For a reply in this format.
+    #[must_use]
+    pub fn new(format: RequestFormat) -> Self {
+        Self { format, parts: Parts::default() }
+    }
+
+    /// Whether usage is named somewhere in these bytes, as a member that is not null. One search, and no reading: `false`
+    /// is certain.
+    #[must_use]
+    #[inline]
+    pub fn is_named_in(&self, bytes: &[u8]) -> bool {
+        let finder = self.finder();
+        finder.find(bytes).is_some_and(|at| says_something(finder, &bytes[at..]))
+    }
+
+    fn finder(&self) -> &'static Finder<'static> {
+        static USAGE: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new(b"\"usage\""));
+        static USAGE_METADATA: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new(b"\"usageMetadata\""));
+        match self.format {
+            RequestFormat::Openai | RequestFormat::Anthropic => &USAGE,
+            RequestFormat::Gemini => &USAGE_METADATA,
+        }
+    }
+
+    /// Takes an event of a stream: its lines. Numbers that come later replace those before them: all dialects count up.
+    pub fn event(&mut self, event: &[u8]) {
+        if !self.is_named_in(event) {
+            return;
+        }
+        let Some(data) = sse::data(event) else { return };
+        let said = match self.format {
+            RequestFormat::Openai => openai::event(&data),
+            RequestFormat::Anthropic => anthropic::event(&data),
+            RequestFormat::Gemini => gemini::event(&data),
+        };
+        self.parts.update(said.unwrap_or_default());
+    }
+
+    /// Takes a JSON body, or the end of a long one.
+    pub fn body(&mut self, end: &[u8]) {
+        let Some(object) = body::outermost(end, self.finder()) else { return };
+        let said = match self.format {
+            RequestFormat::Openai => openai::object(object),
+            RequestFormat::Anthropic => anthropic::object(object),
+            RequestFormat::Gemini => gemini::object(object),
+        };
+        self.parts.update(said.unwrap_or_default());
+    }
+
+    /// What was said so far.
+    #[must_use]
+    pub fn usage(&self) -> Usage {
+        match self.format {
+            RequestFormat::Openai => openai::usage(self.parts),
+            RequestFormat::Anthropic => anthropic::usage(self.parts),
+            RequestFormat::Gemini => gemini::usage(self.parts),
+        }
+    }
+}
+
+/// Whether any of the members found from here on has a value. OpenAI's events say `"usage":null` until the last.
+fn says_something(finder: &Finder<'_>, mut bytes: &[u8]) -> bool {
+    loop {
+        bytes = bytes.get(finder.needle().len()..).unwrap_or_default();
+        let value = bytes.trim_ascii_start();
+        let value = value.strip_prefix(b":").unwrap_or(value).trim_ascii_start();
+        if !value.starts_with(b"null") {
+            return true;
+        }
+        match finder.find(bytes) {
+            Some(at) => bytes = &bytes[at..],
+            None => return false,
+        }
+    }
+}
+
+/// The numbers as they were told, each by itself: what includes what is the dialect's to say.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+struct Parts {
+    input: Option<u64>,
+    output: Option<u64>,
+    cached: Option<u64>,
+    /// What was put into a cache.
+    stored: Option<u64>,
+    /// What the provider's own tools added to the prompt.
+    tools: Option<u64>,
+    reasoning: Option<u64>,
+}
+
+impl Parts {
+    fn update(&mut self, newer: Self) {
+        self.input = newer.input.or(self.input);
+        self.output = newer.output.or(self.output);
+        self.cached = newer.cached.or(self.cached);
+        self.stored = newer.stored.or(self.stored);
+        self.tools = newer.tools.or(self.tools);
+        self.reasoning = newer.reasoning.or(self.reasoning);
+    }
+}
+
+/// A number of tokens, or something else that nobody should count: text, a fraction, less than none, or too many.
+#[derive(Clone, Copy, Debug, Default)]
+struct Count(Option<u64>);
+
+impl<'de> Deserialize<'de> for Count {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let raw = <&RawValue>::deserialize(deserializer)?;
+        Ok(Self(raw.get().parse().ok().filter(|count| *count <= MOST)))
+    }
+}
+
+/// Reads an object; what is none says nothing.
+fn read<'de, T: Deserialize<'de>>(json: &'de [u8]) -> Option<T> {
+    // A list would be taken for an object without names.
+    json.trim_ascii_start().starts_with(b"{").then(|| serde_json::from_slice(json).ok())?
+}
+
+#[cfg(test)]
+mod tests;
