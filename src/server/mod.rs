@@ -167,6 +167,7 @@ pub fn start(loaded: Loaded, options: Options) -> Result<Running> {
         registry,
         metrics,
         server_metrics,
+        traffic: Arc::default(),
         access_log: access_log.clone(),
         spans,
         held,
@@ -186,8 +187,8 @@ pub fn start(loaded: Loaded, options: Options) -> Result<Running> {
     let renewals = Renewals::new(Arc::clone(&runtime), tls);
     let watching = options.watch.then(|| watch::start(reloader.clone(), renewals)).transpose()?;
     let accepting = (listener, workers, listen.connections.get());
-    let spans = (waiting, resolver);
-    let served = Control { accepting, admin, lookups, spans, runtime, drain: drain.clone() };
+    let (spans, reloading) = ((waiting, resolver), reloader.clone());
+    let served = Control { accepting, admin, reloader: reloading, lookups, spans, runtime, drain: drain.clone() };
     let control = local::spawn("control".to_owned(), move || served.run(stopped))?;
     tracing::info!(%address, admin = %admin_address, workers = count, "listening");
     Ok(Running {
@@ -232,6 +233,7 @@ fn at(field: &str, address: &impl fmt::Display, error: &Error) -> Error {
 struct Control {
     accepting: (Listener, Vec<Worker>, usize),
     admin: TcpListener,
+    reloader: Reloader,
     lookups: Lookups,
     /// Those for the collector, and how its name is looked up.
     spans: (mpsc::Receiver<Span>, Resolver),
@@ -241,11 +243,12 @@ struct Control {
 
 impl Control {
     async fn run(self, stopped: oneshot::Receiver<()>) {
-        let Self { accepting: (listener, workers, places), admin, lookups, spans: (waiting, resolver), runtime, drain } = self;
+        let Self { accepting: (listener, workers, places), admin, reloader, lookups, spans: (waiting, resolver), runtime, drain } = self;
         let (last_call, called) = oneshot::channel();
         let exporter = tokio::task::spawn_local(Exporter::new(waiting, Arc::clone(&runtime), resolver).run(called));
         tokio::task::spawn_local(lookups.run());
-        tokio::task::spawn_local(admin::serve(admin, Arc::clone(&runtime), drain.clone()));
+        let parts = admin::Parts { runtime: Arc::clone(&runtime), reloader, drain: drain.clone() };
+        tokio::task::spawn_local(admin::serve(admin, parts));
         tokio::task::spawn_local(upkeep(Arc::clone(&runtime)));
         tokio::select! {
             result = drain::attend(drain, listener, (workers, places), &runtime) => drop(result),
