@@ -149,7 +149,7 @@ pub(super) fn without_tree(mut findings: Vec<Finding>, source: &Source) -> Probl
     if findings.is_empty() {
         findings.push(empty());
     }
-    let secrets: Vec<Span> = findings.iter().filter_map(|finding| syntax::unread(source, &finding.path, finding.span?)).collect();
+    let secrets: Vec<Span> = findings.iter().filter_map(|finding| syntax::unread(source, finding.span?)).collect();
     Problems::of(findings, source, &secrets)
 }
 
@@ -196,5 +196,8 @@ pub(super) fn not_text(name: &str, bytes: &[u8], valid: usize) -> Problems {
         Fault::new("the config is not UTF-8 text", "save it as UTF-8, or remove this byte")
     };
     let at = Span { start: valid, end: valid + 1 };
-    without_tree(vec![Finding { path: FieldPath::default(), span: Some(at), fault }], &Source::new(name, text))
+    let finding = Finding { path: FieldPath::default(), span: Some(at), fault };
+    // Which field a damaged line is of can't be told, so none of it is shown.
+    let line = Span { start: text[..valid].rfind('\n').map_or(0, |end| end + 1), end: text.len() };
+    Problems::of(vec![finding], &Source::new(name, text), &[line])
 }

@@ -3,7 +3,6 @@
 use serde_yaml::granit_parser::ErrorKind;
 
 use super::{
-    path::{FieldPath, Step},
     schema::is_harmless,
     source::{Source, Span},
 };
@@ -30,14 +29,14 @@ pub(super) fn fix(kind: &ErrorKind) -> Option<&'static str> {
 }
 
 /// What may be a secret in the line at `at`, in a file too broken to have a tree: everything behind the first field that
-/// nobody vouches for, or the whole line where such a field began in a line before.
-pub(super) fn unread(source: &Source, path: &FieldPath, at: Span) -> Option<Span> {
+/// nobody vouches for, or the whole line where it names no field.
+pub(super) fn unread(source: &Source, at: Span) -> Option<Span> {
     let (_, line, start) = source.line_at(at.start);
     let end = start + line.len();
     let mut fields = line.match_indices(':').map(|(colon, _)| (name_before(&line[..colon]), colon + 1, &line[colon + 1..])).peekable();
     if fields.peek().is_none() {
-        let field = path.0.iter().rev().find_map(|step| if let Step::Field(name) = step { Some(&**name) } else { None });
-        return field.filter(|name| !is_harmless(name, "")).map(|_| Span { start, end });
+        // Nobody can say what it would have belonged to. Brackets alone say what is broken and nothing else.
+        return line.contains(|c: char| c.is_alphanumeric()).then_some(Span { start, end });
     }
     // Behind a name, brackets or nothing open a section, whose own fields follow.
     let opens = |rest: &str| matches!(rest.trim_start().trim_start_matches('[').chars().next(), None | Some('{' | '#' | '&' | '*'));
@@ -59,12 +58,11 @@ fn name_before(text: &str) -> &str {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::path::field;
 
-    /// What is left to see of a line below the field `keys[0].value`.
+    /// What is left to see of a line.
     fn seen(line: &str) -> &str {
         let source = Source::new("", line);
-        unread(&source, &field!["keys", 0, "value"], Span::TOP).map_or(line, |hidden| &line[..hidden.start])
+        unread(&source, Span::TOP).map_or(line, |hidden| &line[..hidden.start])
     }
 
     #[test]
@@ -78,6 +76,7 @@ mod tests {
             ("my_key: hunter2", "my_key:"),
             (" : hunter2", " :"),
             ("  hunter2 behind a quote", ""),
+            (" }]", " }]"),
             ("  openai: # comment", "  openai: # comment"),
             ("listen: address: 127.0.0.1", "listen: address: 127.0.0.1"),
         ] {
