@@ -13,6 +13,7 @@ use std::{
 
 use http::{HeaderValue, Method, StatusCode, Uri, request::Parts};
 
+mod end;
 mod request_id;
 mod slow;
 mod span;
@@ -28,6 +29,7 @@ use crate::{
     types::{Ask, Period, SpanId, TraceId, Usage, trace_context::Hex},
     upstream::body::Progress,
 };
+pub use end::End;
 
 /// The most bytes of a model's name that the log repeats: a client may send megabytes.
 const LONGEST_MODEL: usize = 256;
@@ -37,41 +39,6 @@ const NOT_ASCII: &str = "not-ascii";
 
 /// The status that is logged where none went down: the client left before, as nginx has it, or a drain's time was over.
 const LEFT: u16 = 499;
-
-/// How a request ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum End {
-    /// The whole reply was handed to the client's connection.
-    Complete,
-    /// The client left before.
-    Left,
-    /// The reply broke off, for this reason.
-    Truncated(&'static str),
-    /// Sidegate answered itself, with this code.
-    Rejected(&'static str),
-}
-
-impl End {
-    /// The word for it in logs and metrics.
-    #[must_use]
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Complete => "complete",
-            Self::Left => "left",
-            Self::Truncated(_) => "truncated",
-            Self::Rejected(_) => "rejected",
-        }
-    }
-
-    /// What went wrong, if something did.
-    #[must_use]
-    pub fn error(&self) -> Option<&'static str> {
-        match self {
-            Self::Complete | Self::Left => None,
-            Self::Truncated(reason) | Self::Rejected(reason) => Some(reason),
-        }
-    }
-}
 
 /// One send to a provider.
 #[derive(Debug)]
