@@ -36,6 +36,7 @@
 //! - A policy: a folder in [`policy`], a section in [`config`], a line in [`runtime::compile()`], a call in [`pipeline`].
 //! - An answer of our own: a variant of [`pipeline::reject::Reject`] and a row in `docs/errors.md`.
 //! - A metric: a constant and a row in [`telemetry::names`].
+//! - An admin endpoint: a variant of [`server::admin::endpoint::Endpoint`], described in `docs/admin.openapi.json`.
 
 pub mod cli;
 pub mod config;

@@ -55,7 +55,7 @@ fn serve(loaded: Loaded, variable: Option<&str>) -> io::Result<ExitCode> {
     let running = server::start(loaded, server::Options { passed: Passed::of_process()?, ..server::Options::default() })?;
     notify.ready(&format!("serving on {}", running.address()));
     let drain = running.drain().clone();
-    let forced = signals.attend(&drain, running.reloader(), &notify);
+    let forced = signals.attend(&drain, running.reloader(), notify);
     running.stop();
     Ok(if forced || drain.cut() > 0 { ExitCode::FAILURE } else { ExitCode::SUCCESS })
 }

@@ -47,6 +47,34 @@ impl Table {
     }
 }
 
+/// The same figures of several sides, beside each other.
+pub(crate) struct Columns {
+    corner: String,
+    sides: Vec<(String, Vec<(String, String)>)>,
+}
+
+impl Columns {
+    pub(crate) fn new(corner: String) -> Self {
+        Self { corner, sides: Vec::new() }
+    }
+
+    /// A side with its rows, which are the same for all.
+    pub(crate) fn add(&mut self, side: String, rows: Vec<(String, String)>) {
+        self.sides.push((side, rows));
+    }
+
+    /// As a Markdown table.
+    pub(crate) fn print(&self) {
+        let names: Vec<_> = self.sides.iter().map(|(name, _)| name.as_str()).collect();
+        println!("| {} | {} |\n| --- {}|", self.corner, names.join(" | "), "| ---: ".repeat(names.len()));
+        for (at, (what, _)) in self.sides.first().into_iter().flat_map(|(_, rows)| rows.iter().enumerate()) {
+            let figures: Vec<_> = self.sides.iter().map(|(_, rows)| rows[at].1.as_str()).collect();
+            println!("| {what} | {} |", figures.join(" | "));
+        }
+        println!();
+    }
+}
+
 /// Many durations, of which a few are looked at.
 pub(crate) struct Spread(Vec<Duration>);
 

@@ -3,23 +3,28 @@
 //! Sidegate runs as its own process, as shipped, so that its memory can be read from outside. The provider and the
 //! clients live here, on one thread, and speak no hyper: what they cost is in both columns of a comparison.
 
+mod admin;
 mod cancel;
 mod cardinality;
 mod client;
 #[path = "../../tests/it/support/dns.rs"]
 mod dns;
+mod drain;
 mod figures;
 mod h2;
 mod load;
 mod memory;
 mod network;
+mod process;
 mod provider;
 mod realtime;
+mod reload;
 mod sidegate;
 mod streams;
 mod tls;
+mod traffic;
 
-use std::process::ExitCode;
+use std::{process::ExitCode, str::FromStr};
 
 use figures::Table;
 
@@ -39,10 +44,18 @@ fn main() -> ExitCode {
             Some("h2") => h2::prove(&mut table).await,
             Some("network") => network::prove(&mut table).await,
             Some("load") => load::prove(&mut table),
+            Some("drain") => drain::prove(&mut table).await,
+            Some("reload") => reload::prove(&mut table, flag("reloads", 10_000), flag("compared", 40)).await,
             Some("tls") => tls::prove(&mut table).await,
             other => panic!("an area of `scripts/prove` is wanted, not {other:?}"),
         }
     });
     table.print();
     if table.holds() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+}
+
+/// The value of `--name=VALUE`.
+pub(crate) fn flag<T: FromStr>(name: &str, default: T) -> T {
+    let value = std::env::args().find_map(|argument| argument.strip_prefix("--")?.strip_prefix(name)?.strip_prefix('=').map(str::to_owned));
+    value.map_or(default, |value| value.parse().unwrap_or_else(|_| panic!("--{name} can't be {value}")))
 }

@@ -11,6 +11,8 @@ use std::{
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tempfile::TempDir;
 
+use crate::process;
+
 /// The running binary; dropping it ends it.
 pub(crate) struct Sidegate {
     pub(crate) address: SocketAddr,
@@ -58,7 +60,7 @@ impl Sidegate {
         );
         fs::write(&file, text).expect("a config file");
         // The logs go where they cost nothing to keep.
-        let mut command = Command::new(env!("CARGO_BIN_EXE_sidegate"));
+        let mut command = Command::new(program());
         let process = command
             .arg("--config")
             .arg(&file)
@@ -97,9 +99,7 @@ impl Sidegate {
     }
 
     fn status(&self, name: &str) -> u64 {
-        let status = fs::read_to_string(format!("/proc/{}/status", self.process.id())).expect("a running child has a status");
-        let line = status.lines().find_map(|line| line.strip_prefix(name)).expect("a child has memory");
-        line.trim().trim_end_matches(" kB").parse::<u64>().expect("a number of kB") * 1024
+        process::status(self.process.id(), name)
     }
 }
 
@@ -110,8 +110,13 @@ impl Drop for Sidegate {
     }
 }
 
+/// The binary of this build, or of another: `--sidegate=FILE`.
+pub(crate) fn program() -> String {
+    crate::flag("sidegate", env!("CARGO_BIN_EXE_sidegate").to_owned())
+}
+
 /// A port that was free a moment ago.
-fn free_port() -> SocketAddr {
+pub(crate) fn free_port() -> SocketAddr {
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a free port");
     listener.local_addr().expect("a bound socket has an address")
 }

@@ -28,7 +28,11 @@ impl Diff {
         let mut changed = Vec::new();
         let value = |loaded: &Loaded| serde_json::to_value(&loaded.config).unwrap_or_default();
         compare(&value(old), &value(new), String::new(), &mut changed);
-        // Keys print as `[secret]`, and most stand in files.
+        // Secrets print alike, and most keys stand in files.
+        let token = "admin.token".to_owned();
+        if old.config.admin.token != new.config.admin.token && !changed.contains(&token) {
+            changed.push(token);
+        }
         for name in new.config.providers.keys().filter(|name| old.config.providers.contains_key(*name)) {
             let path = format!("providers.{name}.keys");
             if old.keys.get(name) != new.keys.get(name) && !changed.contains(&path) {

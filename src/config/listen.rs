@@ -9,6 +9,7 @@ use std::{
 use schemars::JsonSchema;
 use serde::{Deserialize, Deserializer, Serialize, de};
 
+use super::SecretText;
 use crate::types::{Address, Period, Size};
 
 /// Where applications connect.
@@ -88,11 +89,15 @@ pub struct Admin {
     #[serde(deserialize_with = "ip_and_port")]
     #[schemars(with = "String")]
     pub address: SocketAddr,
+    /// What must stand behind `Authorization: Bearer` in every request that changes something: at least 16 characters, meant for
+    /// `${VAR}` or `${file:path}`. Without it nothing can be changed over an address that other machines can reach.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub token: Option<SecretText>,
 }
 
 impl Default for Admin {
     fn default() -> Self {
-        Self { address: SocketAddr::from((Ipv4Addr::LOCALHOST, 8081)) }
+        Self { address: SocketAddr::from((Ipv4Addr::LOCALHOST, 8081)), token: None }
     }
 }
 

@@ -5,6 +5,7 @@
 //! comment is its entry in the schema and in `docs/config.md`.
 
 pub mod annotate;
+pub mod autoscaling;
 pub mod base_url;
 pub mod certificates;
 pub mod clients;
@@ -51,6 +52,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 pub use annotate::Annotate;
+pub use autoscaling::Autoscaling;
 pub use base_url::BaseUrl;
 pub use clients::{Anonymous, ClientKey, Clients, KeyHash};
 pub use diff::Diff;
@@ -109,6 +111,9 @@ pub struct Config {
     /// What becomes of traces.
     #[serde(default)]
     pub trace: Trace,
+    /// When more replicas are recommended, or fewer.
+    #[serde(default)]
+    pub autoscaling: Autoscaling,
     /// How the names of providers become addresses.
     #[serde(default)]
     pub dns: Dns,

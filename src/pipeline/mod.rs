@@ -9,7 +9,7 @@
 //! | 5 | **read the ask**: model and stream, by peeking at the bytes | `ask.rs` |
 //! | 8 | **deliver**: key, send, the reply's head | `deliver.rs`, `outgoing.rs`, `downward.rs` |
 //! | 9 | **relay** the body, frame by frame; or a WebSocket's bytes | `respond.rs`, `relay.rs`, `observe.rs`, `upgrade.rs`, `tunnel.rs` |
-//! | 10 | **settle**, exactly once, also on `Drop` | `settle.rs` |
+//! | 10 | **settle**, exactly once, also on `Drop` | `settle.rs`, `attempt.rs` |
 //! | ! | **reject**: any `Err` becomes a response, there and nowhere else | `reject.rs` |
 //!
 //! Cancel: the server drops the future, or later the body, when the client leaves. Everything that was taken is held by
@@ -17,6 +17,7 @@
 
 pub mod admit;
 pub mod ask;
+pub mod attempt;
 pub mod body;
 pub mod client;
 pub mod deliver;

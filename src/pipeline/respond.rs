@@ -28,6 +28,7 @@ pub const ADDED: usize = 4;
 pub fn respond(delivery: Delivery<'_>, snapshot: &Snapshot, mut trail: Trail) -> Response<Body> {
     let Delivery { target, mut reply, key, holds, tunnel } = delivery;
     let overhead = trail.overhead();
+    trail.streams();
     annotate(reply.headers_mut(), snapshot.annotate, key.map(|key| &key.fingerprint), (&mut trail, overhead));
     let without_body = *trail.method() == Method::HEAD || matches!(reply.status(), StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED);
     let watch = watch(&reply, target, (&trail, tunnel.is_some(), without_body));

@@ -19,13 +19,14 @@ mod slow;
 mod span;
 
 use super::{
+    attempt::Attempt,
     client::Client,
     fields::{Present, X_REQUEST_ID},
     trace::Traced,
 };
 use crate::{
     runtime::{Provider, Runtime, snapshot::PoolKey},
-    telemetry::access_log::Entry,
+    telemetry::{access_log::Entry, traffic::Ended},
     types::{Ask, Period, SpanId, TraceId, Usage, trace_context::Hex},
     upstream::body::Progress,
 };
@@ -39,16 +40,6 @@ const NOT_ASCII: &str = "not-ascii";
 
 /// The status that is logged where none went down: the client left before, as nginx has it, or a drain's time was over.
 const LEFT: u16 = 499;
-
-/// One send to a provider.
-#[derive(Debug)]
-struct Attempt {
-    provider: Arc<Provider>,
-    key: Option<Arc<PoolKey>>,
-    upload: Rc<Progress>,
-    sent: Instant,
-    head: Option<Instant>,
-}
 
 /// The course of one request. It goes through every step and on into the reply's body, so it is moved as a pointer.
 pub struct Trail(Box<Course>);
@@ -82,6 +73,7 @@ struct Course {
     attempts: u32,
     last: Option<Attempt>,
     failure: Option<&'static str>,
+    streams: bool,
     tells_usage: bool,
     usage: Usage,
     ended: bool,
@@ -91,6 +83,7 @@ impl Trail {
     /// Starts with the request's head.
     #[must_use]
     pub fn start(runtime: Arc<Runtime>, received: Instant, peer: Option<IpAddr>, (head, present): (&Parts, Present)) -> Self {
+        runtime.traffic.begun();
         Self(Box::new(Course {
             runtime,
             received,
@@ -111,6 +104,7 @@ impl Trail {
             attempts: 0,
             last: None,
             failure: None,
+            streams: false,
             tells_usage: false,
             usage: Usage::default(),
             ended: false,
@@ -155,7 +149,7 @@ impl Trail {
     /// An attempt goes out.
     pub fn sent(&mut self, provider: &Arc<Provider>, key: Option<Arc<PoolKey>>, upload: Rc<Progress>) {
         self.0.attempts += 1;
-        self.0.last = Some(Attempt { provider: Arc::clone(provider), key, upload, sent: Instant::now(), head: None });
+        self.0.last = Some(Attempt::begin(provider, key, upload));
     }
 
     /// The last attempt's reply has begun.
@@ -163,6 +157,16 @@ impl Trail {
         if let Some(attempt) = &mut self.0.last {
             attempt.head = Some(Instant::now());
         }
+    }
+
+    /// The last attempt's reply goes down.
+    pub fn streams(&mut self) {
+        let first_byte = self.first_byte();
+        if let Some((first_byte, key)) = first_byte.zip(self.0.last.as_ref().and_then(|attempt| attempt.key.as_ref())) {
+            key.record.first_byte(first_byte);
+        }
+        self.0.runtime.traffic.streaming(first_byte);
+        self.0.streams = true;
     }
 
     /// The last attempt got no reply, for this reason.
@@ -223,8 +227,7 @@ impl Trail {
     /// From sending to the reply's head.
     #[must_use]
     pub fn first_byte(&self) -> Option<Duration> {
-        let attempt = self.0.last.as_ref()?;
-        Some(attempt.head? - attempt.sent)
+        self.0.last.as_ref()?.first_byte()
     }
 
     /// From sending until now.
@@ -280,13 +283,29 @@ impl Trail {
 
     /// The request is over.
     pub fn end(&mut self, status: StatusCode, end: End, bytes_out: u64, overhead: Duration) {
-        self.write(status.as_u16(), end, bytes_out, overhead);
+        self.write(Some(status), end, bytes_out, overhead);
     }
 
-    fn write(&mut self, status: u16, end: End, bytes_out: u64, overhead: Duration) {
+    /// Adds the request to what is counted of all.
+    fn count(&self, status: u16, end: End, bytes_out: u64, duration: Duration) {
+        let traffic = &self.0.runtime.traffic;
+        if self.0.streams {
+            traffic.streamed();
+        }
+        let broken = matches!(end, End::Truncated(_));
+        traffic.ended(&Ended { status, broken, duration, bytes_up: self.bytes_in(), bytes_down: bytes_out });
+    }
+
+    fn write(&mut self, status: Option<StatusCode>, end: End, bytes_out: u64, overhead: Duration) {
         if std::mem::replace(&mut self.0.ended, true) {
             return;
         }
+        let duration = self.elapsed();
+        if let Some(attempt) = &self.0.last {
+            attempt.ended(status, end, self.0.failure);
+        }
+        let status = status.map_or(LEFT, |status| status.as_u16());
+        self.count(status, end, bytes_out, duration);
         let id = self.request_id();
         let (trace, span) = (self.0.traced.trace().map(TraceId::hex), self.0.traced.span().map(SpanId::hex));
         let provider = self.0.last.as_ref().map(|attempt| attempt.provider.name.as_str());
@@ -314,7 +333,7 @@ impl Trail {
             bytes_out,
             tokens_in: self.0.usage.input,
             tokens_out: self.0.usage.output,
-            duration: self.elapsed(),
+            duration,
             first_byte: self.first_byte(),
             overhead,
             end: end.name(),
@@ -330,6 +349,6 @@ impl Trail {
 impl Drop for Trail {
     fn drop(&mut self) {
         let end = self.dropped();
-        self.write(LEFT, end, 0, Duration::ZERO);
+        self.write(None, end, 0, Duration::ZERO);
     }
 }

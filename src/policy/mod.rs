@@ -4,4 +4,5 @@
 //! given back once, also by `Drop`) and *refusal* (why not). Numbers come with the call and counters
 //! stay, so a reload never touches a state.
 
+pub mod autoscaling;
 pub mod key_pool;

@@ -63,6 +63,7 @@ pub fn compile(loaded: Loaded, ground: Ground<'_>) -> Result<Snapshot, CompileEr
         require_end: _,
         listen,
         admin: _,
+        autoscaling: _,
         trust,
         body,
         annotate,
@@ -127,7 +128,8 @@ fn compile_provider(
             // invariant: a fingerprint is hex digits.
             let fingerprint = HeaderValue::from_str(&id.to_string()).map_err(|source| error("keys", source.to_string()))?;
             let record = Arc::clone(&states.record);
-            Ok(Arc::new(PoolKey { name: key.name.into(), id, fingerprint, credential, record, file: key.file }))
+            let (name, account) = (key.name.into(), key.account.map(Into::into));
+            Ok(Arc::new(PoolKey { name, id, fingerprint, account, credential, record, file: key.file }))
         })
         .collect::<Result<_, CompileError>>()?;
     Ok(Provider { dialect, endpoint, keys, slots, turn, record, name })

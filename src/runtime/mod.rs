@@ -19,7 +19,7 @@ pub use reload::Reloader;
 pub use snapshot::{Provider, Route, Snapshot, Target};
 
 use crate::telemetry::{
-    AccessLog, Metrics, ServerMetrics,
+    AccessLog, Metrics, ServerMetrics, Traffic,
     log::{Ration, Seldom},
     trace::Spans,
 };
@@ -35,6 +35,8 @@ pub struct Runtime {
     pub metrics: Metrics,
     /// The handles of the listener and the process.
     pub server_metrics: ServerMetrics,
+    /// What all requests have done.
+    pub traffic: Arc<Traffic>,
     /// Where a line for each request goes.
     pub access_log: AccessLog,
     /// Where spans for a collector go.

@@ -19,7 +19,7 @@ use super::{
     compile::{Ground, compile},
 };
 use crate::{
-    config::{Diff, Loaded, Problems, load},
+    config::{Config, Diff, Loaded, Problems, load},
     telemetry::log,
 };
 
@@ -116,8 +116,12 @@ pub struct Status {
 #[derive(Clone)]
 pub struct Reloader(Arc<Inner>);
 
+/// Says what is wrong with a config for this process, such as for the sockets that it was given.
+pub type Fit = Box<dyn Fn(&Config) -> Result<(), String> + Send + Sync>;
+
 struct Inner {
     runtime: Arc<Runtime>,
+    fit: Fit,
     current: Mutex<Current>,
     status: Mutex<Status>,
 }
@@ -130,15 +134,15 @@ struct Current {
 }
 
 impl Reloader {
-    /// For the proxy that was started with `loaded`.
+    /// For the proxy that was started with `loaded`, and takes what is `fit` for it.
     #[must_use]
-    pub fn new(runtime: Arc<Runtime>, loaded: Loaded) -> Self {
+    pub fn new(runtime: Arc<Runtime>, loaded: Loaded, fit: Fit) -> Self {
         let source = loaded.origin.name().to_owned();
         let status = Status { last: None, loaded_at: SystemTime::now(), source, applied: 0, refused: 0 };
         let files = loaded.files.clone();
         runtime.server_metrics.reload_last_success.set(1.0);
         runtime.server_metrics.reload_last_timestamp.set(seconds(status.loaded_at));
-        Self(Arc::new(Inner { runtime, current: Mutex::new(Current { loaded, files }), status: Mutex::new(status) }))
+        Self(Arc::new(Inner { runtime, fit, current: Mutex::new(Current { loaded, files }), status: Mutex::new(status) }))
     }
 
     /// Reads everything anew and puts it in force if it has changed and can work. Blocks on files: never call it on a worker.
@@ -197,6 +201,9 @@ impl Inner {
         let Diff { changed, restart } = Diff::between(&current.loaded, &loaded);
         if !restart.is_empty() {
             return Outcome::RestartRequired { fields: restart };
+        }
+        if let Err(why) = (self.fit)(&loaded.config) {
+            return Outcome::Refused(Problems::whole(loaded.origin.name(), why, "correct it, or restart with other sockets"));
         }
         match self.put_in_force(loaded, current) {
             Ok(()) => Outcome::Applied { changed },

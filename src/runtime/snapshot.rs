@@ -160,6 +160,8 @@ pub struct PoolKey {
     pub id: Fingerprint,
     /// The fingerprint as text and header value in one.
     pub fingerprint: HeaderValue,
+    /// The account that it shares with others of its provider, by the name of the config.
+    pub account: Option<Box<str>>,
     /// What is put on the request.
     pub credential: Credential,
     /// What it has lived through. It belongs to the key, not to this generation.

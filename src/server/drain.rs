@@ -170,7 +170,8 @@ impl Drop for LastWord<'_> {
 /// If the socket can't be registered with the runtime.
 pub async fn attend(drain: Drain, listener: Listener, (workers, places): (Vec<Worker>, usize), runtime: &Runtime) -> io::Result<()> {
     let _last_word = LastWord(&drain);
-    let mut door = Door::open(listener, &workers, places, runtime.server_metrics.clone())?;
+    let patience = || runtime.snapshot.load().listen.write_timeout;
+    let mut door = Door::open(listener, (&workers, places), runtime.server_metrics.clone(), &patience)?;
     let places = door.places();
     let begun = tokio::select! {
         never = door.accept() => match never {},

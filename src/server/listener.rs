@@ -1,6 +1,7 @@
 //! The listening socket, and handing each accepted connection to the least-loaded worker.
 
 use std::{
+    cell::Cell,
     convert::Infallible,
     future::pending,
     io,
@@ -23,7 +24,11 @@ use tokio::{
 };
 
 use super::worker::{Accepted, AcceptedSocket, Worker};
-use crate::{config::Listen, telemetry::ServerMetrics, types::Address};
+use crate::{
+    config::Listen,
+    telemetry::ServerMetrics,
+    types::{Address, Period},
+};
 
 /// Connections that the kernel holds for us while we are busy. With the customary 128, 2,000 clients that come at once
 /// lose some; with this none.
@@ -200,6 +205,9 @@ pub struct Door<'w> {
     workers: &'w [Worker],
     places: Places,
     metrics: ServerMetrics,
+    /// How long a client may take nothing, which may change; and what the listener was last told.
+    patience: &'w dyn Fn() -> Period,
+    told: Cell<Option<Period>>,
 }
 
 enum Registered {
@@ -213,12 +221,18 @@ impl<'w> Door<'w> {
     /// # Errors
     ///
     /// If the socket can't be registered with the runtime.
-    pub fn open(listener: Listener, workers: &'w [Worker], places: usize, metrics: ServerMetrics) -> io::Result<Self> {
+    pub fn open(
+        listener: Listener,
+        (workers, places): (&'w [Worker], usize),
+        metrics: ServerMetrics,
+        patience: &'w dyn Fn() -> Period,
+    ) -> io::Result<Self> {
         let socket = match listener.socket {
             Bound::Tcp(socket) => Registered::Tcp(TcpListener::from_std(socket)?),
             Bound::Unix(socket) => Registered::Unix(UnixListener::from_std(socket)?),
         };
-        Ok(Self { socket, file: listener.file, passed: listener.passed, workers, places: Places::new(places), metrics })
+        let (file, passed, places, told) = (listener.file, listener.passed, Places::new(places), Cell::default());
+        Ok(Self { socket, file, passed, workers, places, metrics, patience, told })
     }
 
     /// The places of those who were let in.
@@ -264,8 +278,23 @@ impl<'w> Door<'w> {
     }
 
     fn hand(&self, (socket, peer): (AcceptedSocket, Option<IpAddr>), place: OwnedSemaphorePermit) {
+        #[cfg(target_os = "linux")]
+        self.follow(&socket);
         if let Some(worker) = Worker::least_loaded(self.workers) {
             worker.hand(Accepted { socket, peer, place });
+        }
+    }
+
+    /// The kernel has the same patience as the sweep, also when that has changed. That it can't be told costs nothing but time.
+    #[cfg(target_os = "linux")]
+    fn follow(&self, accepted: &AcceptedSocket) {
+        let wanted = Some((self.patience)());
+        if let (Registered::Tcp(listener), AcceptedSocket::Tcp(accepted)) = (&self.socket, accepted)
+            && self.told.replace(wanted) != wanted
+        {
+            let patience = wanted.map(|period| period.0);
+            drop(SockRef::from(listener).set_tcp_user_timeout(patience));
+            drop(SockRef::from(accepted).set_tcp_user_timeout(patience));
         }
     }
 
@@ -325,7 +354,10 @@ mod tests {
         let listener = bind(&listen).unwrap();
         let Ok(Address::Tcp(address)) = listener.address() else { panic!("no TCP") };
         let _client = std::net::TcpStream::connect(address).unwrap();
-        let door = Door::open(listener, &[], 1, crate::telemetry::Metrics::default().server()).unwrap();
+        let patience = Cell::new(listen.write_timeout);
+        let patience_now = || patience.get();
+        let _second = std::net::TcpStream::connect(address).unwrap();
+        let door = Door::open(listener, (&[], 1), crate::telemetry::Metrics::default().server(), &patience_now).unwrap();
         let (AcceptedSocket::Tcp(socket), _) = door.socket.next().await.unwrap() else { panic!("no TCP") };
         let socket = SockRef::from(&socket);
         assert!(socket.keepalive().unwrap() && socket.tcp_nodelay().unwrap());
@@ -336,5 +368,13 @@ mod tests {
         );
         #[cfg(target_os = "linux")]
         assert_eq!(socket.tcp_notsent_lowat().unwrap(), UNSENT);
+        #[cfg(target_os = "linux")]
+        {
+            patience.set(Period::secs(7));
+            let (accepted, _) = door.socket.next().await.unwrap();
+            door.follow(&accepted);
+            let AcceptedSocket::Tcp(accepted) = accepted else { panic!("no TCP") };
+            assert_eq!(SockRef::from(&accepted).tcp_user_timeout().unwrap(), Some(patience.get().0), "also when it changes");
+        }
     }
 }

@@ -43,7 +43,7 @@ use self::{
 };
 use crate::{
     config::{Config, Loaded},
-    runtime::{self, Held, Registry, Reloader, Runtime, compile::Ground},
+    runtime::{self, Held, Registry, Reloader, Runtime, compile::Ground, reload::Fit},
     telemetry::{
         AccessLog, Metrics,
         log::{Ration, Seldom},
@@ -156,7 +156,7 @@ pub fn start(loaded: Loaded, options: Options) -> Result<Running> {
     let snapshot = runtime::compile(loaded.clone(), ground).map_err(Error::other)?;
     server_metrics.generation.set(snapshot.generation as f64);
 
-    let (listener, admin) = bind(&config, options.passed)?;
+    let (listener, admin, fit) = bind(&config, options.passed)?;
     let (address, admin_address) = (listener.address()?, admin.local_addr()?);
 
     let (access_log, log_writer) = AccessLog::start(options.access_log, server_metrics.clone())?;
@@ -167,6 +167,7 @@ pub fn start(loaded: Loaded, options: Options) -> Result<Running> {
         registry,
         metrics,
         server_metrics,
+        traffic: Arc::default(),
         access_log: access_log.clone(),
         spans,
         held,
@@ -182,12 +183,12 @@ pub fn start(loaded: Loaded, options: Options) -> Result<Running> {
     });
     let (workers, threads): (Vec<_>, Vec<_>) = started.collect::<Result<Vec<_>>>()?.into_iter().unzip();
     let (stop, stopped) = oneshot::channel();
-    let reloader = Reloader::new(Arc::clone(&runtime), loaded);
+    let reloader = Reloader::new(Arc::clone(&runtime), loaded, fit);
     let renewals = Renewals::new(Arc::clone(&runtime), tls);
     let watching = options.watch.then(|| watch::start(reloader.clone(), renewals)).transpose()?;
     let accepting = (listener, workers, listen.connections.get());
-    let spans = (waiting, resolver);
-    let served = Control { accepting, admin, lookups, spans, runtime, drain: drain.clone() };
+    let (spans, reloading) = ((waiting, resolver), reloader.clone());
+    let served = Control { accepting, admin, reloader: reloading, lookups, spans, runtime, drain: drain.clone() };
     let control = local::spawn("control".to_owned(), move || served.run(stopped))?;
     tracing::info!(%address, admin = %admin_address, workers = count, "listening");
     Ok(Running {
@@ -204,23 +205,24 @@ pub fn start(loaded: Loaded, options: Options) -> Result<Running> {
     })
 }
 
-/// Both listeners, each as it was passed or else as the config says.
-fn bind(config: &Config, passed: Passed) -> Result<(Listener, TcpListener)> {
+/// Both listeners, each as it was passed or else as the config says; and which configs go with those that were passed.
+fn bind(config: &Config, passed: Passed) -> Result<(Listener, TcpListener, Fit)> {
     let Config { listen, admin, .. } = config;
     let given = passed.listen.is_some();
     let listener = match passed.listen {
         Some(socket) => listener::adopt(socket, listen)?,
         None => listener::bind(listen).map_err(|error| at("listen.address", &listen.address, &error))?,
     };
-    let passed_admin = passed.admin.as_ref().map(TcpListener::local_addr).transpose()?;
-    let address = listener.address()?;
-    systemd::allows(config, Some(&address).filter(|_| given), passed_admin.map(|address| address.ip()))?;
+    let passed_admin = passed.admin.as_ref().map(TcpListener::local_addr).transpose()?.map(|address| address.ip());
+    let passed_listen = given.then(|| listener.address()).transpose()?;
+    let fit = move |config: &Config| systemd::allows(config, passed_listen.as_ref(), passed_admin);
+    fit(config)?;
     let admin = match passed.admin {
         Some(socket) => socket,
         None => TcpListener::bind(admin.address).map_err(|error| at("admin.address", &admin.address, &error))?,
     };
     admin.set_nonblocking(true)?;
-    Ok((listener, admin))
+    Ok((listener, admin, Box::new(move |config| fit(config).map_err(|error| error.to_string()))))
 }
 
 fn at(field: &str, address: &impl fmt::Display, error: &Error) -> Error {
@@ -231,6 +233,7 @@ fn at(field: &str, address: &impl fmt::Display, error: &Error) -> Error {
 struct Control {
     accepting: (Listener, Vec<Worker>, usize),
     admin: TcpListener,
+    reloader: Reloader,
     lookups: Lookups,
     /// Those for the collector, and how its name is looked up.
     spans: (mpsc::Receiver<Span>, Resolver),
@@ -240,11 +243,12 @@ struct Control {
 
 impl Control {
     async fn run(self, stopped: oneshot::Receiver<()>) {
-        let Self { accepting: (listener, workers, places), admin, lookups, spans: (waiting, resolver), runtime, drain } = self;
+        let Self { accepting: (listener, workers, places), admin, reloader, lookups, spans: (waiting, resolver), runtime, drain } = self;
         let (last_call, called) = oneshot::channel();
         let exporter = tokio::task::spawn_local(Exporter::new(waiting, Arc::clone(&runtime), resolver).run(called));
         tokio::task::spawn_local(lookups.run());
-        tokio::task::spawn_local(admin::serve(admin, Arc::clone(&runtime), drain.clone()));
+        let parts = admin::Parts { runtime: Arc::clone(&runtime), reloader, drain: drain.clone() };
+        tokio::task::spawn_local(admin::serve(admin, parts));
         tokio::task::spawn_local(upkeep(Arc::clone(&runtime)));
         tokio::select! {
             result = drain::attend(drain, listener, (workers, places), &runtime) => drop(result),

@@ -7,11 +7,12 @@
 //! | either once more | the end, now |
 //! | SIGHUP | a reload |
 
-use std::io;
+use std::{io, sync::Arc};
 
 use tokio::{
     runtime::{Builder, Runtime},
     signal::unix::{Signal, SignalKind, signal},
+    sync::Semaphore,
 };
 
 use super::{
@@ -57,7 +58,8 @@ impl Signals {
 
     /// Does what signals ask for until the drain is over. Whether a second one has ended it.
     #[must_use]
-    pub fn attend(self, drain: &Drain, reloader: &Reloader, notify: &Notify) -> bool {
+    pub fn attend(self, drain: &Drain, reloader: &Reloader, notify: Notify) -> bool {
+        let (notify, reloading) = (&Arc::new(notify), Arc::new(Semaphore::new(2)));
         let Self { runtime, mut interrupt, mut terminate, mut hangup } = self;
         let (mut asked, mut forced, mut told) = (false, false, false);
         loop {
@@ -79,17 +81,16 @@ impl Signals {
                 }
                 Event::Terminate => drain.begin(),
                 Event::Interrupt => drain.begin_without_delay(),
-                Event::Hangup => {
-                    notify.reloading();
-                    // What became of it is in the log too. A service whose reload was refused is ready all the same.
-                    let report = reloader.reload(Trigger::Signal);
-                    notify.ready(&format!("reload {}, generation {}", report.outcome.name(), report.generation));
-                }
+                Event::Hangup => reload(&runtime, reloader, notify, &reloading),
                 Event::Leaving => {
                     told = true;
                     notify.stopping();
                 }
-                Event::Over => return forced,
+                Event::Over => {
+                    // A reload that hangs is not waited for.
+                    runtime.shutdown_background();
+                    return forced;
+                }
             }
             if let Event::Terminate | Event::Interrupt = event {
                 asked = true;
@@ -97,6 +98,20 @@ impl Signals {
             }
         }
     }
+}
+
+/// On a thread of its own: a disk that hangs must not keep the next signal from being heard. One waits behind the one that runs,
+/// since that may have read already what has changed since; no more wait than that.
+fn reload(runtime: &Runtime, reloader: &Reloader, notify: &Arc<Notify>, reloading: &Arc<Semaphore>) {
+    let Ok(place) = Arc::clone(reloading).try_acquire_owned() else { return };
+    let (reloader, notify) = (reloader.clone(), Arc::clone(notify));
+    drop(runtime.spawn_blocking(move || {
+        notify.reloading();
+        // What became of it is in the log too. A service whose reload was refused is ready all the same.
+        let report = reloader.reload(Trigger::Signal);
+        notify.ready(&format!("reload {}, generation {}", report.outcome.name(), report.generation));
+        drop(place);
+    }));
 }
 
 impl Event {

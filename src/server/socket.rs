@@ -174,3 +174,26 @@ impl AsyncWrite for Socket {
         Poll::Ready(either!(self, socket => SockRef::from(socket).shutdown(Shutdown::Write)))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::io::{Read, Write};
+
+    use super::*;
+
+    #[tokio::test]
+    async fn what_is_here_and_unread_is_seen_before_the_runtime_hears_of_it() {
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let mut client = std::net::TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+        let (accepted, _) = listener.accept().unwrap();
+        accepted.set_nonblocking(true).unwrap();
+        let socket = Socket::new(Kind::Tcp(TcpStream::from_std(accepted).unwrap()));
+        assert!(!socket.has_unread(), "nothing has come");
+        client.write_all(b"GET").unwrap();
+        assert!(socket.has_unread() && socket.has_unread(), "looking takes nothing");
+        drop(client.shutdown(Shutdown::Write));
+        let mut read = [0; 3];
+        either!(socket, socket => (&mut &*SockRef::from(socket)).read_exact(&mut read)).unwrap();
+        assert!(!socket.has_unread(), "an end is nothing to read");
+    }
+}

@@ -29,7 +29,7 @@ use super::{
 use crate::{
     pipeline::Pipeline,
     runtime::Runtime,
-    telemetry::metrics::Raised,
+    telemetry::{metrics::Raised, traffic::Connected},
     upstream::{Resolver, Upstream},
 };
 
@@ -131,7 +131,7 @@ async fn run(parts: Parts, mut handed: mpsc::UnboundedReceiver<(Accepted, Load)>
 async fn attend(accepted: Accepted, _load: Load, shared: Rc<Shared>, runtime: Arc<Runtime>) {
     let Accepted { socket, peer, place: _place } = accepted;
     let metrics = &runtime.server_metrics;
-    let _open = Raised::new(&metrics.connections);
+    let _open = (Raised::new(&metrics.connections), Connected::new(&runtime.traffic));
     let Ok(socket) = register(socket) else { return metrics.accept.increment(1) };
     let (listen, announced) = {
         let snapshot = runtime.snapshot.load();

@@ -98,17 +98,17 @@ impl KeyRecord {
         self.first_byte.store(mean.max(1), Relaxed);
     }
 
-    /// An attempt with this key is over.
-    pub fn ended(&self, outcome: Outcome, at: SystemTime) {
+    /// An attempt with this key is over. The clock is asked only if something went wrong.
+    pub fn ended(&self, outcome: Outcome, now: impl FnOnce() -> SystemTime) {
         match outcome {
-            Outcome::Answered(status) | Outcome::BrokeOff(status, _) => &self.statuses[class(status)],
+            Outcome::Answered(status) | Outcome::BrokeOff(status, _) => &self.statuses[class(status.as_u16())],
             Outcome::Failed(_) => &self.failures,
             Outcome::Left => &self.left,
         }
         .fetch_add(1, Relaxed);
         if let Some(class) = outcome.error() {
             self.errors.fetch_add(1, Relaxed);
-            *self.last_error.lock().unwrap_or_else(PoisonError::into_inner) = Some(LastError { class, at });
+            *self.last_error.lock().unwrap_or_else(PoisonError::into_inner) = Some(LastError { class, at: now() });
         }
     }
 
@@ -130,10 +130,16 @@ impl KeyRecord {
         self.failures.load(Relaxed)
     }
 
+    /// Attempts that their client left, or spoilt, before a reply had begun.
+    #[must_use]
+    pub fn left(&self) -> u64 {
+        self.left.load(Relaxed)
+    }
+
     /// Attempts that are over, those that their client left included.
     #[must_use]
     pub fn requests(&self) -> u64 {
-        self.statuses().iter().sum::<u64>() + self.failures() + self.left.load(Relaxed)
+        self.statuses().iter().sum::<u64>() + self.failures() + self.left()
     }
 
     /// Attempts whose end speaks against the key or its provider.
@@ -146,7 +152,7 @@ impl KeyRecord {
     #[must_use]
     pub fn success_rate(&self) -> Option<f64> {
         let judged = self.statuses().iter().sum::<u64>() + self.failures();
-        (judged > 0).then(|| 1.0 - self.errors().min(judged) as f64 / judged as f64)
+        (judged > 0).then(|| judged.saturating_sub(self.errors()) as f64 / judged as f64)
     }
 
     /// The running mean of the time from sending to the reply's head; `None` before the first.
@@ -169,8 +175,8 @@ impl KeyRecord {
 }
 
 /// The place of a status among the four classes. What is below 200 is a switch of protocols, and a success.
-pub(super) fn class(status: StatusCode) -> usize {
-    usize::from(status.as_u16() / 100).clamp(2, 5) - 2
+pub(super) fn class(status: u16) -> usize {
+    usize::from(status / 100).clamp(2, 5) - 2
 }
 
 #[cfg(test)]
@@ -186,9 +192,9 @@ mod tests {
         let record = KeyRecord::default();
         assert_eq!((record.success_rate(), record.last_error(), record.mean_first_byte()), (None, None, None));
         for code in [101, 200, 302, 400, 404, 422] {
-            record.ended(Outcome::Answered(status(code)), SystemTime::UNIX_EPOCH);
+            record.ended(Outcome::Answered(status(code)), || unreachable!("nothing went wrong"));
         }
-        record.ended(Outcome::Left, SystemTime::UNIX_EPOCH);
+        record.ended(Outcome::Left, || unreachable!("nothing went wrong"));
         assert_eq!((record.requests(), record.statuses(), record.errors()), (7, [2, 1, 3, 0], 0));
         assert_eq!((record.success_rate(), record.last_error()), (Some(1.0), None));
     }
@@ -204,11 +210,11 @@ mod tests {
             (Outcome::Failed("connect_refused"), "connect_refused"),
         ];
         for (second, (outcome, word)) in (0..).zip(ends) {
-            record.ended(outcome, at(second));
+            record.ended(outcome, || at(second));
             let last = record.last_error().unwrap();
             assert_eq!((last.class.to_string().as_str(), last.at), (word, at(second)));
         }
-        record.ended(Outcome::Answered(status(200)), at(9));
+        record.ended(Outcome::Answered(status(200)), || at(9));
         assert_eq!(record.last_error().unwrap().at, at(3));
         assert_eq!((record.requests(), record.errors(), record.failures(), record.success_rate()), (5, 4, 1, Some(0.2)));
     }

@@ -1,16 +1,22 @@
 //! Layer 2: what operators see. Metric names stand once in `names`; everything hot is a handle made beforehand.
 
 pub mod access_log;
+pub mod durations;
 pub mod key_record;
 pub mod log;
 pub mod metrics;
 pub mod names;
+pub mod process;
 pub mod provider_record;
+pub mod samples;
 pub mod target_metrics;
 pub mod trace;
+pub mod traffic;
+pub mod window;
 
 pub use access_log::AccessLog;
 pub use key_record::KeyRecord;
 pub use metrics::{Metrics, ServerMetrics};
 pub use provider_record::ProviderRecord;
 pub use target_metrics::{ModelLabels, TargetMetrics};
+pub use traffic::Traffic;

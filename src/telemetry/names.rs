@@ -84,6 +84,23 @@ pub const LAST_RELOAD_SUCCESS: &str = "sidegate_config_last_reload_success";
 /// When the running config was last known to be what stands in its files.
 pub const LAST_RELOAD_TIMESTAMP: &str = "sidegate_config_last_reload_timestamp_seconds";
 
+/// Requests by key.
+pub const KEY_REQUESTS: &str = "sidegate_key_requests_total";
+/// Requests in flight by key.
+pub const KEY_IN_FLIGHT: &str = "sidegate_key_in_flight";
+/// Whether a key is in use.
+pub const KEY_STATE: &str = "sidegate_key_state";
+/// Tokens by key.
+pub const KEY_TOKENS: &str = "sidegate_key_tokens_total";
+/// Memory of the process; this name and the next three are those of Prometheus's own clients.
+pub const PROCESS_MEMORY: &str = "process_resident_memory_bytes";
+/// Processor time of the process.
+pub const PROCESS_CPU: &str = "process_cpu_seconds_total";
+/// File descriptors of the process.
+pub const PROCESS_DESCRIPTORS: &str = "process_open_fds";
+/// When the process began.
+pub const PROCESS_START: &str = "process_start_time_seconds";
+
 const fn row(name: &'static str, kind: Kind, labels: &'static [&'static str], help: &'static str) -> Metric {
     Metric { name, kind, labels, help }
 }
@@ -176,6 +193,30 @@ pub const ALL: &[Metric] = &[
     ),
     row(LAST_RELOAD_SUCCESS, Kind::Gauge, &[], "1 when the last reload was applied or found nothing changed, 0 when it was refused."),
     row(LAST_RELOAD_TIMESTAMP, Kind::Gauge, &[], "When the config was last loaded without an error, in seconds of Unix time."),
+    row(
+        KEY_REQUESTS,
+        Kind::Counter,
+        &["provider", "key", "status"],
+        "Requests that were sent with a key of the running config, by fingerprint and by what came of it: 2xx, 3xx, 4xx, 5xx, \
+         failed (no reply), left (the client went away before).",
+    ),
+    row(KEY_IN_FLIGHT, Kind::Gauge, &["provider", "key"], "Requests in flight with a key of the running config."),
+    row(
+        KEY_STATE,
+        Kind::Gauge,
+        &["provider", "key", "state"],
+        "1 for the state that a key of the running config is in, else 0: active, disabled (by an operator), unused (weight 0).",
+    ),
+    row(
+        KEY_TOKENS,
+        Kind::Counter,
+        &["provider", "key", "direction"],
+        "Tokens that replies to a key of the running config told: in or out.",
+    ),
+    row(PROCESS_MEMORY, Kind::Gauge, &[], "Memory of the process that is resident, in bytes. On Linux."),
+    row(PROCESS_CPU, Kind::Counter, &[], "Processor time of the process, in seconds."),
+    row(PROCESS_DESCRIPTORS, Kind::Gauge, &[], "File descriptors that the process has open. On Linux."),
+    row(PROCESS_START, Kind::Gauge, &[], "When the proxy started, in seconds of Unix time."),
 ];
 
 #[cfg(test)]
@@ -185,7 +226,7 @@ mod tests {
     #[test]
     fn names_follow_the_conventions_of_prometheus() {
         for metric in ALL {
-            assert!(metric.name.starts_with("sidegate_"), "{}", metric.name);
+            assert!(["sidegate_", "process_"].iter().any(|start| metric.name.starts_with(start)), "{}", metric.name);
             assert_eq!(metric.kind == Kind::Counter, metric.name.ends_with("_total"), "{}", metric.name);
             assert!(metric.kind != Kind::Histogram || metric.name.ends_with("_seconds"), "{}", metric.name);
         }

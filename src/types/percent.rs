@@ -13,6 +13,18 @@ impl Percent {
     /// All of it.
     pub const ALL: Self = Self(10_000);
 
+    /// So many percent, 100 at most.
+    #[must_use]
+    pub const fn whole(percent: u8) -> Self {
+        Self(if percent > 100 { 10_000 } else { percent as u16 * 100 })
+    }
+
+    /// The number before the sign: 0 to 100.
+    #[must_use]
+    pub fn number(self) -> f64 {
+        f64::from(self.0) / 100.0
+    }
+
     /// So much of one: 0 to 1.
     #[must_use]
     pub fn fraction(self) -> f64 {

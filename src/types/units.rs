@@ -1,4 +1,4 @@
-//! Durations and sizes as an operator writes them: `300ms`, `5s`, `64KiB`.
+//! Durations, sizes and shares as an operator writes them: `300ms`, `5s`, `64KiB`, `70%`.
 
 use std::{borrow::Cow, fmt, str::FromStr, time::Duration};
 
@@ -97,7 +97,7 @@ fn split_unit(text: &str) -> Option<(u64, &str)> {
     Some((text[..end].parse().ok()?, text[end..].trim_start()))
 }
 
-/// Both units read, print and describe themselves in the same way.
+/// All units read, print and describe themselves in the same way.
 macro_rules! text_unit {
     ($unit:ty, $name:literal, $pattern:literal, $examples:expr) => {
         impl fmt::Debug for $unit {

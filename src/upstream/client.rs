@@ -98,6 +98,15 @@ impl Upstream {
         if let Some((_, pool)) = pools.iter().find(|(id, _)| *id == endpoint.id) {
             return Rc::clone(pool);
         }
+        // Mostly it stands in for one that a reload has retired: what that kept idle is of no more use.
+        let now = Instant::now();
+        pools.retain(|(_, pool)| {
+            let retired = pool.endpoint.is_retired();
+            if retired {
+                pool.sweep(now);
+            }
+            !(retired && pool.is_unused())
+        });
         let pool = Pool::new(Arc::clone(endpoint), self.0.resolver.clone(), self.0.workers);
         pools.push((endpoint.id, Rc::clone(&pool)));
         pool
@@ -302,3 +311,6 @@ impl Outgoing {
         })
     }
 }
+
+#[cfg(test)]
+mod tests;

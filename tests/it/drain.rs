@@ -130,9 +130,13 @@ async fn who_has_connected_may_still_ask_once() {
     let (mut silent, mut begun) = (Client::connect(sidegate.address).await, Client::connect(sidegate.address).await);
     begun.send("GET /v1/models HT").await;
     let h2 = H2Client::connect(sidegate.address).await;
-    sidegate.metric_becomes(CONNECTIONS, 3.0).await;
+    let mut idle = Client::connect(sidegate.address).await;
+    idle.get("/v1/models").await;
+    idle.reply("GET").await;
+    sidegate.metric_becomes(CONNECTIONS, 4.0).await;
     sidegate.drain().begin_without_delay();
-    sidegate.reaches(Phase::Closing).await;
+    // The end of one that has asked shows that all have been looked at.
+    assert!(idle.is_closed().await);
     silent.get("/v1/models").await;
     begun.send("TP/1.1\r\nHost: a\r\n\r\n").await;
     assert_eq!(h2.get("/v1/models").await.text(), "served");
@@ -143,7 +147,7 @@ async fn who_has_connected_may_still_ask_once() {
     }
     sidegate.reaches(Phase::Over).await;
 
-    // The same with a handshake of TLS on its way.
+    // The same over TLS, with a handshake on its way and behind one.
     let (certificate, key) = authority.files("localhost");
     let tls = format!("{{ certificate: {}, key: {} }}", certificate.display(), key.display());
     let config = format!(
@@ -152,9 +156,15 @@ async fn who_has_connected_may_still_ask_once() {
     );
     let sidegate = Sidegate::start(&config, provider.address).await;
     let connected = TcpStream::connect(sidegate.address).await.unwrap();
-    sidegate.metric_becomes(CONNECTIONS, 1.0).await;
+    let mut silent = Client::over(authority.connect(sidegate.address, &["http/1.1"]).await);
+    let mut idle = Client::over(authority.connect(sidegate.address, &["http/1.1"]).await);
+    idle.get("/v1/models").await;
+    idle.reply("GET").await;
+    sidegate.metric_becomes(CONNECTIONS, 3.0).await;
     sidegate.drain().begin_without_delay();
-    sidegate.reaches(Phase::Closing).await;
+    within("the end of the idle one", idle.wire.until_left()).await;
+    silent.get("/v1/models").await;
+    assert_eq!(silent.reply("GET").await.text(), "served");
     let mut client = Client::over(connect_with(Arc::new(authority.client(None, &["http/1.1"])), connected).await);
     client.get("/v1/models").await;
     assert_eq!(client.reply("GET").await.text(), "served");

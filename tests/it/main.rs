@@ -5,6 +5,7 @@
 
 mod abuse;
 mod accounts;
+mod admin;
 mod architecture;
 mod canary;
 mod cancel;

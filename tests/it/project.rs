@@ -1,5 +1,5 @@
 //! What stands around the code stays true to it: pages, links, commands, and what no file may say.
 
 mod commands;
-mod files;
+pub(crate) mod files;
 mod pages;

@@ -195,7 +195,8 @@ async fn a_provider_that_moved_gets_what_comes_next_and_the_old_place_is_left() 
     assert_eq!(report.outcome, Outcome::Applied { changed: vec!["providers.scripted.base_url".to_owned()] });
     client.post("/v1/chat/completions", ASK).await;
     assert_eq!(client.reply("POST").await.text(), "new", "over the client's old connection");
-    (old.request().await, new.request().await);
+    old.request().await;
+    new.request().await;
     sidegate.metric_becomes(r#"sidegate_upstream_connections{provider="scripted"}"#, 1.0).await;
 }
 

@@ -115,6 +115,15 @@ fn the_url_of_a_proxy_may_be_sealed_with_its_password() {
 }
 
 #[test]
+fn the_token_of_the_admin_listener_may_be_sealed() {
+    let token = format!("admin: {{ token: '{}', address", sealed("canary-token-0123456789"));
+    let text = config("{ value: x }", "").replace("admin: { address", &token);
+    let loaded = config::from_text("proxy.yaml", &text, &Environment::from([("MASTER", MASTER)])).unwrap();
+    assert_eq!(loaded.config.admin.token.as_ref().map(|token| token.0.expose()), Some("canary-token-0123456789"));
+    assert!(!format!("{loaded:?}").contains("canary"));
+}
+
+#[test]
 fn one_secret_is_one_key_whether_it_is_sealed_or_not() {
     let refused = load(&format!("{{ value: {} }}, {{ value: {CANARY} }}", sealed(CANARY)), &[]).unwrap_err().to_string();
     assert!(refused.contains("the key `key-2` is the same secret as `key-1`"), "{refused}");
@@ -178,7 +187,7 @@ fn every_secret_text_of_the_schema_can_be_sealed() {
     }
     let mut found = Vec::new();
     find(&config::schema(), "", &mut found);
-    assert_eq!(found, ["value"], "open these in `secret_texts` of src/config/check/sealing.rs, and give each a story here");
+    assert_eq!(found, ["token", "value"], "open these in `secret_texts` of src/config/check/sealing.rs, and give each a story here");
 }
 
 proptest! {

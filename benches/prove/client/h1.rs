@@ -14,11 +14,74 @@ pub(crate) struct H1 {
     buffer: BytesMut,
 }
 
+/// What a reply's head says.
+pub(crate) struct Reply {
+    pub(crate) status: u16,
+    /// The peer takes no further request here.
+    pub(crate) closes: bool,
+    chunked: bool,
+    length: usize,
+}
+
+impl Reply {
+    fn of(head: &str) -> Option<Self> {
+        let status = head.strip_prefix("HTTP/1.1 ")?.get(..3)?.parse().ok()?;
+        let mut reply = Self { status, closes: false, chunked: false, length: 0 };
+        for (name, value) in head.lines().filter_map(|line| line.split_once(':')) {
+            match (name.to_ascii_lowercase().as_str(), value.trim()) {
+                ("connection", value) => reply.closes |= value.eq_ignore_ascii_case("close"),
+                ("transfer-encoding", value) => reply.chunked = value.eq_ignore_ascii_case("chunked"),
+                ("content-length", value) => reply.length = value.parse().ok()?,
+                _ => {}
+            }
+        }
+        Some(reply)
+    }
+}
+
 impl H1 {
     pub(crate) async fn connect(to: SocketAddr) -> Self {
-        let stream = TcpStream::connect(to).await.expect("somebody listens");
-        stream.set_nodelay(true).expect("a fresh socket takes options");
-        Self { stream, buffer: BytesMut::new() }
+        Self::open(to).await.expect("somebody listens")
+    }
+
+    /// A connection, where somebody listens.
+    pub(crate) async fn open(to: SocketAddr) -> io::Result<Self> {
+        let stream = TcpStream::connect(to).await?;
+        stream.set_nodelay(true)?;
+        Ok(Self { stream, buffer: BytesMut::new() })
+    }
+
+    /// Whether the peer has closed it, as far as is known without asking the peer.
+    pub(crate) fn is_closed(&self) -> bool {
+        !matches!(self.stream.try_read(&mut [0]), Err(error) if error.kind() == io::ErrorKind::WouldBlock)
+    }
+
+    /// Sends a whole request, unless the connection is dead.
+    pub(crate) async fn ask(&mut self, method: &str, path: &str, body: &str) -> io::Result<()> {
+        let length = body.len();
+        let head = format!("{method} {path} HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: {length}");
+        self.stream.write_all([&head, "\r\n\r\n", body].concat().as_bytes()).await
+    }
+
+    /// Reads a reply's head, whatever it says.
+    pub(crate) async fn reply(&mut self) -> io::Result<Reply> {
+        let head = self.until(b"\r\n\r\n").await?;
+        Reply::of(&String::from_utf8_lossy(&head)).ok_or_else(|| io::ErrorKind::InvalidData.into())
+    }
+
+    /// Reads a body that is no stream, of whatever framing.
+    pub(crate) async fn body(&mut self, reply: &Reply) -> io::Result<BytesMut> {
+        let mut body = BytesMut::new();
+        if reply.chunked {
+            while let Some(chunk) = self.chunk().await? {
+                body.extend_from_slice(&chunk);
+            }
+            return Ok(body);
+        }
+        while self.buffer.len() < reply.length {
+            self.fill().await?;
+        }
+        Ok(self.buffer.split_to(reply.length))
     }
 
     /// A connection whose kernel holds little for a reader who does not read.

@@ -11,7 +11,7 @@ use tokio::{
     net::TcpStream,
 };
 
-use super::{Behaviour, FLOOD, Seen, beats, event};
+use super::{Behaviour, FLOOD, Seen, Told, beats, beats_of, event};
 
 const CHUNKED: &[u8] = b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n\r\n";
 static BLOCK: [u8; 64 << 10] = [b'b'; 64 << 10];
@@ -33,17 +33,15 @@ struct Connection {
 impl Connection {
     /// One request and its reply; whether another may follow.
     async fn exchange(&mut self) -> io::Result<bool> {
-        let Some((path, length)) = self.head().await? else { return Ok(false) };
-        let behaviour = Behaviour::of(&path);
+        let Some((behaviour, length)) = self.head().await? else { return Ok(false) };
         if !matches!(behaviour, Behaviour::HangUploading(_)) {
             self.discard(length).await?;
         }
         match behaviour {
             Behaviour::Ok => self.stream.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok").await?,
-            Behaviour::Count => {
-                let count = length.to_string();
-                self.stream.write_all(format!("HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n{count}", count.len()).as_bytes()).await?;
-            }
+            Behaviour::Count => self.number(length).await?,
+            Behaviour::Echo(number) => self.number(number).await?,
+            Behaviour::Told(told) => self.told(told).await?,
             Behaviour::Bytes(count) => self.bytes(count).await?,
             Behaviour::Events(count) => self.events(count).await?,
             Behaviour::Flood => self.flood().await?,
@@ -57,8 +55,8 @@ impl Connection {
         Ok(!matches!(behaviour, Behaviour::Hang(_) | Behaviour::HangMidStream(_) | Behaviour::HangUploading(_)))
     }
 
-    /// The path and the length of the body; nothing at the end of the connection.
-    async fn head(&mut self) -> io::Result<Option<(String, u64)>> {
+    /// What is wanted, and the length of the body; nothing at the end of the connection.
+    async fn head(&mut self) -> io::Result<Option<(Behaviour, u64)>> {
         let end = loop {
             if let Some(at) = self.buffer.windows(4).position(|window| window == b"\r\n\r\n") {
                 break at + 4;
@@ -68,9 +66,13 @@ impl Connection {
             }
         };
         let head = String::from_utf8_lossy(&self.buffer.split_to(end)).into_owned();
-        let path = head.split(' ').nth(1).unwrap_or_default().to_owned();
-        let length = head.lines().filter_map(|line| line.split_once(':')).find(|(name, _)| name.eq_ignore_ascii_case("content-length"));
-        Ok(Some((path, length.and_then(|(_, value)| value.trim().parse().ok()).unwrap_or(0))))
+        let behaviour = Behaviour::of(head.split(' ').nth(1).unwrap_or_default());
+        let field = |wanted: &str| {
+            let mut fields = head.lines().filter_map(|line| line.split_once(':'));
+            fields.find(|(name, _)| name.eq_ignore_ascii_case(wanted)).map(|(_, value)| value.trim())
+        };
+        self.seen.came(behaviour, field("authorization"));
+        Ok(Some((behaviour, field("content-length").and_then(|value| value.parse().ok()).unwrap_or(0))))
     }
 
     async fn discard(&mut self, mut length: u64) -> io::Result<()> {
@@ -105,6 +107,25 @@ impl Connection {
         for _ in 0..count {
             beats.tick().await;
             self.chunk(event().as_bytes()).await?;
+        }
+        self.stream.write_all(b"0\r\n\r\n").await
+    }
+
+    async fn number(&mut self, number: u64) -> io::Result<()> {
+        let number = number.to_string();
+        self.stream.write_all(format!("HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n{number}", number.len()).as_bytes()).await
+    }
+
+    async fn told(&mut self, told: Told) -> io::Result<()> {
+        self.stream.write_all(CHUNKED).await?;
+        let mut beats = beats_of(told.gap);
+        for number in 0.. {
+            beats.tick().await;
+            let last = told.is_last(number, &self.seen);
+            self.chunk(Told::event(told.id, number, last).as_bytes()).await?;
+            if last {
+                break;
+            }
         }
         self.stream.write_all(b"0\r\n\r\n").await
     }

@@ -10,7 +10,7 @@ use h2::{RecvStream, SendStream, server};
 use http::{Request, Response};
 use tokio::net::TcpStream;
 
-use super::{Behaviour, FLOOD, Seen, beats, event};
+use super::{Behaviour, FLOOD, Seen, Told, beats, beats_of, event};
 
 /// Serves a connection until its end.
 pub(super) async fn converse(stream: TcpStream, streams: u32, seen: Arc<Seen>) {
@@ -28,6 +28,7 @@ pub(super) async fn converse(stream: TcpStream, streams: u32, seen: Arc<Seen>) {
 /// One stream. `None` is a peer that gave it up, which the marks tell where it matters.
 async fn exchange(request: Request<RecvStream>, mut respond: server::SendResponse<Bytes>, seen: Arc<Seen>) -> Option<()> {
     let behaviour = Behaviour::of(request.uri().path());
+    seen.came(behaviour, request.headers().get("authorization").and_then(|value| value.to_str().ok()));
     let mut upload = request.into_body();
     if let Behaviour::HangUploading(number) = behaviour {
         let mark = seen.mark(number);
@@ -48,6 +49,8 @@ async fn exchange(request: Request<RecvStream>, mut respond: server::SendRespons
     match behaviour {
         Behaviour::Ok => send(&mut stream, Bytes::from_static(b"ok"), true).await,
         Behaviour::Count => send(&mut stream, length.to_string().into(), true).await,
+        Behaviour::Echo(number) => send(&mut stream, number.to_string().into(), true).await,
+        Behaviour::Told(told) => self::told(&mut stream, told, &seen).await,
         Behaviour::Bytes(count) => {
             let block = Bytes::from(vec![b'b'; 64 << 10]);
             let mut left = count;
@@ -80,6 +83,19 @@ async fn exchange(request: Request<RecvStream>, mut respond: server::SendRespons
         }
         Behaviour::Hang(_) | Behaviour::HangUploading(_) => unreachable!("both have ended above"),
     }
+}
+
+async fn told(stream: &mut SendStream<Bytes>, told: Told, seen: &Seen) -> Option<()> {
+    let mut beats = beats_of(told.gap);
+    for number in 0.. {
+        beats.tick().await;
+        let last = told.is_last(number, seen);
+        send(stream, Told::event(told.id, number, last).into(), false).await?;
+        if last {
+            break;
+        }
+    }
+    send(stream, Bytes::new(), true).await
 }
 
 async fn discard(upload: &mut RecvStream) -> Option<u64> {

@@ -8,7 +8,7 @@ use std::{
     net::SocketAddr,
     sync::{
         Arc, LazyLock, Mutex,
-        atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed},
+        atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering::Relaxed},
     },
     time::{Duration, Instant},
 };
@@ -39,6 +39,10 @@ enum Behaviour {
     Bytes(u64),
     /// This many events, [`GAP`] apart, each with the time of its writing.
     Events(u64),
+    /// Answer with this number.
+    Echo(u64),
+    /// A numbered stream of numbered events.
+    Told(Told),
     /// Write without end.
     Flood,
     /// Never answer; mark when the request is here and when its sender is gone.
@@ -53,8 +57,13 @@ impl Behaviour {
     fn of(path: &str) -> Self {
         let mut parts = path.trim_start_matches("/v1/").split('/');
         let word = parts.next().unwrap_or_default();
-        let number = parts.next().and_then(|number| number.parse().ok()).unwrap_or(0);
+        let mut number = || parts.next().and_then(|number| number.parse().ok()).unwrap_or(0);
+        if word == "told" {
+            return Self::Told(Told { id: number(), events: number(), gap: Duration::from_millis(number().max(1)) });
+        }
+        let number = number();
         match word {
+            "echo" => Self::Echo(number),
             "ok" => Self::Ok,
             "count" => Self::Count,
             "bytes" => Self::Bytes(number),
@@ -65,6 +74,26 @@ impl Behaviour {
             "hang-uploading" => Self::HangUploading(number),
             other => panic!("no behaviour is called {other}"),
         }
+    }
+}
+
+/// A stream whose every byte its client knows beforehand.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Told {
+    pub(crate) id: u64,
+    /// How many events; 0 for as many as there is time for until [`Seen::finish`].
+    pub(crate) events: u64,
+    pub(crate) gap: Duration,
+}
+
+impl Told {
+    /// The event of this number.
+    pub(crate) fn event(id: u64, number: u64, last: bool) -> String {
+        format!("data: {{\"id\":{id},\"event\":{number},\"last\":{last}}}\n\n")
+    }
+
+    fn is_last(&self, number: u64, seen: &Seen) -> bool {
+        if self.events == 0 { seen.finishing.load(Relaxed) } else { number + 1 == self.events }
     }
 }
 
@@ -96,9 +125,33 @@ pub(crate) struct Seen {
     /// Bytes written by every [`Behaviour::Flood`].
     pub(crate) flooded: AtomicU64,
     marks: Mutex<HashMap<u64, Arc<Mark>>>,
+    /// Behind each key, how late the latest request that came with it was begun; see [`now`].
+    keys: Mutex<HashMap<String, u64>>,
+    finishing: AtomicBool,
 }
 
 impl Seen {
+    /// Lets streams end that have no number of events.
+    pub(crate) fn finish(&self) {
+        self.finishing.store(true, Relaxed);
+    }
+
+    /// When the latest request that came with this key was begun by its client.
+    pub(crate) fn latest_with(&self, key: &str) -> Option<u64> {
+        self.keys.lock().expect("no one panics with it").get(key).copied()
+    }
+
+    /// A request whose number is the time of its beginning came with these credentials.
+    fn came(&self, behaviour: Behaviour, authorization: Option<&str>) {
+        let (Behaviour::Echo(begun) | Behaviour::Told(Told { id: begun, .. })) = behaviour else { return };
+        let Some(key) = authorization.and_then(|value| value.strip_prefix("Bearer ")) else { return };
+        let mut keys = self.keys.lock().expect("no one panics with it");
+        match keys.get_mut(key) {
+            Some(latest) => *latest = begun.max(*latest),
+            None => drop(keys.insert(key.to_owned(), begun)),
+        }
+    }
+
     /// The exchange of this number, from whichever side it is asked for first.
     pub(crate) fn mark(&self, number: u64) -> Arc<Mark> {
         let mut marks = self.marks.lock().expect("no one panics with it");
@@ -146,9 +199,18 @@ impl Provider {
     }
 }
 
+/// The bench's own clock: nanoseconds since its start.
+pub(crate) fn now() -> u64 {
+    START.elapsed().as_nanos() as u64
+}
+
 /// Beats of [`GAP`]. One that comes late moves those behind it: two events are never closer than that.
 fn beats() -> Interval {
-    let mut beats = interval_at(tokio::time::Instant::now() + GAP, GAP);
+    beats_of(GAP)
+}
+
+fn beats_of(gap: Duration) -> Interval {
+    let mut beats = interval_at(tokio::time::Instant::now() + gap, gap);
     beats.set_missed_tick_behavior(MissedTickBehavior::Delay);
     beats
 }

@@ -18,6 +18,9 @@ const MAX_HEADERS: usize = 10_000;
 /// Each is a thread with pools of its own.
 const MAX_WORKERS: usize = 1_024;
 
+/// With hexadecimal digits 64 bits, the least that can't be tried out over a network.
+const SHORTEST_TOKEN: usize = 16;
+
 /// What fits into `sun_path` beside its closing zero; unix(7).
 const MAX_SOCKET_PATH: usize = 107;
 
@@ -75,16 +78,23 @@ fn listen(review: &mut Review<'_>, config: &Config) {
 
 fn admin(review: &mut Review<'_>, listen: &Listen, admin: &Admin) {
     let at = field!["admin", "address"];
-    if !admin.address.ip().to_canonical().is_loopback() {
-        let fault = Fault::new(
-            "the admin address must not be reachable from other machines",
-            "write an address of this machine, such as `127.0.0.1:8081`",
-        );
-        review.value(&at, fault);
-        return;
+    if let Some(token) = &admin.token {
+        let token = token.0.expose();
+        let fault = if token.len() < SHORTEST_TOKEN {
+            Some(Fault::new(
+                "this token is too easily guessed",
+                format!("write at least {SHORTEST_TOKEN} characters: `openssl rand -hex 32`"),
+            ))
+        } else {
+            let odd = !token.bytes().all(|byte| byte.is_ascii_graphic());
+            odd.then(|| {
+                Fault::new("this token has characters that a header can't carry", "write letters and digits: `openssl rand -hex 32`")
+            })
+        };
+        fault.into_iter().for_each(|fault| review.value(&field!["admin", "token"], fault));
     }
     let Address::Tcp(public) = &listen.address else { return };
-    let same_ip = public.ip().is_unspecified() || public.ip() == admin.address.ip();
+    let same_ip = public.ip().is_unspecified() || admin.address.ip().is_unspecified() || public.ip() == admin.address.ip();
     if same_ip && public.port() == admin.address.port() && public.port() != 0 {
         // Either may be the default; the one that was written is the one to change.
         let at = if review.was_written(&at) { at } else { field!["listen", "address"] };

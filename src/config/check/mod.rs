@@ -3,6 +3,7 @@
 //! A check looks only at what is intact: where a part was taken out because its form is wrong, that has been reported and
 //! nothing is said about what follows from it. So one mistake makes one error, and all mistakes show in one run.
 
+mod autoscaling;
 mod clients;
 mod dns;
 mod drain;
@@ -42,6 +43,7 @@ pub(super) fn check(review: &mut Review<'_>, config: &mut Config) -> Named {
     listen::check(review, config);
     dns::check(review, config);
     trace::check(review, config);
+    autoscaling::check(review, config);
     drain::check(review, config);
     clients::check(review, config);
     let pools = providers::check(review, config);

@@ -4,7 +4,7 @@
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-use super::{Count, Parts, read};
+use super::{Count, Parts, read, read_first};
 use crate::types::Usage;
 
 #[derive(Deserialize)]
@@ -37,9 +37,9 @@ pub(super) fn event(data: &[u8]) -> Option<Parts> {
     object(event.usage.or_else(of_message)?.get().as_bytes())
 }
 
-/// What the object itself says.
+/// What the object at the front of `json` says.
 pub(super) fn object(json: &[u8]) -> Option<Parts> {
-    let told: Object = read(json)?;
+    let told: Object = read_first(json)?;
     Some(Parts {
         input: told.input_tokens.0,
         output: told.output_tokens.0,

@@ -5,7 +5,7 @@
 
 use memchr::{memchr2, memmem::Finder};
 
-/// The object that stands under the name in the outermost object of a body, or in the last one of an outermost array, of
+/// What begins with the value under the name in the outermost object of a body, or in the last one of an outermost array, of
 /// which `end` is the last part. `None` if there is none, or if the body is cut off.
 pub(super) fn outermost<'b>(end: &'b [u8], name: &Finder<'_>) -> Option<&'b [u8]> {
     let name = (name, name.needle());
@@ -22,8 +22,7 @@ pub(super) fn outermost<'b>(end: &'b [u8], name: &Finder<'_>) -> Option<&'b [u8]
     if level - text.depth != 1 + i64::from(array) {
         return None;
     }
-    let value = end[outermost + name.1.len()..].trim_ascii_start().strip_prefix(b":")?.trim_ascii_start();
-    Text { bytes: value, at: 0, depth: 0 }.object()
+    end[outermost + name.1.len()..].trim_ascii_start().strip_prefix(b":")
 }
 
 /// Where the name first stands as one. Behind a backslash its first mark is part of some text; elsewhere two marks around
@@ -77,24 +76,6 @@ impl<'b> Text<'b> {
                 return Some(());
             }
             self.at += 1;
-        }
-    }
-
-    /// The object that begins here.
-    fn object(mut self) -> Option<&'b [u8]> {
-        self.bytes.first().filter(|first| **first == b'{')?;
-        loop {
-            let byte = *self.bytes.get(self.at)?;
-            self.at += 1;
-            match byte {
-                b'"' => self.string()?,
-                b'{' | b'[' => self.depth += 1,
-                b'}' | b']' => self.depth -= 1,
-                _ => {}
-            }
-            if self.depth == 0 {
-                return Some(&self.bytes[..self.at]);
-            }
         }
     }
 }

@@ -3,7 +3,7 @@
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-use super::{Count, Parts, read};
+use super::{Count, Parts, read, read_first};
 use crate::types::Usage;
 
 #[derive(Deserialize)]
@@ -27,9 +27,9 @@ pub(super) fn event(data: &[u8]) -> Option<Parts> {
     object(read::<Event<'_>>(data)?.usage?.get().as_bytes())
 }
 
-/// What the object itself says.
+/// What the object at the front of `json` says.
 pub(super) fn object(json: &[u8]) -> Option<Parts> {
-    let told: Object = read(json)?;
+    let told: Object = read_first(json)?;
     Some(Parts {
         input: told.prompt_token_count.0,
         output: told.candidates_token_count.0,

@@ -8,11 +8,13 @@ mod body;
 mod gemini;
 mod openai;
 
-use std::sync::LazyLock;
+use std::{fmt, sync::LazyLock};
 
 use memchr::memmem::Finder;
-use serde::{Deserialize, Deserializer};
-use serde_json::value::RawValue;
+use serde::{
+    Deserialize, Deserializer,
+    de::{IgnoredAny, MapAccess, SeqAccess, Visitor},
+};
 
 use super::sse;
 use crate::types::{RequestFormat, Usage};
@@ -24,6 +26,8 @@ const MOST: u64 = 1_000_000_000;
 #[derive(Debug)]
 pub struct Meter {
     format: RequestFormat,
+    /// Finds the member that holds it.
+    finder: &'static Finder<'static>,
     parts: Parts,
 }
 
@@ -31,7 +35,13 @@ impl Meter {
     /// For a reply in this format.
     #[must_use]
     pub fn new(format: RequestFormat) -> Self {
-        Self { format, parts: Parts::default() }
+        static USAGE: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new(b"\"usage\""));
+        static USAGE_METADATA: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new(b"\"usageMetadata\""));
+        let finder = match format {
+            RequestFormat::Openai | RequestFormat::Anthropic => &*USAGE,
+            RequestFormat::Gemini => &*USAGE_METADATA,
+        };
+        Self { format, finder, parts: Parts::default() }
     }
 
     /// Whether usage is named somewhere in these bytes, as a member that is not null. One search, and no reading: `false`
@@ -39,17 +49,7 @@ impl Meter {
     #[must_use]
     #[inline]
     pub fn is_named_in(&self, bytes: &[u8]) -> bool {
-        let finder = self.finder();
-        finder.find(bytes).is_some_and(|at| says_something(finder, &bytes[at..]))
-    }
-
-    fn finder(&self) -> &'static Finder<'static> {
-        static USAGE: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new(b"\"usage\""));
-        static USAGE_METADATA: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new(b"\"usageMetadata\""));
-        match self.format {
-            RequestFormat::Openai | RequestFormat::Anthropic => &USAGE,
-            RequestFormat::Gemini => &USAGE_METADATA,
-        }
+        self.finder.find(bytes).is_some_and(|at| says_something(self.finder, &bytes[at..]))
     }
 
     /// Takes an event of a stream: its lines. Numbers that come later replace those before them: all dialects count up.
@@ -68,7 +68,7 @@ impl Meter {
 
     /// Takes a JSON body, or the end of a long one.
     pub fn body(&mut self, end: &[u8]) {
-        let Some(object) = body::outermost(end, self.finder()) else { return };
+        let Some(object) = body::outermost(end, self.finder) else { return };
         let said = match self.format {
             RequestFormat::Openai => openai::object(object),
             RequestFormat::Anthropic => anthropic::object(object),
@@ -89,6 +89,7 @@ impl Meter {
 }
 
 /// Whether any of the members found from here on has a value. OpenAI's events say `"usage":null` until the last.
+#[cold]
 fn says_something(finder: &Finder<'_>, mut bytes: &[u8]) -> bool {
     loop {
         bytes = bytes.get(finder.needle().len()..).unwrap_or_default();
@@ -134,15 +135,61 @@ struct Count(Option<u64>);
 
 impl<'de> Deserialize<'de> for Count {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let raw = <&RawValue>::deserialize(deserializer)?;
-        Ok(Self(raw.get().parse().ok().filter(|count| *count <= MOST)))
+        deserializer.deserialize_any(Anything)
     }
 }
 
-/// Reads an object; what is none says nothing.
+struct Anything;
+
+impl<'de> Visitor<'de> for Anything {
+    type Value = Count;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a number of tokens")
+    }
+
+    fn visit_u64<E>(self, count: u64) -> Result<Count, E> {
+        Ok(Count(Some(count).filter(|count| *count <= MOST)))
+    }
+
+    fn visit_i64<E>(self, _: i64) -> Result<Count, E> {
+        Ok(Count(None))
+    }
+
+    fn visit_f64<E>(self, _: f64) -> Result<Count, E> {
+        Ok(Count(None))
+    }
+
+    fn visit_bool<E>(self, _: bool) -> Result<Count, E> {
+        Ok(Count(None))
+    }
+
+    fn visit_str<E>(self, _: &str) -> Result<Count, E> {
+        Ok(Count(None))
+    }
+
+    fn visit_unit<E>(self) -> Result<Count, E> {
+        Ok(Count(None))
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, list: A) -> Result<Count, A::Error> {
+        IgnoredAny.visit_seq(list).map(|_| Count(None))
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Count, A::Error> {
+        IgnoredAny.visit_map(map).map(|_| Count(None))
+    }
+}
+
+/// Reads an object, which is all there is; what is none says nothing.
 fn read<'de, T: Deserialize<'de>>(json: &'de [u8]) -> Option<T> {
     // A list would be taken for an object without names.
     json.trim_ascii_start().starts_with(b"{").then(|| serde_json::from_slice(json).ok())?
+}
+
+/// Reads the object at the front, whatever follows it.
+fn read_first<'de, T: Deserialize<'de>>(json: &'de [u8]) -> Option<T> {
+    json.trim_ascii_start().starts_with(b"{").then(|| T::deserialize(&mut serde_json::Deserializer::from_slice(json)).ok())?
 }
 
 #[cfg(test)]

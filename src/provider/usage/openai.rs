@@ -4,7 +4,7 @@
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-use super::{Count, Parts, read};
+use super::{Count, Parts, read, read_first};
 use crate::types::Usage;
 
 #[derive(Deserialize)]
@@ -55,9 +55,9 @@ pub(super) fn event(data: &[u8]) -> Option<Parts> {
     object(event.usage.or_else(of_response)?.get().as_bytes())
 }
 
-/// What the object itself says.
+/// What the object at the front of `json` says.
 pub(super) fn object(json: &[u8]) -> Option<Parts> {
-    let told: Object<'_> = read(json)?;
+    let told: Object<'_> = read_first(json)?;
     let details = |objects: [Option<&RawValue>; 2], count: fn(Details) -> Count| {
         objects.into_iter().flatten().find_map(|details| count(read(details.get().as_bytes())?).0)
     };

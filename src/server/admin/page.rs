@@ -8,19 +8,18 @@ use std::sync::LazyLock;
 
 use aws_lc_rs::digest::{SHA256, digest};
 use axum::{
-    Router,
     http::{
         HeaderName, HeaderValue,
         header::{CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, REFERRER_POLICY, X_CONTENT_TYPE_OPTIONS, X_FRAME_OPTIONS},
     },
-    routing::get,
+    response::IntoResponse,
 };
 
 const PAGE: &str = include_str!("page.html");
 
-/// The page at `/`, for a router of whatever state.
-pub(super) fn routes<S: Clone + Send + Sync + 'static>() -> Router<S> {
-    Router::new().route("/", get(|| async { (headers(), PAGE) }))
+/// The page at `/`.
+pub async fn show() -> impl IntoResponse {
+    (headers(), PAGE)
 }
 
 /// Kept by no cache: a page that is older than its proxy would ask for what is no more. In no frame: a click on *Drain*
