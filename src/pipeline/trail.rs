@@ -17,6 +17,7 @@ mod end;
 mod request_id;
 mod slow;
 mod span;
+mod watched;
 
 use super::{
     attempt::Attempt,
@@ -109,23 +110,6 @@ impl Trail {
             usage: Usage::default(),
             ended: false,
         }))
-    }
-
-    /// What else is told of it: its trace, and a line if it takes longer than `slow`.
-    pub fn watched(&mut self, traced: Traced, slow: Option<Period>) {
-        self.0.traced = traced;
-        self.0.slow = slow;
-    }
-
-    /// Its place among traces.
-    #[must_use]
-    pub fn trace(&self) -> Traced {
-        self.0.traced
-    }
-
-    /// Its reply lasts as long as the provider has something to say.
-    pub fn is_live(&mut self) {
-        self.0.is_live = true;
     }
 
     /// Step 2 has found who calls.
