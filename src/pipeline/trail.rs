@@ -13,9 +13,11 @@ use std::{
 
 use http::{HeaderValue, Method, StatusCode, Uri, request::Parts};
 
+mod end;
 mod request_id;
 mod slow;
 mod span;
+mod watched;
 
 use super::{
     attempt::Attempt,
@@ -29,6 +31,7 @@ use crate::{
     types::{Ask, Period, SpanId, TraceId, Usage, trace_context::Hex},
     upstream::body::Progress,
 };
+pub use end::End;
 
 /// The most bytes of a model's name that the log repeats: a client may send megabytes.
 const LONGEST_MODEL: usize = 256;
@@ -38,41 +41,6 @@ const NOT_ASCII: &str = "not-ascii";
 
 /// The status that is logged where none went down: the client left before, as nginx has it, or a drain's time was over.
 const LEFT: u16 = 499;
-
-/// How a request ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum End {
-    /// The whole reply was handed to the client's connection.
-    Complete,
-    /// The client left before.
-    Left,
-    /// The reply broke off, for this reason.
-    Truncated(&'static str),
-    /// Sidegate answered itself, with this code.
-    Rejected(&'static str),
-}
-
-impl End {
-    /// The word for it in logs and metrics.
-    #[must_use]
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Complete => "complete",
-            Self::Left => "left",
-            Self::Truncated(_) => "truncated",
-            Self::Rejected(_) => "rejected",
-        }
-    }
-
-    /// What went wrong, if something did.
-    #[must_use]
-    pub fn error(&self) -> Option<&'static str> {
-        match self {
-            Self::Complete | Self::Left => None,
-            Self::Truncated(reason) | Self::Rejected(reason) => Some(reason),
-        }
-    }
-}
 
 /// The course of one request. It goes through every step and on into the reply's body, so it is moved as a pointer.
 pub struct Trail(Box<Course>);
@@ -142,23 +110,6 @@ impl Trail {
             usage: Usage::default(),
             ended: false,
         }))
-    }
-
-    /// What else is told of it: its trace, and a line if it takes longer than `slow`.
-    pub fn watched(&mut self, traced: Traced, slow: Option<Period>) {
-        self.0.traced = traced;
-        self.0.slow = slow;
-    }
-
-    /// Its place among traces.
-    #[must_use]
-    pub fn trace(&self) -> Traced {
-        self.0.traced
-    }
-
-    /// Its reply lasts as long as the provider has something to say.
-    pub fn is_live(&mut self) {
-        self.0.is_live = true;
     }
 
     /// Step 2 has found who calls.

@@ -37,13 +37,15 @@ impl Keyring {
 /// Every secret text of the config, with its place. What is not listed here can't be sealed; a test holds this list
 /// against the schema.
 fn secret_texts(config: &mut Config) -> impl Iterator<Item = (FieldPath, &mut SecretText)> {
+    let headers = config.trace.otlp.iter_mut().flat_map(|otlp| otlp.headers.iter_mut().enumerate());
+    let headers = headers.map(|(i, header)| (field!["trace", "otlp", "headers", i, "value"], &mut header.value));
     let token = config.admin.token.as_mut().map(|token| (field!["admin", "token"], token));
     let keys = config.providers.iter_mut().flat_map(|(name, provider)| {
         let at = field!["providers", name.as_str(), "keys"];
         let values = provider.keys.iter_mut().enumerate();
         values.filter_map(move |(i, key)| Some((at.then(i).then("value"), key.value.as_mut()?)))
     });
-    token.into_iter().chain(keys)
+    token.into_iter().chain(keys).chain(headers)
 }
 
 /// Reads the master keys and opens every secret text of the config in its place. Whoever reads the config from here on sees
