@@ -142,8 +142,8 @@ async fn a_quiet_replica_holds_before_it_says_that_it_is_not_needed() {
     let advice = json_becomes(&sidegate, "/autoscaling", |advice| advice["recommendation"] == "scale_down").await;
     assert_eq!(advice["priority"], "low");
     let thresholds = json!({
-        "cpu_percent": { "high": 100, "low": 99 },
-        "memory_percent": { "high": 80 },
+        "cpu_percent": { "high": 100.0, "low": 99.0 },
+        "memory_percent": { "high": 80.0 },
         "requests_per_second": { "high": 9, "low": 1 },
         "cooldown_seconds": 1.0,
     });
