@@ -1,5 +1,5 @@
 //! Layer 5: what faces the network. [`start`] brings a config to life: a thread for each worker, one control thread for
-//! accepting, admin, DNS and certificates, and one that writes the access log, since writing may block.
+//! accepting, admin and DNS, and two that may have to wait for a disk: one writes the access log, one watches files.
 //!
 //! | what | files |
 //! | --- | --- |
