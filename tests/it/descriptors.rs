@@ -18,9 +18,7 @@ routes: [{ path: /v1, targets: [nobody] }]
 async fn with_descriptors(descriptors: u32) -> Program {
     Program::with(CONFIG, |file| {
         let mut command = Command::new("sh");
-        command
-            .args(["-c", &format!("ulimit -n {descriptors} && exec \"$0\" --config \"$1\""), env!("CARGO_BIN_EXE_sidegate")])
-            .arg(file);
+        command.args(["-c", &format!("ulimit -n {descriptors} && exec \"$0\" --config \"$1\""), env!("CARGO_BIN_EXE_sidegate")]).arg(file);
         command
     })
     .await
