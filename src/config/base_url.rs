@@ -11,10 +11,7 @@ use http::{
     uri::{Authority, Scheme},
 };
 
-use crate::types::as_text;
-
-/// What fits into `sun_path` beside its closing zero; unix(7).
-const MAX_SOCKET_PATH: usize = 107;
+use crate::types::{address::MAX_SOCKET_PATH, as_text};
 
 /// `https://host[:port][/path]`, or `unix:/run/some.sock[:/path]`. No user, no query, no fragment; the path has no slash at its
 /// end.

@@ -4,6 +4,9 @@ use std::{borrow::Cow, fmt, net::SocketAddr, path::PathBuf, str::FromStr};
 
 use super::as_text;
 
+/// The most bytes of a Unix socket's path: what fits into `sun_path` beside its closing zero; unix(7).
+pub const MAX_SOCKET_PATH: usize = 107;
+
 /// `127.0.0.1:8080`, `[::]:8080`, `localhost:8080` or `unix:/run/sidegate.sock`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Address {
