@@ -61,25 +61,31 @@ impl Relay {
 
     pub(super) fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Failure>>> {
         let this = &mut *self;
-        let polled = Pin::new(&mut this.reply).poll_frame(cx);
-        match &polled {
+        match Pin::new(&mut this.reply).poll_frame(cx) {
             Poll::Ready(Some(Ok(frame))) => {
-                if let Some(data) = frame.data_ref() {
-                    this.passed(data);
-                }
+                // Nearly every frame is data, which is moved and not looked at; what else there is comes once.
+                let frame = match frame.into_data() {
+                    Ok(data) => {
+                        this.passed(&data);
+                        Frame::data(data)
+                    }
+                    Err(other) => without_fields_of_a_head(other),
+                };
                 if this.reply.is_end_stream() {
                     this.settle(End::Complete);
                 }
+                Poll::Ready(Some(Ok(frame)))
             }
-            Poll::Ready(Some(Err(failure))) => this.settle(End::Truncated(failure.name())),
-            Poll::Ready(None) => this.settle(End::Complete),
-            Poll::Pending => {}
+            Poll::Ready(Some(Err(failure))) => {
+                this.settle(End::Truncated(failure.name()));
+                Poll::Ready(Some(Err(failure)))
+            }
+            Poll::Ready(None) => {
+                this.settle(End::Complete);
+                Poll::Ready(None)
+            }
+            Poll::Pending => Poll::Pending,
         }
-        polled.map_ok(|frame| match frame.into_trailers() {
-            // RFC 9110 §6.5.1: what may not stand in a head has no place behind the body.
-            Ok(trailers) => Frame::trailers(retain(trailers, |name| fields::goes_down(name) && !fields::is_framing(name))),
-            Err(frame) => frame,
-        })
     }
 
     pub(super) fn is_end_stream(&self) -> bool {
@@ -88,5 +94,14 @@ impl Relay {
 
     pub(super) fn size_hint(&self) -> SizeHint {
         self.reply.size_hint()
+    }
+}
+
+/// RFC 9110 §6.5.1: what may not stand in a head has no place behind the body.
+#[cold]
+fn without_fields_of_a_head(frame: Frame<Bytes>) -> Frame<Bytes> {
+    match frame.into_trailers() {
+        Ok(trailers) => Frame::trailers(retain(trailers, |name| fields::goes_down(name) && !fields::is_framing(name))),
+        Err(frame) => frame,
     }
 }
