@@ -218,6 +218,8 @@ impl Inner {
             Problems::whole(loaded.origin.name(), error.to_string(), "what was in force before still is; see the field that is named")
         })?;
         let snapshot = Arc::new(snapshot);
+        // Before the swap: who comes right behind it must find a key that is back in use, and no key that is still out of it.
+        snapshot.providers.values().flat_map(|provider| &provider.slots).for_each(|slot| slot.state.revive());
         self.runtime.snapshot.store(Arc::clone(&snapshot));
         // Behind the swap: a request that finds its keys retired looks into the generation that is in force.
         self.runtime.registry.follow(&snapshot, Instant::now());
@@ -328,3 +330,6 @@ impl fmt::Debug for Reloader {
         f.write_str("Reloader")
     }
 }
+
+#[cfg(test)]
+mod tests;
