@@ -86,7 +86,7 @@ fn filter(level: Level) -> LevelFilter {
 const RATION: u32 = 100;
 
 /// Lets a line about single requests be written a hundred times a second at most, and counts the others: a provider that is
-/// slow is so for thousands, and whoever reads this log must keep up, or requests would wait for it.
+/// slow is so for thousands, and whoever reads this log must keep up, or lines are lost.
 #[derive(Debug, Default)]
 pub struct Ration(Mutex<Rationed>);
 
