@@ -9,12 +9,17 @@ started=()
 
 # A process that does not end in time is killed: what stays behind would spoil the next run.
 cleanup() {
-    local pid
+    local pid try
     for pid in "${started[@]}"; do kill "$pid" 2>/dev/null || true; done
     for pid in "${started[@]}"; do
         timeout 5 tail -s 0.1 -f /dev/null --pid="$pid" 2>/dev/null || kill -KILL "$pid" 2>/dev/null || true
     done
-    rm -rf "$work"
+    # A browser that a test has started writes to the end, and that may come after the test's.
+    for try in {1..50}; do
+        if rm -rf "$work" 2>/dev/null; then return; fi
+        sleep 0.1
+    done
+    echo "${0##*/}: $work could not be removed" >&2
 }
 trap cleanup EXIT
 trap 'exit 143' TERM

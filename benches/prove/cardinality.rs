@@ -31,9 +31,9 @@ pub(crate) async fn prove(table: &mut Table) {
     });
     // The one series that may be added, and the memory of a process that has work.
     ask(&sidegate, 0..NAMES / 10).await;
-    let (series, memory) = (series(sidegate.admin).await, sidegate.resident());
+    let (series, memory) = (series(sidegate.admin).await, sidegate.process.resident());
     ask(&sidegate, NAMES..2 * NAMES).await;
-    let (more, grown) = (self::series(sidegate.admin).await - series, sidegate.resident().saturating_sub(memory));
+    let (more, grown) = (self::series(sidegate.admin).await - series, sidegate.process.resident().saturating_sub(memory));
     table.tell("series in all", series);
     table.hold("100,000 models of other names: more series", more, "0", more == 0);
     table.hold("100,000 models of other names: growth", mib(grown), "< 2 MiB", grown < MEMORY_BAR);

@@ -20,21 +20,21 @@ pub(crate) async fn prove(table: &mut Table) {
     let sidegate = Sidegate::before(provider.address, "1.1").await;
     warm_up(&sidegate).await;
 
-    sidegate.forget_peak();
-    let before = sidegate.resident();
+    sidegate.process.forget_peak();
+    let before = sidegate.process.resident();
     let mut client = H1::connect(sidegate.address).await;
     client.post("/v1/count", GIB).await;
     client.upload(GIB).await;
     let length = client.head().await.expect("a reply");
     client.discard(length).await.expect("the count");
-    hold_body(table, "HTTP/1.1, 1 GiB up", sidegate.peak().saturating_sub(before));
+    hold_body(table, "HTTP/1.1, 1 GiB up", sidegate.process.peak().saturating_sub(before));
 
-    sidegate.forget_peak();
-    let before = sidegate.resident();
+    sidegate.process.forget_peak();
+    let before = sidegate.process.resident();
     client.post(&format!("/v1/bytes/{GIB}"), 0).await;
     assert_eq!(client.head().await.expect("a reply"), GIB);
     client.discard(GIB).await.expect("1 GiB");
-    hold_body(table, "HTTP/1.1, 1 GiB down", sidegate.peak().saturating_sub(before));
+    hold_body(table, "HTTP/1.1, 1 GiB down", sidegate.process.peak().saturating_sub(before));
     drop(client);
 
     h2_bodies(table).await;
@@ -49,23 +49,23 @@ async fn h2_bodies(table: &mut Table) {
     warm_up(&sidegate).await;
     let client = H2::connect(sidegate.address).await;
 
-    sidegate.forget_peak();
-    let before = sidegate.resident();
+    sidegate.process.forget_peak();
+    let before = sidegate.process.resident();
     let (reply, mut stream) = client.post("/v1/count", true).await;
     h2::upload(&mut stream, GIB).await;
     let mut count = h2::body(reply).await;
     assert_eq!(h2::part(&mut count).await.expect("the count"), GIB.to_string());
-    hold_body(table, "HTTP/2, 1 GiB up", sidegate.peak().saturating_sub(before));
+    hold_body(table, "HTTP/2, 1 GiB up", sidegate.process.peak().saturating_sub(before));
 
-    sidegate.forget_peak();
-    let before = sidegate.resident();
+    sidegate.process.forget_peak();
+    let before = sidegate.process.resident();
     let mut body = client.reply(&format!("/v1/bytes/{GIB}")).await;
     let mut length = 0;
     while let Some(part) = h2::part(&mut body).await {
         length += part.len() as u64;
     }
     assert_eq!(length, GIB);
-    hold_body(table, "HTTP/2, 1 GiB down", sidegate.peak().saturating_sub(before));
+    hold_body(table, "HTTP/2, 1 GiB down", sidegate.process.peak().saturating_sub(before));
 }
 
 fn hold_body(table: &mut Table, what: &str, growth: u64) {
@@ -75,8 +75,8 @@ fn hold_body(table: &mut Table, what: &str, growth: u64) {
 async fn stalled_h1(table: &mut Table, protocols: &str, provider: &Provider, version: &str) {
     let sidegate = Sidegate::before(provider.address, version).await;
     warm_up(&sidegate).await;
-    sidegate.forget_peak();
-    let before = sidegate.resident();
+    sidegate.process.forget_peak();
+    let before = sidegate.process.resident();
     let mut readers = Vec::new();
     for _ in 0..READERS {
         let mut client = H1::connect_with_small_buffer(sidegate.address).await;
@@ -92,8 +92,8 @@ async fn stalled_h2(table: &mut Table) {
     let provider = Provider::h2(100).await;
     let sidegate = Sidegate::before(provider.address, "2").await;
     warm_up(&sidegate).await;
-    sidegate.forget_peak();
-    let before = sidegate.resident();
+    sidegate.process.forget_peak();
+    let before = sidegate.process.resident();
     let mut readers = Vec::new();
     for _ in 0..READERS / 50 {
         let client = H2::connect(sidegate.address).await;
@@ -108,7 +108,7 @@ async fn stalled_h2(table: &mut Table) {
 }
 
 fn hold_reader(table: &mut Table, protocol: &str, sidegate: &Sidegate, before: u64, provider: &Provider) {
-    let each = sidegate.peak().saturating_sub(before) / READERS;
+    let each = sidegate.process.peak().saturating_sub(before) / READERS;
     let what = format!("{protocol}, {READERS} readers that stopped: each");
     table.hold(what, format!("{} KiB", each >> 10), "≤ 256 KiB", each <= READER_BAR);
     // Kernel buffers included: shows that the provider was stopped at all.

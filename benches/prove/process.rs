@@ -114,7 +114,7 @@ fn spawn(words: &[String], folder: &Path, keep: bool) -> Child {
 }
 
 /// A size in `/proc/PID/status`, in bytes.
-pub(crate) fn status(id: u32, name: &str) -> u64 {
+fn status(id: u32, name: &str) -> u64 {
     let status = fs::read_to_string(format!("/proc/{id}/status")).expect("a running child has a status");
     let line = status.lines().find_map(|line| line.strip_prefix(name)).expect("a child has memory");
     line.trim().trim_end_matches(" kB").parse::<u64>().expect("a number of kB") * 1024

@@ -2,22 +2,20 @@
 
 use std::{
     fs,
-    net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream},
+    net::{Ipv4Addr, SocketAddr, TcpListener},
     path::Path,
-    process::{Child, Command, Stdio},
-    time::{Duration, Instant},
 };
 
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tempfile::TempDir;
 
-use crate::process;
+use crate::process::Process;
 
 /// The running binary; dropping it ends it.
 pub(crate) struct Sidegate {
     pub(crate) address: SocketAddr,
     pub(crate) admin: SocketAddr,
-    process: Child,
+    pub(crate) process: Process,
     _config: TempDir,
 }
 
@@ -59,54 +57,9 @@ impl Sidegate {
              routes:\n  - {{ path: /v1, targets: [scripted] }}\n"
         );
         fs::write(&file, text).expect("a config file");
-        // The logs go where they cost nothing to keep.
-        let mut command = Command::new(program());
-        let process = command
-            .arg("--config")
-            .arg(&file)
-            .stdin(Stdio::null())
-            .stdout(Stdio::null())
-            .stderr(Stdio::null())
-            .spawn()
-            .expect("the binary starts");
-        let mut sidegate = Self { address, admin, process, _config: config };
-        sidegate.wait_until_it_listens().await;
-        sidegate
-    }
-
-    async fn wait_until_it_listens(&mut self) {
-        let deadline = Instant::now() + Duration::from_secs(10);
-        while TcpStream::connect(self.address).is_err() {
-            let ended = self.process.try_wait().expect("a child can be asked");
-            assert!(ended.is_none() && Instant::now() < deadline, "it does not listen: {ended:?}");
-            tokio::time::sleep(Duration::from_millis(10)).await;
-        }
-    }
-
-    /// Resident bytes now.
-    pub(crate) fn resident(&self) -> u64 {
-        self.status("VmRSS:")
-    }
-
-    /// The most that was resident since [`Self::forget_peak`].
-    pub(crate) fn peak(&self) -> u64 {
-        self.status("VmHWM:")
-    }
-
-    /// Lets the peak start anew from what is resident now (`proc(5)`, `clear_refs`).
-    pub(crate) fn forget_peak(&self) {
-        fs::write(format!("/proc/{}/clear_refs", self.process.id()), "5").expect("a child's peak can be reset");
-    }
-
-    fn status(&self, name: &str) -> u64 {
-        process::status(self.process.id(), name)
-    }
-}
-
-impl Drop for Sidegate {
-    fn drop(&mut self) {
-        let _ = self.process.kill();
-        let _ = self.process.wait();
+        let mut process = Process::start(&[program(), "--config".to_owned(), file.display().to_string()], config.path(), false);
+        process.listens_at(address).await;
+        Self { address, admin, process, _config: config }
     }
 }
 

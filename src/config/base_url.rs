@@ -1,7 +1,6 @@
 //! A provider's `base_url`: the only place where a scheme, a host or a port can come from.
 
 use std::{
-    borrow::Cow,
     fmt,
     path::{Path, PathBuf},
     str::FromStr,
@@ -11,11 +10,8 @@ use http::{
     Uri,
     uri::{Authority, Scheme},
 };
-use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
-use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
-/// What fits into `sun_path` beside its closing zero; unix(7).
-const MAX_SOCKET_PATH: usize = 107;
+use crate::types::{address::MAX_SOCKET_PATH, as_text};
 
 /// `https://host[:port][/path]`, or `unix:/run/some.sock[:/path]`. No user, no query, no fragment; the path has no slash at its
 /// end.
@@ -151,27 +147,7 @@ impl fmt::Display for BaseUrl {
     }
 }
 
-impl<'de> Deserialize<'de> for BaseUrl {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        String::deserialize(deserializer)?.parse().map_err(de::Error::custom)
-    }
-}
-
-impl Serialize for BaseUrl {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_str(self)
-    }
-}
-
-impl JsonSchema for BaseUrl {
-    fn schema_name() -> Cow<'static, str> {
-        "BaseUrl".into()
-    }
-
-    fn json_schema(_: &mut SchemaGenerator) -> Schema {
-        json_schema!({ "type": "string", "pattern": "^(https?://|unix:/)", "examples": ["https://api.openai.com/v1", "unix:/run/vllm.sock:/v1"] })
-    }
-}
+as_text!(BaseUrl, "BaseUrl", { "pattern": "^(https?://|unix:/)", "examples": ["https://api.openai.com/v1", "unix:/run/vllm.sock:/v1"] });
 
 #[cfg(test)]
 mod tests {

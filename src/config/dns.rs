@@ -1,11 +1,11 @@
 //! `dns:`: who is asked for the addresses of providers, and for how long an answer counts.
 
-use std::{borrow::Cow, fmt, net::SocketAddr, str::FromStr};
+use std::{fmt, net::SocketAddr, str::FromStr};
 
-use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
-use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
 
-use crate::types::Period;
+use crate::types::{Period, as_text};
 
 /// How the names of providers and of egress proxies become addresses.
 #[derive(Clone, Debug, PartialEq, Deserialize, Serialize, JsonSchema)]
@@ -71,27 +71,7 @@ impl fmt::Display for NameServer {
     }
 }
 
-impl<'de> Deserialize<'de> for NameServer {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        String::deserialize(deserializer)?.parse().map_err(de::Error::custom)
-    }
-}
-
-impl Serialize for NameServer {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_str(self)
-    }
-}
-
-impl JsonSchema for NameServer {
-    fn schema_name() -> Cow<'static, str> {
-        "NameServer".into()
-    }
-
-    fn json_schema(_: &mut SchemaGenerator) -> Schema {
-        json_schema!({ "type": "string", "examples": ["10.0.0.2", "10.0.0.2:53", "[fd00::2]:53"] })
-    }
-}
+as_text!(NameServer, "NameServer", { "examples": ["10.0.0.2", "10.0.0.2:53", "[fd00::2]:53"] });
 
 #[cfg(test)]
 mod tests {

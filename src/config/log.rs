@@ -1,11 +1,11 @@
 //! `log:`: what Sidegate says about itself on standard error. The access log is no part of it.
 
-use std::{borrow::Cow, fmt, str::FromStr};
+use std::{fmt, str::FromStr};
 
-use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
-use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
 
-use crate::types::Period;
+use crate::types::{Period, as_text};
 
 /// What Sidegate says about itself on standard error.
 #[derive(Clone, Debug, Default, PartialEq, Deserialize, Serialize, JsonSchema)]
@@ -125,27 +125,7 @@ impl fmt::Display for Levels {
     }
 }
 
-impl<'de> Deserialize<'de> for Levels {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        String::deserialize(deserializer)?.parse().map_err(de::Error::custom)
-    }
-}
-
-impl Serialize for Levels {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_str(self)
-    }
-}
-
-impl JsonSchema for Levels {
-    fn schema_name() -> Cow<'static, str> {
-        "LogLevel".into()
-    }
-
-    fn json_schema(_: &mut SchemaGenerator) -> Schema {
-        json_schema!({ "type": "string", "examples": ["info", "off", "info,h2=debug"] })
-    }
-}
+as_text!(Levels, "LogLevel", { "examples": ["info", "off", "info,h2=debug"] });
 
 #[cfg(test)]
 mod tests {

@@ -3,6 +3,17 @@
 //! Three stages, three kinds of value: the text with its positions (`source`), the plain data of this
 //! file (`Config`), and the data with every key read from where it lives ([`Loaded`]). Each field's doc
 //! comment is its entry in the schema and in `docs/config.md`.
+//!
+//! | what | files |
+//! | --- | --- |
+//! | a section of the config | the file of its name; `listen` has `admin:` and `body:` too |
+//! | values of their own kind in it | `base_url`, `proxy`, `secret_text`, `sealed` |
+//! | from the text to the tree | `source`, `parse`, `end`, `syntax`; then `expand` puts variables and files in |
+//! | from the tree to [`Config`] | `decode`, `decoder`, `path`; `check` says what the types can't |
+//! | what is wrong, in words | `problem`, `excerpt`, `mask`, `suggest` |
+//! | all of this in a row | `load`, from an `origin` in an `environment`; `diff` compares two |
+//! | files beside the config | `files`, `certificates`; `stamp` and `renewal` see them change |
+//! | for the command line | `schema`, `sealer` |
 
 pub mod annotate;
 pub mod autoscaling;

@@ -1,10 +1,12 @@
 //! `trust:`: whose word about a request's origin counts.
 
-use std::{borrow::Cow, fmt, net::IpAddr, str::FromStr};
+use std::{fmt, net::IpAddr, str::FromStr};
 
 use ipnet::IpNet;
-use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
-use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::types::as_text;
 
 /// Which peers may set `X-Forwarded-For`, `X-API-Tier`, `X-Region` and `X-Priority`; from all others these are dropped.
 #[derive(Clone, Debug, Default, PartialEq, Deserialize, Serialize, JsonSchema)]
@@ -72,27 +74,7 @@ impl fmt::Display for TrustedPeer {
     }
 }
 
-impl<'de> Deserialize<'de> for TrustedPeer {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        String::deserialize(deserializer)?.parse().map_err(de::Error::custom)
-    }
-}
-
-impl Serialize for TrustedPeer {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_str(self)
-    }
-}
-
-impl JsonSchema for TrustedPeer {
-    fn schema_name() -> Cow<'static, str> {
-        "TrustedPeer".into()
-    }
-
-    fn json_schema(_: &mut SchemaGenerator) -> Schema {
-        json_schema!({ "type": "string", "examples": ["10.0.0.0/8", "loopback", "unix"] })
-    }
-}
+as_text!(TrustedPeer, "TrustedPeer", { "examples": ["10.0.0.0/8", "loopback", "unix"] });
 
 #[cfg(test)]
 mod tests {

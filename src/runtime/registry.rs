@@ -92,7 +92,7 @@ struct Kept<S> {
     left: Option<Instant>,
 }
 
-impl<K: Eq + Hash + Clone, S: Clone> Shelf<K, S> {
+impl<K: Eq + Hash, S: Clone> Shelf<K, S> {
     fn take(&self, id: K, new: impl FnOnce() -> S) -> S {
         self.lock().entry(id).or_insert_with(|| Kept { state: new(), left: None }).state.clone()
     }
@@ -104,12 +104,12 @@ impl<K: Eq + Hash + Clone, S: Clone> Shelf<K, S> {
             kept.left = if in_use(id, &kept.state) { None } else { kept.left.or(Some(now)) };
             kept.left.is_none_or(|left| now.saturating_duration_since(left) < linger)
         });
-        let mut lingering: Vec<_> = shelf.iter().filter_map(|(id, kept)| Some((kept.left?, id.clone()))).collect();
-        if lingering.len() > MOST_LINGERING {
-            lingering.sort_by_key(|(left, _)| *left);
-            for (_, id) in &lingering[..lingering.len() - MOST_LINGERING] {
-                shelf.remove(id);
-            }
+        let surplus = shelf.values().filter(|kept| kept.left.is_some()).count().saturating_sub(MOST_LINGERING);
+        if surplus > 0 {
+            let mut left: Vec<_> = shelf.values().filter_map(|kept| kept.left).collect();
+            let (_, last, _) = left.select_nth_unstable(surplus - 1);
+            let last = *last;
+            shelf.retain(|_, kept| kept.left.is_none_or(|left| left > last));
         }
     }
 

@@ -266,7 +266,8 @@ impl Inner {
             Ok(loaded) => {
                 let can = Diff::between(&current.loaded, &loaded).restart.is_empty();
                 if can && self.put_in_force(loaded, current).is_ok() {
-                    tracing::info!("what the files of the config in force hold has changed, and is in force");
+                    let generation = self.runtime.snapshot.load().generation;
+                    tracing::info!(generation, "files that the config in force names changed and are in force");
                 }
             }
             Err(_) => {}

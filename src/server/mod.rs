@@ -1,5 +1,15 @@
 //! Layer 5: what faces the network. [`start`] brings a config to life: a thread for each worker, one control thread for
-//! accepting, admin, DNS and certificates, and one that writes the access log, since writing may block.
+//! accepting, admin and DNS, and two that may have to wait for a disk: one writes the access log, one watches files.
+//!
+//! | what | files |
+//! | --- | --- |
+//! | a connection's way in | [`listener`], [`worker`], [`connection`] |
+//! | what is told by its first bytes | [`proxy_protocol`], [`tls`], [`protocol`], [`guard`] |
+//! | its bytes, and when it is closed | [`socket`], [`io`], [`activity`]; [`streams`] of HTTP/2 |
+//! | the end of the process | [`drain`], [`signals`] and [`systemd`] beside it |
+//! | what changes while it runs | [`watch`], [`renewals`] |
+//! | for operators | [`admin`]; `export` sends spans |
+//! | threads | [`local`] |
 
 pub mod activity;
 pub mod admin;

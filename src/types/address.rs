@@ -2,8 +2,10 @@
 
 use std::{borrow::Cow, fmt, net::SocketAddr, path::PathBuf, str::FromStr};
 
-use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
-use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
+use super::as_text;
+
+/// The most bytes of a Unix socket's path: what fits into `sun_path` beside its closing zero; unix(7).
+pub const MAX_SOCKET_PATH: usize = 107;
 
 /// `127.0.0.1:8080`, `[::]:8080`, `localhost:8080` or `unix:/run/sidegate.sock`.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -52,27 +54,7 @@ impl fmt::Display for Address {
     }
 }
 
-impl<'de> Deserialize<'de> for Address {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        String::deserialize(deserializer)?.parse().map_err(de::Error::custom)
-    }
-}
-
-impl Serialize for Address {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_str(self)
-    }
-}
-
-impl JsonSchema for Address {
-    fn schema_name() -> Cow<'static, str> {
-        "Address".into()
-    }
-
-    fn json_schema(_: &mut SchemaGenerator) -> Schema {
-        json_schema!({ "type": "string", "examples": ["127.0.0.1:8080", "unix:/run/sidegate.sock"] })
-    }
-}
+as_text!(Address, "Address", { "examples": ["127.0.0.1:8080", "unix:/run/sidegate.sock"] });
 
 #[cfg(test)]
 mod tests {

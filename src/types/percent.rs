@@ -1,9 +1,8 @@
 //! A part of a whole, as an operator writes it: `10%`.
 
-use std::{borrow::Cow, fmt, str::FromStr};
+use std::{fmt, str::FromStr};
 
-use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
-use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
+use super::as_text;
 
 /// From nothing to all, in steps of a hundredth of a percent.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -65,27 +64,7 @@ impl fmt::Debug for Percent {
     }
 }
 
-impl<'de> Deserialize<'de> for Percent {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        String::deserialize(deserializer)?.parse().map_err(de::Error::custom)
-    }
-}
-
-impl Serialize for Percent {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_str(self)
-    }
-}
-
-impl JsonSchema for Percent {
-    fn schema_name() -> Cow<'static, str> {
-        "Percent".into()
-    }
-
-    fn json_schema(_: &mut SchemaGenerator) -> Schema {
-        json_schema!({ "type": "string", "pattern": "^[0-9]{1,3}(\\.[0-9]{1,2})? ?%$", "examples": ["10%", "0.5%"] })
-    }
-}
+as_text!(Percent, "Percent", { "pattern": "^[0-9]{1,3}(\\.[0-9]{1,2})? ?%$", "examples": ["10%", "0.5%"] });
 
 #[cfg(test)]
 mod tests {

@@ -1,9 +1,8 @@
 //! Durations, sizes and shares as an operator writes them: `300ms`, `5s`, `64KiB`, `70%`.
 
-use std::{borrow::Cow, fmt, str::FromStr, time::Duration};
+use std::{fmt, str::FromStr, time::Duration};
 
-use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
-use serde::{Deserialize, Deserializer, de};
+use super::as_text;
 
 /// A span of time, written as a whole number and a unit: `ms`, `s`, `m`, `h` or `d`.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -106,27 +105,7 @@ macro_rules! text_unit {
             }
         }
 
-        impl<'de> Deserialize<'de> for $unit {
-            fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-                String::deserialize(deserializer)?.parse().map_err(de::Error::custom)
-            }
-        }
-
-        impl serde::Serialize for $unit {
-            fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-                serializer.collect_str(self)
-            }
-        }
-
-        impl JsonSchema for $unit {
-            fn schema_name() -> Cow<'static, str> {
-                $name.into()
-            }
-
-            fn json_schema(_: &mut SchemaGenerator) -> Schema {
-                json_schema!({ "type": "string", "pattern": $pattern, "examples": $examples })
-            }
-        }
+        as_text!($unit, $name, { "pattern": $pattern, "examples": $examples });
     };
 }
 

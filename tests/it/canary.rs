@@ -4,19 +4,26 @@
 //! Each secret begins and ends with the word, so that a part of it is found as well. The last request puts the word where
 //! it is told, so that a search that finds nothing can't pass.
 
-use std::{fs, net::SocketAddr, path::Path, time::Duration};
+use std::{
+    fs::{self, Permissions},
+    net::SocketAddr,
+    os::unix::fs::PermissionsExt,
+    path::Path,
+    time::Duration,
+};
 
 use bytes::Bytes;
-use rustix::process::{Pid, Signal, kill_process};
+use rustix::process::{Pid, Resource, Rlimit, Signal, prlimit};
 use sidegate::{
-    config::{self, Environment, KeyHash, Proxy},
+    config::{self, Environment, KeyHash, MasterKey, Proxy},
     provider::Credential,
-    types::Dialect,
+    types::{Dialect, Secret},
     upstream::{Outgoing, Upload},
 };
 
 use crate::support::{
     Client, EgressProxy, Gate, H2Client, H2Provider, H2Script, Program, Provider, Script, eventually,
+    program::Ended,
     tls::{Authority, TlsFront},
     within,
 };
@@ -27,6 +34,16 @@ const CANARY: &str = "canary";
 /// The secret of one place.
 fn secret(place: &str) -> String {
     format!("sk-{CANARY}-{place}-0123456789abcdef-{CANARY}")
+}
+
+/// A master key, written as base64: it begins and ends with the word, as far as 32 bytes allow.
+fn master(place: &str) -> String {
+    format!("{CANARY}{place:0<30}{CANARY}A=")
+}
+
+/// A key as it stands in a config, under the first master key.
+fn sealed() -> String {
+    MasterKey::from_text(&master("one")).unwrap().seal(&"one".parse().unwrap(), &Secret::new(secret("sealed"))).unwrap()
 }
 
 /// A client's credentials of its own, in every field that may carry one.
@@ -64,6 +81,8 @@ impl World {
         for (file, place) in [("keys/one", "file"), ("keys/dir/two", "dir"), ("keys/expanded", "expanded")] {
             fs::write(folder.path().join(file), secret(place)).unwrap();
         }
+        fs::write(folder.path().join("keys/master"), master("two")).unwrap();
+        fs::set_permissions(folder.path().join("keys/master"), Permissions::from_mode(0o600)).unwrap();
         let world = Self {
             provider,
             h2: H2Provider::always(h2::server::Builder::new(), H2Script::ok("served")).await,
@@ -82,13 +101,15 @@ impl World {
         format!(
             r#"
 listen: {{ address: "127.0.0.1:0", workers: 1 }}
-admin: {{ address: "127.0.0.1:0" }}
+admin: {{ address: "127.0.0.1:0", token: "{token}" }}
+sealing: {{ keys: [{{ id: one, env: MASTER_KEY }}, {{ id: two, file: keys/master }}] }}
 log: {{ slow: 1ms }}
 trace: {{ create: true, otlp: {{ endpoint: "http://{collector}", headers: [{{ name: x-key, value: "{header}" }}] }} }}
 providers:
   pool:
     base_url: http://{provider}/v1
     keys: [{{ env: POOL_KEY* }}, {{ file: keys/one }}, {{ dir: keys/dir }}, {{ value: "${{file:keys/expanded}}" }}, {{ name: plain, value: "{value}" }}]
+  sealed: {{ base_url: "http://{provider}/v1", keys: [{{ value: "{sealed}" }}] }}
   h2: {{ base_url: "http://{h2}/v1", http_version: 2, keys: [{{ value: "{over_h2}" }}] }}
   refused: {{ base_url: "http://127.0.0.1:9/v1", keys: [{{ value: "{value}" }}] }}
   untrusted: {{ base_url: "https://localhost:{untrusted}/v1", keys: [{{ value: "{value}" }}] }}
@@ -97,6 +118,7 @@ providers:
 routes:
   - {{ path: /v1, targets: [pool] }}
   - {{ path: /azure, targets: [azure] }}
+  - {{ path: /sealed, targets: [sealed] }}
   - {{ path: /own, targets: [pool], credentials: client }}
   - {{ path: /h2, targets: [h2] }}
   - {{ path: /own-h2, targets: [h2], credentials: client }}
@@ -111,6 +133,8 @@ clients: {{ anonymous: free, keys: [{{ name: web, sha256: {hash}, tier: premium 
             untrusted = self.untrusted.address.port(),
             egress = self.egress.address,
             header = secret("header"),
+            token = secret("token"),
+            sealed = sealed(),
             value = secret("value"),
             over_h2 = secret("over-h2"),
             password = secret("password"),
@@ -125,8 +149,9 @@ clients: {{ anonymous: free, keys: [{{ name: web, sha256: {hash}, tier: premium 
     }
 
     async fn start(&self, level: &str) -> Program {
-        let (first, second) = (secret("env"), secret("env-2"));
-        Program::start(self.folder.path(), &[("POOL_KEY", &first), ("POOL_KEY_2", &second), ("SIDEGATE_LOG", level)]).await
+        let (first, second, master) = (secret("env"), secret("env-2"), master("one"));
+        let variables = [("POOL_KEY", first.as_str()), ("POOL_KEY_2", &second), ("MASTER_KEY", &master), ("SIDEGATE_LOG", level)];
+        Program::within(self.folder.path(), &variables).await
     }
 }
 
@@ -177,7 +202,8 @@ async fn ask(to: SocketAddr, method: &str, path: &str, bearer: Option<&str>, mor
 /// Every way of HTTP/1.1.
 async fn drive(sidegate: &Program, world: &World) {
     let to = sidegate.address;
-    for path in ["/v1/chat/completions", "/azure/chat/completions", "/own/chat/completions"] {
+    for path in ["/v1", "/azure", "/sealed", "/own"].map(|route| format!("{route}/chat/completions")) {
+        let path = path.as_str();
         for (script, status) in answers() {
             world.provider.script(script);
             assert_eq!(ask(to, "POST", path, None, "").await, Ok(status), "{path}");
@@ -249,6 +275,12 @@ fn broken(config: &str) -> Vec<String> {
         with("proxy: \"http://", "proxy: \"socks5://"),
         with("sha256: ", &format!("sha256: {}", secret("sha256"))),
         with("log: { slow: 1ms }", &format!("log: {{ level: {} }}", secret("level"))),
+        with("token: \"", &format!("token: \"{} ", secret("odd-token"))),
+        with("env: MASTER_KEY", "env: POOL_KEY"),
+        with("env: MASTER_KEY", &format!("env: {}", master("name"))),
+        with("keys/master", "keys/one"),
+        with("sealed:one:", "sealed:two:"),
+        with("sealed:one:", &format!("sealed:one:{CANARY}")),
         with("name: x-key, value:", &format!("name: \"x {}\", value:", secret("header-name"))),
         with("endpoint: \"http://", &format!("endpoint: \"http://user:{}@", secret("collector-userinfo"))),
         format!("{config}\n{}: x\n", secret("field")),
@@ -257,15 +289,9 @@ fn broken(config: &str) -> Vec<String> {
     ]
 }
 
-/// Waits until the metrics say that so many reloads were refused.
-async fn refused(sidegate: &Program, count: usize) {
-    within("refused reloads", async {
-        let series = format!(r#"sidegate_config_reloads_total{{result="refused"}} {count}"#);
-        while !sidegate.ask_admin("GET", "/metrics").await.text().contains(&series) {
-            tokio::time::sleep(Duration::from_millis(10)).await;
-        }
-    })
-    .await;
+/// How many reloads were refused so far.
+async fn refused(sidegate: &Program) -> u64 {
+    sidegate.ask_admin("GET", "/config").await.json()["reload"]["refused"].as_u64().unwrap()
 }
 
 /// What the admin listener has to say.
@@ -275,7 +301,15 @@ async fn answers_of_admin(sidegate: &Program) -> String {
     {
         said += &sidegate.ask_admin("GET", path).await.text();
     }
-    said
+    said + &change(sidegate, "/reload", &secret("wrong-token")).await.unwrap()
+}
+
+/// Asks the admin listener for a change with this token; what it answers, or that it breaks off.
+async fn change(sidegate: &Program, path: &str, token: &str) -> Result<String, String> {
+    let mut client = Client::connect(sidegate.admin).await;
+    let fields = format!("Host: localhost\r\nAuthorization: Bearer {token}\r\nContent-Length: 0\r\nConnection: close");
+    client.send(format!("POST {path}?{} HTTP/1.1\r\n{fields}\r\n\r\n", query())).await;
+    client.answer("POST").await.map(|reply| reply.text())
 }
 
 /// The lines that hold the word, or a secret in another form.
@@ -295,11 +329,17 @@ async fn no_secret_is_sung_of_at_the_loudest() {
     drive_h2(&sidegate).await;
     let mut said = answers_of_admin(&sidegate).await;
     let config = world.config();
-    for (count, text) in broken(&config).into_iter().enumerate() {
+    for text in broken(&config) {
+        let before = refused(&sidegate).await;
         world.write(&text);
-        refused(&sidegate, count + 1).await;
+        within("a refused reload", async {
+            while refused(&sidegate).await == before {
+                tokio::time::sleep(Duration::from_millis(10)).await;
+            }
+        })
+        .await;
         said += &sidegate.ask_admin("GET", "/config").await.text();
-        said += &sidegate.ask_admin("POST", "/reload").await.text();
+        said += &change(&sidegate, "/reload", &secret("token")).await.unwrap();
     }
     // What is told on purpose is found, in each of the two logs.
     let (at, gate) = (Gate::new(), Gate::new());
@@ -314,8 +354,8 @@ async fn no_secret_is_sung_of_at_the_loudest() {
     assert_eq!(answer, Ok(502));
     eventually("the last line", || sidegate.output(), |lines| lines.contains("the-last")).await;
     eventually("the last slow line", || sidegate.errors(), |lines| lines.contains("\"path\":\"/v1/canary\"")).await;
-    kill_process(Pid::from_raw(sidegate.id()).unwrap(), Signal::TERM).unwrap();
-    let (_, errors, output) = sidegate.end();
+    sidegate.signal(Signal::TERM);
+    let Ended { errors, output, .. } = sidegate.end().await;
     assert!(errors.matches("\"level\":\"TRACE\"").count() > 500 && errors.contains("\"level\":\"WARN\""), "the log is not the loudest");
 
     assert_eq!(singing(&said), Vec::<&str>::new());
@@ -336,9 +376,12 @@ async fn no_secret_is_left_in_a_core_dump() {
         let core: Vec<&str> = limits.lines().find(|line| line.starts_with("Max core file size")).unwrap().split_whitespace().collect();
         assert_eq!(core[4..6], ["0", "0"], "{limits}");
         // The first SIGSEGV is heard by Rust's own watch on overflows of the stack, which then leaves the next to the kernel.
-        let kill = || kill_process(Pid::from_raw(id).unwrap(), signal).is_ok() && sidegate.has_ended();
+        let kill = || {
+            sidegate.signal(signal);
+            sidegate.has_ended()
+        };
         eventually("the end", kill, |ended| *ended).await;
-        let (status, errors, output) = sidegate.end();
+        let Ended { status, errors, output } = sidegate.end().await;
         let killed = std::os::unix::process::ExitStatusExt::signal(&status);
         assert_eq!(killed, Some(signal.as_raw()));
         assert!(!std::os::unix::process::ExitStatusExt::core_dumped(&status), "{signal:?} left a core dump");
@@ -353,14 +396,34 @@ fn listed(folder: &Path) -> Vec<std::ffi::OsString> {
     names
 }
 
+/// A panic of the process itself, while it has a secret in its hands: no thread can be had for what the operator asks for.
+#[tokio::test]
+async fn no_secret_is_in_a_panic() {
+    let world = World::new().await;
+    let sidegate = world.start("trace").await;
+    world.provider.script(Script::ok("served"));
+    assert_eq!(ask(sidegate.address, "POST", "/sealed/chat/completions", None, "").await, Ok(200));
+    let status = fs::read_to_string(format!("/proc/{}/status", sidegate.id())).unwrap();
+    let size = status.lines().find_map(|line| line.strip_prefix("VmSize:")?.trim().strip_suffix(" kB")).unwrap();
+    // Less than the 2 MiB of a thread's stack, and enough for all else.
+    let most = Some((size.parse::<u64>().unwrap() << 10) + (1 << 20));
+    let pid = Pid::from_raw(i32::try_from(sidegate.id()).unwrap());
+    prlimit(pid, Resource::As, Rlimit { current: most, maximum: most }).unwrap();
+    assert!(change(&sidegate, "/reload", &secret("token")).await.is_err(), "it has answered");
+    eventually("the panic", || sidegate.errors(), |errors| errors.contains("panicked at")).await;
+    assert_eq!(sidegate.ask_admin("GET", "/livez").await.status(), 200);
+    let said = sidegate.errors() + &sidegate.output();
+    assert_eq!(singing(&said), Vec::<&str>::new());
+}
+
 /// A panic prints what somebody formats: so nothing that holds a secret may print it.
 #[tokio::test]
 async fn no_secret_is_in_what_a_panic_could_print() {
     let world = World::new().await;
-    let environment = Environment::from([("POOL_KEY", secret("env"))]);
+    let environment = Environment::from([("POOL_KEY", secret("env")), ("MASTER_KEY", master("one"))]);
     let text = world.config().replace("keys/", &format!("{}/keys/", world.folder.path().display()));
     let loaded = config::from_text("proxy.yaml", &text, &environment).unwrap_or_else(|problems| panic!("{problems}"));
-    assert_eq!(loaded.keys.values().flatten().filter(|key| key.secret.expose().contains(CANARY)).count(), 10);
+    assert_eq!(loaded.keys.values().flatten().filter(|key| key.secret.expose().contains(CANARY)).count(), 11);
     let held = loaded.keys.values().flatten().map(|key| Credential::new(Dialect::Openai, &key.secret, None, None).unwrap());
     let held: Vec<_> = held.collect();
     let printed = format!("{loaded:#?}{environment:#?}{loaded}{held:#?}");

@@ -27,6 +27,8 @@ fn environment() -> Environment {
         ("AZURE_OPENAI_API_KEY", "0123456789abcdef0123456789abcdef"),
         ("AZURE_RESOURCE", "my-resource"),
         ("RESEARCH_KEY", "sk-research-0123456789"),
+        ("SECRETS", concat!(env!("CARGO_MANIFEST_DIR"), "/tests/it/secrets")),
+        ("ADMIN_TOKEN", "token-0123456789"),
         ("BLANK", ""),
         ("SPACED", "sk-with blank"),
         ("WEIGHT", "0.2"),

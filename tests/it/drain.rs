@@ -1,6 +1,6 @@
 //! Ending: readiness fails first, whoever has connected is served, what runs goes on, and what is cut can be seen.
 
-mod programme;
+mod program;
 mod systemd;
 
 use std::{net::SocketAddr, sync::Arc};

@@ -11,7 +11,7 @@ use rustix::process::{Pid, Signal, kill_process};
 use serde_json::{Value, json};
 use sidegate::types::Secret;
 
-use crate::support::{Client, Gate, Program, Provider, Script, proxy::POOL_KEY, within};
+use crate::support::{Client, Gate, Program, Provider, Script, program, proxy::POOL_KEY, within};
 
 const ASK: &str = r#"{"model":"gpt-4o","stream":true}"#;
 const TRACE: &str = "4bf92f3577b34da6a3ce929d0e0e4736";
@@ -24,18 +24,8 @@ fn folder(provider: &Provider, sections: &str) -> tempfile::TempDir {
 }
 
 fn write(folder: &tempfile::TempDir, provider: &Provider, sections: &str) {
-    let config = format!(
-        r#"
-listen: {{ address: "127.0.0.1:0", workers: 1 }}
-admin: {{ address: "127.0.0.1:0" }}
-providers: {{ scripted: {{ base_url: "http://{}/v1", keys: [{{ name: pool, value: "{POOL_KEY}" }}] }} }}
-routes: [{{ path: /v1, targets: [scripted] }}]
-{sections}
-"#,
-        provider.address
-    );
     let new = folder.path().join("new.yaml");
-    fs::write(&new, config).unwrap();
+    fs::write(&new, program::config(provider.address, sections)).unwrap();
     fs::rename(new, folder.path().join("proxy.yaml")).unwrap();
 }
 
@@ -55,7 +45,7 @@ async fn a_slow_request_is_told_of_once_with_its_course() {
     let (at, gate) = (Gate::new(), Gate::new());
     let provider = Provider::start().await;
     let folder = folder(&provider, SLOW);
-    let mut sidegate = Program::start(folder.path(), &[]).await;
+    let sidegate = Program::within(folder.path(), &[]).await;
     let mut client = Client::connect(sidegate.address).await;
     // Quick.
     provider.script(Script::ok("served"));
@@ -99,7 +89,7 @@ async fn a_stream_is_slow_by_its_head_and_not_by_its_length() {
     let (at, gate) = (Gate::new(), Gate::new());
     let provider = Provider::start().await;
     let folder = folder(&provider, SLOW);
-    let mut sidegate = Program::start(folder.path(), &[]).await;
+    let sidegate = Program::within(folder.path(), &[]).await;
     let head = "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream; charset=utf-8\r\nContent-Length: 4\r\n\r\n";
     // By what was asked for and by what came, a stream; then one whose head is late, and one that never comes.
     for (body, early, late) in [
@@ -124,7 +114,7 @@ async fn a_stream_is_slow_by_its_head_and_not_by_its_length() {
 async fn an_attempt_that_fails_is_told_of_under_the_requests_own_id() {
     let provider = Provider::start().await;
     let folder = folder(&provider, "");
-    let mut sidegate = Program::start(folder.path(), &[]).await;
+    let sidegate = Program::within(folder.path(), &[]).await;
     provider.script(Script::on_request().close());
     let mut client = Client::connect(sidegate.address).await;
     client.post_with("/v1/chat/completions", &format!("traceparent: 00-{TRACE}-00f067aa0ba902b7-00\r\n"), ASK).await;
@@ -157,7 +147,7 @@ async fn fail(sidegate: &Program, provider: &Provider, id: &str) {
 async fn another_level_is_in_force_with_the_config_that_says_it() {
     let provider = Provider::start().await;
     let folder = folder(&provider, "");
-    let mut sidegate = Program::start(folder.path(), &[]).await;
+    let sidegate = Program::within(folder.path(), &[]).await;
     reload(&sidegate, &provider, &folder, "error", 2).await;
     fail(&sidegate, &provider, "unheard").await;
     reload(&sidegate, &provider, &folder, "\"off, sidegate::pipeline=warn\"", 3).await;
@@ -170,12 +160,12 @@ async fn another_level_is_in_force_with_the_config_that_says_it() {
 async fn the_environment_goes_before_the_config_if_it_makes_sense() {
     let provider = Provider::start().await;
     let directory = folder(&provider, "log: { level: error }");
-    let mut sidegate = Program::start(directory.path(), &[("SIDEGATE_LOG", "info")]).await;
+    let sidegate = Program::within(directory.path(), &[("SIDEGATE_LOG", "info")]).await;
     reload(&sidegate, &provider, &directory, "\"off\"", 2).await;
     fail(&sidegate, &provider, "heard").await;
     sidegate.message("an attempt failed").await;
     let directory = folder(&provider, "");
-    let mut sidegate = Program::start(directory.path(), &[("SIDEGATE_LOG", "inof")]).await;
+    let sidegate = Program::within(directory.path(), &[("SIDEGATE_LOG", "inof")]).await;
     let line = sidegate.message("SIDEGATE_LOG is not followed").await;
     assert!(line["problem"].as_str().unwrap().starts_with("`inof` is no level"), "{line}");
 }

@@ -73,7 +73,7 @@ describe("the page of a proxy at work", () => {
   });
 
   story("shows why a reload was refused, and that the next one works", CONFIG, async (tab, sidegate) => {
-    const broken = CONFIG.replace("targets: [openai]", "targets: [opneai]").replace("clients:", "\"<script>alert(1)</script>\": 1\nclients:");
+    const broken = CONFIG.replace("targets: [openai]", "targets: [opneai, \"<script>alert(1)</script>\"]");
     await sidegate.configure(broken);
     const line = broken.split("\n").findIndex(text => text.includes("opneai")) + 1;
     await tab.until(noticed("The last reload was refused", "opneai", `line ${line}, column`, "Fix:"), "the refused reload, with line and fix");

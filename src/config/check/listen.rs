@@ -3,7 +3,7 @@
 use super::Review;
 use crate::{
     config::{Admin, Body, Config, Listen, path::field, problem::Fault},
-    types::{Address, Size},
+    types::{Address, Size, address::MAX_SOCKET_PATH},
 };
 
 /// hyper's HTTP/1 reader takes no smaller bound than this.
@@ -20,9 +20,6 @@ const MAX_WORKERS: usize = 1_024;
 
 /// With hexadecimal digits 64 bits, the least that can't be tried out over a network.
 const SHORTEST_TOKEN: usize = 16;
-
-/// What fits into `sun_path` beside its closing zero; unix(7).
-const MAX_SOCKET_PATH: usize = 107;
 
 pub(super) fn check(review: &mut Review<'_>, config: &Config) {
     listen(review, config);

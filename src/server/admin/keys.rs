@@ -86,7 +86,8 @@ fn change(
     let snapshot = admin.runtime.snapshot.load_full();
     let placed = all(&snapshot).find(|placed| is_id(&id, placed)).ok_or(Refusal::NoKey)?;
     change(placed.slot);
-    tracing::info!(provider = %placed.provider.name, key = ?placed.key.fingerprint, name = %placed.key.name, "{done}");
+    let key = placed.key.fingerprint.to_str().unwrap_or_default();
+    tracing::info!(provider = %placed.provider.name, key, name = %placed.key.name, "{done}");
     Ok(Json(told(&placed)))
 }
 

@@ -153,7 +153,7 @@ async fn a_quiet_replica_holds_before_it_says_that_it_is_not_needed() {
     let advice = super::json(&default, "/autoscaling").await;
     assert_eq!(
         (&advice["thresholds"]["cpu_percent"], &advice["thresholds"]["requests_per_second"]),
-        (&json!({ "high": 70, "low": 30 }), &().into())
+        (&json!({ "high": 70.0, "low": 30.0 }), &().into())
     );
 }
 

@@ -12,7 +12,7 @@ use rustix::process::Signal;
 use tokio::net::UnixStream;
 
 use super::is_refused;
-use crate::support::{Client, Process, Provider, Script, within};
+use crate::support::{Client, Program, Provider, Script, program, within};
 
 const AT_ONCE: &str = "drain: { delay: 0s, timeout: 10m }";
 
@@ -52,16 +52,16 @@ async fn sockets_that_are_passed_are_served_and_outlive_it() {
     // Before anybody serves it.
     let mut early = Client::connect(listen.local_addr().unwrap()).await;
     early.get("/v1/models").await;
-    let process = Process::start(provider.address, AT_ONCE, |file| passing(file, "admin:sidegate.socket", &sockets)).await;
-    assert_eq!((process.address, process.admin), (listen.local_addr().unwrap(), admin.local_addr().unwrap()));
+    let program = Program::with(&program::config(provider.address, AT_ONCE), |file| passing(file, "admin:sidegate.socket", &sockets)).await;
+    assert_eq!((program.address, program.admin), (listen.local_addr().unwrap(), admin.local_addr().unwrap()));
     assert_eq!(early.reply("GET").await.text(), "served");
-    assert_eq!(process.ask_admin("GET", "/readyz").await.status(), 200);
-    process.signal(Signal::TERM);
-    assert_eq!(process.end().await.code, Some(0));
+    assert_eq!(program.ask_admin("GET", "/readyz").await.status(), 200);
+    program.signal(Signal::TERM);
+    assert_eq!(program.end().await.status.code(), Some(0));
     // Who comes between two lives waits for the second.
     let mut between = Client::connect(listen.local_addr().unwrap()).await;
     between.get("/v1/models").await;
-    let second = Process::start(provider.address, AT_ONCE, |file| passing(file, "sidegate.socket", &sockets[1..])).await;
+    let second = Program::with(&program::config(provider.address, AT_ONCE), |file| passing(file, "sidegate.socket", &sockets[1..])).await;
     assert_eq!(between.reply("GET").await.text(), "served");
     drop((second, listen, admin));
 }
@@ -73,13 +73,13 @@ async fn a_unix_socket_that_is_passed_keeps_its_file() {
     let path = folder.path().join("passed.sock");
     let listener = UnixListener::bind(&path).unwrap();
     let socket = inheritable(&listener);
-    let process = Process::start(provider.address, AT_ONCE, |file| passing(file, "", &[socket])).await;
-    assert_eq!(process.said("listening").await["address"], format!("unix:{}", path.display()));
+    let program = Program::with(&program::config(provider.address, AT_ONCE), |file| passing(file, "", &[socket])).await;
+    assert_eq!(program.message("listening").await["address"], format!("unix:{}", path.display()));
     let mut client = Client::over(within("a connection", UnixStream::connect(&path)).await.unwrap());
     client.get("/v1/models").await;
     assert_eq!(client.reply("GET").await.text(), "served");
-    process.signal(Signal::TERM);
-    assert_eq!(process.end().await.code, Some(0));
+    program.signal(Signal::TERM);
+    assert_eq!(program.end().await.status.code(), Some(0));
     assert!(path.exists());
 }
 
@@ -131,20 +131,20 @@ async fn the_service_tells_when_it_is_ready_and_when_it_stops() {
         (UnixDatagram::bind(&path).unwrap(), path.display().to_string()),
         (UnixDatagram::bind_addr(&abstract_name).unwrap(), format!("@{name}")),
     ] {
-        let process = Process::start(provider.address, AT_ONCE, |file| {
+        let program = Program::with(&program::config(provider.address, AT_ONCE), |file| {
             let mut command = Command::new(env!("CARGO_BIN_EXE_sidegate"));
             command.arg("--config").arg(file).env("NOTIFY_SOCKET", &address);
             command
         })
         .await;
-        assert_eq!(told(&socket).await, ["READY=1".to_owned(), format!("STATUS=serving on {}", process.address)]);
-        process.signal(Signal::HUP);
+        assert_eq!(told(&socket).await, ["READY=1".to_owned(), format!("STATUS=serving on {}", program.address)]);
+        program.signal(Signal::HUP);
         assert_eq!(told(&socket).await[0], "RELOADING=1");
         assert_eq!(told(&socket).await, ["READY=1", "STATUS=reload unchanged, generation 1"]);
-        process.signal(Signal::TERM);
+        program.signal(Signal::TERM);
         assert_eq!(told(&socket).await, ["STOPPING=1", "STATUS=draining"]);
-        is_refused(process.address).await;
-        assert_eq!(process.end().await.code, Some(0));
+        is_refused(program.address).await;
+        assert_eq!(program.end().await.status.code(), Some(0));
     }
 }
 
