@@ -15,6 +15,7 @@ const LONG_RUN: usize = 24;
 /// The parts of `line` that look like credentials.
 pub(super) fn ranges(line: &str) -> Vec<Range<usize>> {
     let mut found = user_parts(line);
+    found.extend(queries(line));
     let mut start = 0;
     for part in line.split_inclusive(|c: char| !(c.is_ascii_alphanumeric() || c == '-' || c == '_')) {
         let word = part.trim_end_matches(|c: char| !(c.is_ascii_alphanumeric() || c == '-' || c == '_'));
@@ -60,6 +61,16 @@ fn user_parts(line: &str) -> Vec<Range<usize>> {
         .collect()
 }
 
+/// What stands behind the `?` of every URL in `line`: some providers take their keys there.
+fn queries(line: &str) -> impl Iterator<Item = Range<usize>> {
+    line.match_indices("://").filter_map(|(at, _)| {
+        let url = &line[at..];
+        let end = url.find(|c: char| c.is_whitespace() || "\"'`,".contains(c)).unwrap_or(url.len());
+        let query = url[..end].find('?')? + 1;
+        (query < end).then_some(at + query..at + end)
+    })
+}
+
 fn looks_like_a_key(word: &str) -> bool {
     if word.len() >= 8 && PREFIXES.iter().any(|prefix| word.starts_with(prefix)) {
         return true;
@@ -77,6 +88,8 @@ mod tests {
         for (text, shown) in [
             ("`sk-abcdefgh` is no URL", "`[masked]` is no URL"),
             ("https://me:pass@host/v1 x", "https://[masked]@host/v1 x"),
+            ("\"https://host/v1?api-key=hunter2\", x", "\"https://host/v1?[masked]\", x"),
+            ("https://host/v1? `http://host`?", "https://host/v1? `http://host`?"),
             ("sha 9f86d081884c7d659a2feaa0c55ad015", "sha [masked]"),
             ("OPENAI_API_KEY_PRODUCTION_EUROPE_2", "OPENAI_API_KEY_PRODUCTION_EUROPE_2"),
             ("my-resource-eastus2-production.openai.azure.com", "my-resource-eastus2-production.openai.azure.com"),

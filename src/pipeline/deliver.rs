@@ -1,10 +1,11 @@
 //! Step 8: send the request to the first target that has a key, and take the reply's head.
 //!
-//! One attempt. Between taking the key and sending nothing waits, so a key is never held for nothing.
+//! One attempt. A request may wait for a connection with the key that it has taken: if that is taken back meanwhile, it goes out
+//! with another.
 
 use std::{rc::Rc, sync::Arc};
 
-use http::{Response, StatusCode};
+use http::{HeaderMap, Response, StatusCode};
 
 use super::{
     Generations,
@@ -21,6 +22,7 @@ use super::{
 use crate::{
     config,
     policy::key_pool::{Choice, Lease},
+    provider::auth,
     runtime::{Provider, Route, Snapshot, Target, snapshot::PoolKey},
     telemetry::metrics::Raised,
     types::fields::retain,
@@ -64,35 +66,76 @@ pub async fn deliver<'s>(
         Some((key, _)) => Credentials::Pool(&key.credential),
         None => Credentials::Client { ours: client.key_is_ours },
     };
-    let (key, lease) = leased.unzip();
     let progress = upload.progress();
     let upgrades = upgrade::asked(&mut request.head, &upload);
     let mut outgoing =
         outgoing::compose(request, route, provider, credentials, upload).ok_or(Reject::Malformed("the target is no path"))?;
     trail.trace().apply(&mut outgoing.headers);
-    let holds = Holds { lease, in_flight: Raised::new(&target.metrics.in_flight) };
-    trail.sent(provider, key.map(Arc::clone), Rc::clone(&progress));
+    let in_flight = Raised::new(&target.metrics.in_flight);
+    trail.sent(provider, leased.as_ref().map(|(key, _)| Arc::clone(key)), Rc::clone(&progress));
+    let mut taken = Taken { leased, choice, provider, generations };
     if upgrades {
         // Apart, so that no other request carries room for it.
-        let (reply, switched) = Box::pin(upgrade(upstream, provider, outgoing, trail)).await?;
+        let (reply, switched) = Box::pin(upgrade(upstream, &mut taken, outgoing, trail)).await?;
+        let (key, lease) = taken.leased.unzip();
+        let holds = Holds { lease, in_flight };
         return Ok(Delivery { target, reply, key, holds, tunnel: switched.map(|switched| Box::new((switched, progress))) });
     }
-    let mut reply = upstream.send(&provider.endpoint, outgoing).await.map_err(|failure| failed(failure, provider, trail))?;
+    let sent = upstream.send(&provider.endpoint, outgoing, &mut |headers| taken.renew(headers, trail)).await;
+    let mut reply = sent.map_err(|failure| taken.failed(failure, trail))?;
     trail.answered();
     passable(&mut reply, provider, trail)?;
-    Ok(Delivery { target, reply, key, holds, tunnel: None })
+    let (key, lease) = taken.leased.unzip();
+    Ok(Delivery { target, reply, key, holds: Holds { lease, in_flight }, tunnel: None })
+}
+
+/// The key of a request that has not gone out yet.
+struct Taken<'s> {
+    leased: Option<Leased<'s>>,
+    choice: Choice,
+    provider: &'s Provider,
+    generations: &'s Generations<'s>,
+}
+
+impl Taken<'_> {
+    /// Puts another key of the same place upon the request where its own was taken back. False if there is none.
+    fn renew(&mut self, headers: &mut HeaderMap, trail: &mut Trail) -> bool {
+        if !self.is_revoked() {
+            return true;
+        }
+        // A key travels to no other place than its own config names.
+        let is_same = |newer: &&Arc<Provider>| Arc::ptr_eq(&newer.endpoint, &self.provider.endpoint);
+        let newer = || self.generations.newer()?.providers.get(&self.provider.name).filter(is_same)?.lease(self.choice).ok();
+        let Some((key, lease)) = self.provider.lease(self.choice).ok().or_else(newer) else { return false };
+        *headers = retain(std::mem::take(headers), |name| !auth::is_credential(name));
+        key.credential.apply(headers);
+        trail.sent_with(key);
+        self.leased = Some((key, lease));
+        true
+    }
+
+    fn is_revoked(&self) -> bool {
+        self.leased.as_ref().is_some_and(|(_, lease)| lease.is_revoked())
+    }
+
+    /// Why it did not go out.
+    fn failed(&self, failure: Failure, trail: &mut Trail) -> Reject {
+        let is_forbidden = failure.phase == Phase::Connect && failure.reason == Reason::Unprocessed;
+        if is_forbidden { Reject::NoKey } else { failed(failure, self.provider, trail) }
+    }
 }
 
 /// Asks for a WebSocket. Any answer but a 101 is a reply like others.
 async fn upgrade(
     upstream: &Upstream,
-    provider: &Provider,
+    taken: &mut Taken<'_>,
     mut outgoing: Box<Outgoing>,
     trail: &mut Trail,
 ) -> Result<(Response<ReplyBody>, Option<Switched>), Reject> {
     let asked = upgrade::Asked::with(&mut outgoing.headers);
-    let answer = upstream.upgrade(&provider.endpoint, *outgoing).await;
-    let (mut reply, switched) = answer.map_err(|failure| failed(failure, provider, trail))?;
+    let provider = taken.provider;
+    let answer = upstream.upgrade(&provider.endpoint, *outgoing, &mut |headers| taken.renew(headers, trail)).await;
+    let (mut reply, switched) = answer.map_err(|failure| taken.failed(failure, trail))?;
     trail.answered();
     if reply.status() == StatusCode::SWITCHING_PROTOCOLS {
         asked.answered_by(reply.headers()).map_err(|problem| unfit(Ambiguous(problem), provider, trail))?;
@@ -133,8 +176,11 @@ fn failed(failure: Failure, provider: &Provider, trail: &mut Trail) -> Reject {
     Reject::Upstream(failure)
 }
 
+/// A key and the right to use it.
+type Leased<'s> = (&'s Arc<PoolKey>, Lease);
+
 /// A target, and the key leased for it; none where the client's own credentials go up.
-type Chosen<'s> = (&'s Target, Option<(&'s Arc<PoolKey>, Lease)>);
+type Chosen<'s> = (&'s Target, Option<Leased<'s>>);
 
 /// The first target that can serve.
 fn choose(route: &Route, choice: Choice) -> Option<Chosen<'_>> {

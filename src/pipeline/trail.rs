@@ -136,6 +136,13 @@ impl Trail {
         self.0.last = Some(Attempt::begin(provider, key, upload));
     }
 
+    /// The last attempt goes out with this key.
+    pub fn sent_with(&mut self, key: &Arc<PoolKey>) {
+        if let Some(attempt) = &mut self.0.last {
+            attempt.key = Some(Arc::clone(key));
+        }
+    }
+
     /// The last attempt's reply has begun.
     pub fn answered(&mut self) {
         if let Some(attempt) = &mut self.0.last {

@@ -95,6 +95,28 @@ impl Report {
     fn is_fine(&self) -> bool {
         matches!(self.outcome, Outcome::Applied { .. } | Outcome::Unchanged)
     }
+
+    fn tell(&self) {
+        let (trigger, generation) = (self.trigger.name(), self.generation);
+        match &self.outcome {
+            Outcome::Applied { changed } => {
+                tracing::info!(trigger, generation, changed = changed.join(" "), "the config changed and is in force");
+            }
+            Outcome::Unchanged => tracing::info!(trigger, generation, "the config is what is in force"),
+            Outcome::Refused(problems) => {
+                tracing::error!(trigger, generation, problems = %problems, "the config can't be used; what was in force before still is");
+            }
+            Outcome::RestartRequired { fields } => {
+                let fields = fields.join(" ");
+                tracing::error!(
+                    trigger,
+                    generation,
+                    fields,
+                    "the config changed where a restart is needed; what was in force before still is"
+                );
+            }
+        }
+    }
 }
 
 /// What is known of reloads.
@@ -218,6 +240,8 @@ impl Inner {
             Problems::whole(loaded.origin.name(), error.to_string(), "what was in force before still is; see the field that is named")
         })?;
         let snapshot = Arc::new(snapshot);
+        // Before the swap: who comes right behind it must find a key that is back in use, and no key that is still out of it.
+        snapshot.providers.values().flat_map(|provider| &provider.slots).for_each(|slot| slot.state.revive());
         self.runtime.snapshot.store(Arc::clone(&snapshot));
         // Behind the swap: a request that finds its keys retired looks into the generation that is in force.
         self.runtime.registry.follow(&snapshot, Instant::now());
@@ -262,51 +286,38 @@ impl Inner {
         }
     }
 
-    /// Tells the operator, the same thing once.
+    /// Notes it, and tells the operator, the same thing once.
     fn note(&self, report: &Arc<Report>) {
         let metrics = &self.runtime.server_metrics;
-        let (trigger, generation) = (report.trigger.name(), report.generation);
-        let mut status = self.status.lock().unwrap_or_else(PoisonError::into_inner);
-        let was_fine = status.last.as_deref().is_none_or(Report::is_fine);
-        let again = status.last.as_ref().is_some_and(|last| last.outcome == report.outcome);
-        match &report.outcome {
-            Outcome::Applied { changed } => {
-                metrics.reload_applied.increment(1);
-                status.applied += 1;
-                status.loaded_at = report.at;
-                tracing::info!(trigger, generation, changed = changed.join(" "), "the config changed and is in force");
+        {
+            // Given back before anything is logged: a log that takes its time must not keep the status from being read.
+            let mut status = self.status.lock().unwrap_or_else(PoisonError::into_inner);
+            let was_fine = status.last.as_deref().is_none_or(Report::is_fine);
+            let again = status.last.as_ref().is_some_and(|last| last.outcome == report.outcome);
+            match &report.outcome {
+                Outcome::Applied { .. } => {
+                    metrics.reload_applied.increment(1);
+                    status.applied += 1;
+                    status.loaded_at = report.at;
+                }
+                // A file may be touched, and is looked at twice where its time stamp is coarse.
+                Outcome::Unchanged if was_fine && report.trigger == Trigger::File => return,
+                Outcome::Unchanged => metrics.reload_unchanged.increment(1),
+                // A file that stays wrong is looked at again and again.
+                Outcome::Refused(_) | Outcome::RestartRequired { .. } if again && report.trigger == Trigger::File => return,
+                Outcome::Refused(_) | Outcome::RestartRequired { .. } => {
+                    metrics.reload_refused.increment(1);
+                    status.refused += 1;
+                }
             }
-            // A file may be touched, and is looked at twice where its time stamp is coarse.
-            Outcome::Unchanged if was_fine && report.trigger == Trigger::File => return,
-            Outcome::Unchanged => {
-                metrics.reload_unchanged.increment(1);
-                tracing::info!(trigger, generation, "the config is what is in force");
-            }
-            // A file that stays wrong is looked at again and again.
-            Outcome::Refused(_) | Outcome::RestartRequired { .. } if again && report.trigger == Trigger::File => return,
-            Outcome::Refused(problems) => {
-                metrics.reload_refused.increment(1);
-                status.refused += 1;
-                tracing::error!(trigger, generation, problems = %problems, "the config can't be used; what was in force before still is");
-            }
-            Outcome::RestartRequired { fields } => {
-                metrics.reload_refused.increment(1);
-                status.refused += 1;
-                let fields = fields.join(" ");
-                tracing::error!(
-                    trigger,
-                    generation,
-                    fields,
-                    "the config changed where a restart is needed; what was in force before still is"
-                );
-            }
+            status.last = Some(Arc::clone(report));
         }
         let fine = report.is_fine();
         metrics.reload_last_success.set(if fine { 1.0 } else { 0.0 });
         if fine {
             metrics.reload_last_timestamp.set(seconds(report.at));
         }
-        status.last = Some(Arc::clone(report));
+        report.tell();
     }
 }
 
@@ -329,3 +340,6 @@ impl fmt::Debug for Reloader {
         f.write_str("Reloader")
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -194,7 +194,7 @@ impl Collector {
             extensions: Extensions::new(),
             body: Upload::held(body, None),
         };
-        let answer = upstream.send(&self.endpoint, Box::new(outgoing)).await;
+        let answer = upstream.send(&self.endpoint, Box::new(outgoing), &mut |_| true).await;
         let (head, body) = answer.map_err(|failure| Refused::ForNow(failure.to_string()))?.into_parts();
         // Read to its end, so that the connection can be used again; what it says is not repeated anywhere.
         drop(Limited::new(body, ANSWER).collect().await);

@@ -6,10 +6,7 @@ use std::{
     future::pending,
     io,
     net::IpAddr,
-    os::unix::{
-        fs::FileTypeExt,
-        net::{SocketAddr, UnixListener as StdUnixListener, UnixStream as StdUnixStream},
-    },
+    os::unix::net::{SocketAddr, UnixListener as StdUnixListener},
     path::{Path, PathBuf},
     sync::Arc,
     time::Duration,
@@ -23,7 +20,10 @@ use tokio::{
     sync::{OwnedSemaphorePermit, Semaphore},
 };
 
-use super::worker::{Accepted, AcceptedSocket, Worker};
+use super::{
+    socket_file::SocketFile,
+    worker::{Accepted, AcceptedSocket, Worker},
+};
 use crate::{
     config::Listen,
     telemetry::ServerMetrics,
@@ -75,16 +75,6 @@ pub enum Bound {
     Unix(StdUnixListener),
 }
 
-/// Removes the socket's file when the listener ends.
-#[derive(Debug)]
-struct SocketFile(PathBuf);
-
-impl Drop for SocketFile {
-    fn drop(&mut self) {
-        drop(std::fs::remove_file(&self.0));
-    }
-}
-
 /// Binds the address.
 ///
 /// # Errors
@@ -101,9 +91,7 @@ pub fn bind(listen: &Listen) -> io::Result<Listener> {
             Ok(Listener { socket: Bound::Tcp(socket.into()), file: None, passed: false })
         }
         Address::Unix(path) => {
-            remove_stale(path)?;
-            let socket = StdUnixListener::bind(path)?;
-            let file = SocketFile(path.clone());
+            let (socket, file) = SocketFile::bind(path)?;
             socket.set_nonblocking(true)?;
             Ok(Listener { socket: Bound::Unix(socket), file: Some(file), passed: false })
         }
@@ -133,15 +121,6 @@ fn attune(socket: &Socket, listen: &Listen) -> io::Result<()> {
     socket.set_tcp_user_timeout(Some(listen.write_timeout.0))?;
     #[cfg(target_os = "linux")]
     socket.set_tcp_notsent_lowat(UNSENT)?;
-    Ok(())
-}
-
-/// A socket file that nobody listens on was left by a process that could not clean up.
-fn remove_stale(path: &Path) -> io::Result<()> {
-    let is_socket = std::fs::symlink_metadata(path).is_ok_and(|found| found.file_type().is_socket());
-    if is_socket && StdUnixStream::connect(path).is_err_and(|error| error.kind() == io::ErrorKind::ConnectionRefused) {
-        std::fs::remove_file(path)?;
-    }
     Ok(())
 }
 

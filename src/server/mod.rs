@@ -25,6 +25,7 @@ pub mod proxy_protocol;
 pub mod renewals;
 pub mod signals;
 pub mod socket;
+pub mod socket_file;
 pub mod streams;
 pub mod systemd;
 pub mod tls;

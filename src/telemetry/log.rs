@@ -3,13 +3,14 @@
 
 use std::{
     io::IsTerminal,
-    sync::{Mutex, OnceLock, PoisonError},
+    sync::{Arc, Mutex, OnceLock, PoisonError},
     time::{Duration, Instant},
 };
 
 use tracing::level_filters::LevelFilter;
 use tracing_subscriber::{Registry, filter::Targets, fmt, layer::SubscriberExt, reload, util::SubscriberInitExt};
 
+use super::stderr::Lossy;
 use crate::config::{Level, Levels, Log, LogFormat};
 
 /// The variable that goes before `log.level`.
@@ -34,15 +35,16 @@ pub fn start(log: &Log, variable: Option<&str>) {
     };
     let (filter, handle) = reload::Layer::new(targets(levels));
     let is_terminal = std::io::stderr().is_terminal();
-    // Told of an error of its own, the subscriber would print it to the same place, and end the thread in a panic where
-    // that is closed.
-    let lines = fmt::layer().with_writer(std::io::stderr).with_target(false).with_ansi(is_terminal).log_internal_errors(false);
     let registry = tracing_subscriber::registry().with(filter);
     let is_human = match log.format {
         LogFormat::Auto => is_terminal,
         LogFormat::Human => true,
         LogFormat::Json => false,
     };
+    // Told of an error of its own, the subscriber would print it to the same place, and end the thread in a panic where
+    // that is closed.
+    let lines = fmt::layer().with_target(false).with_ansi(is_terminal).log_internal_errors(false);
+    let lines = lines.with_writer(Arc::new(Lossy::new(std::io::stderr(), !is_human)));
     let result = match is_human {
         true => registry.with(lines).try_init(),
         false => registry.with(lines.json().flatten_event(true).with_current_span(false)).try_init(),
@@ -84,7 +86,7 @@ fn filter(level: Level) -> LevelFilter {
 const RATION: u32 = 100;
 
 /// Lets a line about single requests be written a hundred times a second at most, and counts the others: a provider that is
-/// slow is so for thousands, and whoever reads this log must keep up, or requests would wait for it.
+/// slow is so for thousands, and whoever reads this log must keep up, or lines are lost.
 #[derive(Debug, Default)]
 pub struct Ration(Mutex<Rationed>);
 

@@ -9,6 +9,7 @@ pub mod names;
 pub mod process;
 pub mod provider_record;
 pub mod samples;
+pub mod stderr;
 pub mod target_metrics;
 pub mod trace;
 pub mod traffic;

@@ -112,19 +112,32 @@ impl Upstream {
         pool
     }
 
-    /// Sends `outgoing` and waits for the reply's head.
+    /// Sends `outgoing` and waits for the reply's head. Before it goes out behind a wait, be it for a connection or for a try that
+    /// failed, `renew` puts right what has become wrong of its fields meanwhile, or says that it may not go out any more.
     ///
     /// # Errors
     ///
-    /// [`Failure`] tells the phase. In [`Phase::Connect`] the provider has seen nothing of the request; in
+    /// [`Failure`] tells the phase; where `renew` forbids it, it is [`Phase::Connect`] and [`Reason::Unprocessed`]. In [`Phase::Connect`] the provider has seen nothing of the request; in
     /// [`Phase::Head`] it may have acted on it, unless the reason is [`Reason::Unprocessed`].
-    pub async fn send(&self, endpoint: &Arc<Endpoint>, mut outgoing: Box<Outgoing>) -> Result<Response<ReplyBody>, Failure> {
+    pub async fn send(
+        &self,
+        endpoint: &Arc<Endpoint>,
+        mut outgoing: Box<Outgoing>,
+        renew: &mut dyn FnMut(&mut HeaderMap) -> bool,
+    ) -> Result<Response<ReplyBody>, Failure> {
         let pool = self.pool(endpoint);
         let timer = self.0.timers.timer();
         let mut resends = 0;
         loop {
             let progress = outgoing.body.progress();
-            let hold = pool.checkout().await?;
+            let (hold, waited) = match pool.take() {
+                Some(hold) => (hold, false),
+                None => (pool.checkout().await?, true),
+            };
+            if (waited || resends > 0) && !renew(&mut outgoing.headers) {
+                hold.give_back();
+                return Err(Failure::new(Phase::Connect, Reason::Unprocessed));
+            }
             progress.begin();
             let over_http1 = matches!(hold, Hold::Http1(_));
             let (copy, result) = match hold {
@@ -165,11 +178,19 @@ impl Upstream {
     ///
     /// # Errors
     ///
-    /// As [`Self::send`]. It is sent once: a fresh connection has no earlier exchange to blame.
-    pub async fn upgrade(&self, endpoint: &Arc<Endpoint>, outgoing: Outgoing) -> Result<(Response<ReplyBody>, Option<Switched>), Failure> {
+    /// As [`Self::send`], also with `renew`. It is sent once: a fresh connection has no earlier exchange to blame.
+    pub async fn upgrade(
+        &self,
+        endpoint: &Arc<Endpoint>,
+        mut outgoing: Outgoing,
+        renew: &mut dyn FnMut(&mut HeaderMap) -> bool,
+    ) -> Result<(Response<ReplyBody>, Option<Switched>), Failure> {
         let pool = self.pool(endpoint);
         let progress = outgoing.body.progress();
         let mut own = pool.dial_own().await?;
+        if !renew(&mut outgoing.headers) {
+            return Err(Failure::new(Phase::Connect, Reason::Unprocessed));
+        }
         progress.begin();
         let timer = self.0.timers.timer();
         let reply = wait(own.sender.try_send_request(outgoing.into_http1()), &progress, endpoint, &timer).await;

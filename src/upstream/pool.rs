@@ -134,11 +134,8 @@ impl Pool {
         pool
     }
 
-    /// A connection or stream that is free, or the next to become so within the `connect` timeout.
+    /// Waits for the next connection or stream to become free, within the `connect` timeout.
     pub(super) async fn checkout(self: &Rc<Self>) -> Result<Hold, Failure> {
-        if let Some(hold) = self.take() {
-            return Ok(hold);
-        }
         let deadline = tokio::time::Instant::now() + self.endpoint.connect_timeout();
         let turn = Turn::of(&self.line);
         loop {
@@ -156,7 +153,8 @@ impl Pool {
         }
     }
 
-    fn take(self: &Rc<Self>) -> Option<Hold> {
+    /// A connection or stream that is free now.
+    pub(super) fn take(self: &Rc<Self>) -> Option<Hold> {
         if self.protocol.get() == Some(Protocol::Http2) { self.take_stream().map(Hold::Http2) } else { self.take_idle().map(Hold::Http1) }
     }
 

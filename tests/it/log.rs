@@ -7,6 +7,7 @@ use std::{
     time::Duration,
 };
 
+use rustix::process::{Pid, Signal, kill_process};
 use serde_json::{Value, json};
 use sidegate::types::Secret;
 
@@ -184,4 +185,34 @@ async fn a_line_may_be_meant_for_people() {
     child.kill().unwrap();
     child.wait().unwrap();
     assert!(first.contains(" INFO listening address=127.0.0.1:") && !first.contains('\u{1b}'), "{first}");
+}
+
+#[tokio::test]
+async fn nobody_waits_for_a_reader_of_the_log_who_has_stopped() {
+    let provider = Provider::always(Script::ok("served")).await;
+    let folder = folder(&provider, "drain: { delay: 0s }");
+    let mut child = Command::new(env!("CARGO_BIN_EXE_sidegate"))
+        .current_dir(folder.path())
+        .env_remove("SIDEGATE_LOG")
+        .stdout(Stdio::null())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut log = BufReader::new(child.stderr.take().unwrap());
+    let mut first = String::new();
+    log.read_line(&mut first).unwrap();
+    let first: Value = serde_json::from_str(&first).unwrap();
+    let address = |name: &str| first[name].as_str().unwrap().parse().unwrap();
+    let mut admin = Client::connect(address("admin")).await;
+    // Each has a line, and a pipe holds 64 KiB.
+    for _ in 0..1_000 {
+        admin.send("POST /reload HTTP/1.1\r\nHost: localhost\r\nContent-Length: 0\r\n\r\n").await;
+        assert_eq!(admin.reply("POST").await.status(), 200);
+    }
+    let mut client = Client::connect(address("address")).await;
+    client.post("/v1/chat/completions", ASK).await;
+    assert_eq!(client.reply("POST").await.status(), 200);
+    kill_process(Pid::from_child(&child), Signal::TERM).unwrap();
+    let ended = tokio::task::spawn_blocking(move || child.wait().unwrap());
+    assert!(within("the end of the process", ended).await.unwrap().success());
 }

@@ -111,6 +111,14 @@ pub struct Lease {
     state: Arc<State>,
 }
 
+impl Lease {
+    /// Whether the key was taken back since: what has not been sent yet may not be sent with it.
+    #[must_use]
+    pub fn is_revoked(&self) -> bool {
+        self.state.is_retired() || self.state.is_disabled()
+    }
+}
+
 impl Drop for Lease {
     fn drop(&mut self) {
         self.state.in_flight.fetch_sub(1, Ordering::Relaxed);

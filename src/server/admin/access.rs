@@ -7,7 +7,7 @@ use aws_lc_rs::constant_time::verify_slices_are_equal;
 use axum::{
     extract::{Request, State},
     http::{
-        HeaderMap, Method, Uri,
+        HeaderMap, HeaderValue, Method, Uri,
         header::{AUTHORIZATION, HOST, HeaderName, ORIGIN},
         uri::Authority,
     },
@@ -24,7 +24,7 @@ const SEC_FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
 /// Lets through what may be asked.
 pub async fn check(State(admin): State<Shared>, request: Request, next: Next) -> Response {
     let headers = request.headers();
-    let refusal = if !is_own(headers) {
+    let refusal = if !is_own(request.uri(), headers) {
         Some(Refusal::Host)
     } else if !is_change(request.method()) {
         None
@@ -49,13 +49,15 @@ fn is_change(method: &Method) -> bool {
 /// Refuses what asks for a name that somebody may have registered. A page in an operator's browser can let its own name
 /// point here and read what it is answered as its own; the browser then says that name. An address can't be made to
 /// point elsewhere, and a name without a dot belongs to nobody outside. Without a Host it was no browser.
-fn is_own(headers: &HeaderMap) -> bool {
-    headers.get_all(HOST).iter().all(|host| {
-        host.to_str().ok().and_then(|text| text.parse::<Authority>().ok()).is_some_and(|authority| {
-            let name = authority.host().trim_start_matches('[').trim_end_matches(']');
-            name.parse::<IpAddr>().is_ok() || !name.contains(['.', ':'])
-        })
-    })
+/// An authority in the target goes before a Host (RFC 9112 §3.2.2), so both have to be ours.
+fn is_own(target: &Uri, headers: &HeaderMap) -> bool {
+    let is_ours = |authority: &Authority| {
+        let name = authority.host().trim_start_matches('[').trim_end_matches(']');
+        name.parse::<IpAddr>().is_ok() || !name.contains(['.', ':'])
+    };
+    let mut hosts = headers.get_all(HOST).iter();
+    let is_host = |host: &HeaderValue| host.to_str().ok().and_then(|text| text.parse().ok()).is_some_and(|authority| is_ours(&authority));
+    target.authority().is_none_or(is_ours) && hosts.all(is_host)
 }
 
 /// Whether no browser sends this for a page of somebody else. A browser names the page's origin with every POST; what names

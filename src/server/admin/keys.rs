@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use axum::{
-    extract::{Path, State},
+    extract::{Path, State, rejection::PathRejection},
     response::Json,
 };
 use serde_json::{Value, json};
@@ -62,8 +62,8 @@ pub async fn show(State(admin): State<Shared>) -> Json<Value> {
 /// # Errors
 ///
 /// [`Refusal::NoKey`] if there is none of this id.
-pub async fn disable(State(admin): State<Shared>, Path(id): Path<String>) -> Result<Json<Value>, Refusal> {
-    change(&admin, &id, |slot| slot.state.disable(), "a key was disabled")
+pub async fn disable(State(admin): State<Shared>, id: Result<Path<String>, PathRejection>) -> Result<Json<Value>, Refusal> {
+    change(&admin, id, |slot| slot.state.disable(), "a key was disabled")
 }
 
 /// It gets requests again.
@@ -71,13 +71,20 @@ pub async fn disable(State(admin): State<Shared>, Path(id): Path<String>) -> Res
 /// # Errors
 ///
 /// [`Refusal::NoKey`] if there is none of this id.
-pub async fn enable(State(admin): State<Shared>, Path(id): Path<String>) -> Result<Json<Value>, Refusal> {
-    change(&admin, &id, |slot| slot.state.enable(), "a key was enabled")
+pub async fn enable(State(admin): State<Shared>, id: Result<Path<String>, PathRejection>) -> Result<Json<Value>, Refusal> {
+    change(&admin, id, |slot| slot.state.enable(), "a key was enabled")
 }
 
-fn change(admin: &Shared, id: &str, change: impl Fn(&Slot), done: &'static str) -> Result<Json<Value>, Refusal> {
+fn change(
+    admin: &Shared,
+    id: Result<Path<String>, PathRejection>,
+    change: impl Fn(&Slot),
+    done: &'static str,
+) -> Result<Json<Value>, Refusal> {
+    // What is no text is no key's.
+    let Path(id) = id.map_err(|_| Refusal::NoKey)?;
     let snapshot = admin.runtime.snapshot.load_full();
-    let placed = all(&snapshot).find(|placed| is_id(id, placed)).ok_or(Refusal::NoKey)?;
+    let placed = all(&snapshot).find(|placed| is_id(&id, placed)).ok_or(Refusal::NoKey)?;
     change(placed.slot);
     let key = placed.key.fingerprint.to_str().unwrap_or_default();
     tracing::info!(provider = %placed.provider.name, key, name = %placed.key.name, "{done}");

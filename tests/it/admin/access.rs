@@ -103,7 +103,7 @@ async fn only_post_changes_anything_and_what_is_not_there_says_so() {
         assert_eq!((reply.status(), code(&reply).as_str()), (404, "not_found"), "{path}");
         assert!(!reply.text().contains("canary"));
     }
-    for id in ["scripted.000000000000", "scripted", "other.ba7816bf8f01", "%2e%2e", "canary"] {
+    for id in ["scripted.000000000000", "scripted", "other.ba7816bf8f01", "%2e%2e", "%ff%fe", "canary"] {
         let reply = ask(sidegate.admin, "POST", &format!("/keys/{id}/disable"), "").await;
         assert_eq!((reply.status(), code(&reply).as_str()), (404, "key_not_found"), "{id}");
         assert!(!reply.text().contains("canary"));

@@ -44,3 +44,55 @@ async fn a_key_that_is_renamed_or_weighed_anew_is_the_same_key() {
     let used = [key_in_use(&sidegate, &mut provider).await, key_in_use(&sidegate, &mut provider).await];
     assert!(used.contains(&held.to_owned()), "it was given back: {used:?}");
 }
+
+#[tokio::test]
+async fn a_request_that_waits_for_a_connection_goes_out_with_no_key_that_was_taken_back() {
+    let mut provider = Provider::start().await;
+    let go_on = Gate::new();
+    provider.script(Script::on_request().wait(&go_on).write("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"));
+    provider.otherwise(Script::ok("served"));
+    let single = |keys: &str| config(keys, "").replace("    keys:", "    connections: { max: 1 }\n    keys:");
+    let house = House::with(&single("{ value: sk-one, organization: one }"), provider.address);
+    let sidegate = house.open();
+    let mut busy = Client::connect(sidegate.address).await;
+    busy.post("/v1/chat/completions", ASK).await;
+    assert_eq!(key_of(&provider.request().await), "sk-one");
+    let mut waiting = Client::connect(sidegate.address).await;
+    waiting.post("/v1/chat/completions", ASK).await;
+    sidegate.metric_becomes(r#"sidegate_requests_in_flight{route="/v1",provider="scripted"}"#, 2.0).await;
+    house.write(&single("{ value: sk-two }"));
+    assert_eq!(sidegate.reload().generation, 2);
+    go_on.open();
+    assert_eq!(busy.reply("POST").await.status(), 200);
+    assert_eq!(waiting.reply("POST").await.status(), 200);
+    let second = provider.request().await;
+    assert_eq!(key_of(&second), "sk-two");
+    assert!(second.head.all("openai-organization").is_empty(), "nothing is left of the first");
+}
+
+#[tokio::test]
+async fn a_request_that_waits_for_a_connection_is_refused_where_no_key_is_left() {
+    let mut provider = Provider::start().await;
+    let go_on = Gate::new();
+    provider.script(Script::on_request().wait(&go_on).write("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"));
+    provider.otherwise(Script::ok("served"));
+    let house = House::with(&config("{ file: key }", "").replace("    keys:", "    connections: { max: 1 }\n    keys:"), provider.address);
+    house.put("key", "sk-one");
+    let sidegate = house.open();
+    let mut busy = Client::connect(sidegate.address).await;
+    busy.post("/v1/chat/completions", ASK).await;
+    provider.request().await;
+    let mut waiting = Client::connect(sidegate.address).await;
+    waiting.post("/v1/chat/completions", ASK).await;
+    sidegate.metric_becomes(r#"sidegate_requests_in_flight{route="/v1",provider="scripted"}"#, 2.0).await;
+    fs::remove_file(house.path("key")).unwrap();
+    assert!(matches!(sidegate.reload().outcome, Outcome::Refused(_)));
+    go_on.open();
+    assert_eq!(busy.reply("POST").await.status(), 200);
+    assert_eq!(waiting.reply("POST").await.status(), 503);
+    // Its connection is whole, and serves the next.
+    house.put("key", "sk-one");
+    assert_eq!(sidegate.reload().outcome, Outcome::Unchanged);
+    assert_eq!(key_in_use(&sidegate, &mut provider).await, "sk-one");
+    assert_eq!(provider.connections(), 1);
+}
