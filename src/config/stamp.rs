@@ -24,7 +24,7 @@ pub(super) struct Stamp {
 
 impl Stamp {
     pub(super) fn of(path: &Path) -> Option<Self> {
-        fs::metadata(path).ok().map(|found| Self::read(&found))
+        fs::metadata(path).ok().as_ref().map(Self::read)
     }
 
     fn read(found: &fs::Metadata) -> Self {
@@ -55,16 +55,24 @@ impl Sighting {
     /// Looks at `paths`, and at each entry of those that are directories.
     #[must_use]
     pub fn of(paths: &[PathBuf]) -> Self {
-        let mut seen = Vec::with_capacity(paths.len());
+        let (mut seen, mut directories) = (Vec::with_capacity(paths.len()), Vec::<&Path>::new());
         for path in paths {
+            // A directory comes before what was read in it: that is among its entries.
+            if path.parent().is_some_and(|parent| directories.contains(&parent)) {
+                continue;
+            }
             let found = fs::metadata(path).ok();
-            seen.push((path.clone(), found.as_ref().map(Stamp::read)));
-            if found.is_some_and(|found| found.is_dir()) {
+            if found.as_ref().is_some_and(fs::Metadata::is_dir) {
                 let entries = fs::read_dir(path).into_iter().flatten().flatten().take(MOST_ENTRIES);
                 let mut entries: Vec<_> = entries.map(|entry| entry.path()).collect();
                 entries.sort();
-                seen.extend(entries.into_iter().map(|entry| (entry.clone(), Stamp::of(&entry))));
+                seen.extend(entries.into_iter().map(|entry| {
+                    let stamp = Stamp::of(&entry);
+                    (entry, stamp)
+                }));
+                directories.push(path);
             }
+            seen.push((path.clone(), found.as_ref().map(Stamp::read)));
         }
         Self(seen)
     }

@@ -104,8 +104,8 @@ impl Taken<'_> {
             return true;
         }
         // A key travels to no other place than its own config names.
-        let is_same = |newer: &&Arc<Provider>| Arc::ptr_eq(&newer.endpoint, &self.provider.endpoint);
-        let newer = || self.generations.newer()?.providers.get(&self.provider.name).filter(is_same)?.lease(self.choice).ok();
+        let is_same = |newer: &&Arc<Provider>| newer.endpoint.leads_where(&self.provider.endpoint);
+        let newer = || self.generations.latest()?.providers.get(&self.provider.name).filter(is_same)?.lease(self.choice).ok();
         let Some((key, lease)) = self.provider.lease(self.choice).ok().or_else(newer) else { return false };
         *headers = retain(std::mem::take(headers), |name| !auth::is_credential(name));
         key.credential.apply(headers);

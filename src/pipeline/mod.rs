@@ -70,15 +70,24 @@ impl fmt::Debug for Inbound {
 #[derive(Debug)]
 pub struct Generations<'p> {
     own: &'p Snapshot,
-    newest: OnceCell<Arc<Snapshot>>,
+    newest: [OnceCell<Arc<Snapshot>>; 2],
     runtime: &'p Runtime,
 }
 
 impl Generations<'_> {
-    /// The one in force, if that is another.
+    /// The one in force when the request has come to its key, if that is another.
     fn newer(&self) -> Option<&Snapshot> {
-        let newest = self.newest.get_or_init(|| self.runtime.snapshot.load_full());
-        (newest.generation != self.own.generation).then_some(newest)
+        self.of(&self.newest[0])
+    }
+
+    /// The one in force when the request has waited for its connection, if that is another.
+    fn latest(&self) -> Option<&Snapshot> {
+        self.of(&self.newest[1])
+    }
+
+    fn of<'g>(&self, newest: &'g OnceCell<Arc<Snapshot>>) -> Option<&'g Snapshot> {
+        let newest = newest.get_or_init(|| self.runtime.snapshot.load_full());
+        (newest.generation != self.own.generation).then_some(&**newest)
     }
 }
 
@@ -108,7 +117,7 @@ impl Pipeline {
         let present = Present::read(&head.headers);
         let mut trail = Trail::start(Arc::clone(&self.runtime), received, peer, (&head, present));
         trail.watched(Traced::of(&head.headers, present, &snapshot.config.trace), snapshot.config.log.slow);
-        let generations = Generations { own: &snapshot, newest: OnceCell::new(), runtime: &self.runtime };
+        let generations = Generations { own: &snapshot, newest: Default::default(), runtime: &self.runtime };
         match self.serve(&generations, (head, present, peer), &mut unread, &mut trail).await {
             // 9, and 10 at the end of the body.
             Ok(delivery) => respond::respond(delivery, &snapshot, trail),

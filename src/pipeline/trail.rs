@@ -92,7 +92,11 @@ impl Trail {
             method: head.method.clone(),
             uri: head.uri.clone(),
             expects_continue: present.has(Present::EXPECT),
-            request_id: if present.has(Present::ID) { head.headers.get(X_REQUEST_ID).cloned() } else { None },
+            request_id: if present.has(Present::ID) {
+                head.headers.get(X_REQUEST_ID).filter(|id| request_id::is_fit(id)).cloned()
+            } else {
+                None
+            },
             traced: Traced::default(),
             slow: None,
             is_live: false,

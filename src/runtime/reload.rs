@@ -237,6 +237,8 @@ impl Inner {
         let before = self.runtime.snapshot.load_full();
         let ground = Ground { metrics: &self.runtime.metrics, registry: &self.runtime.registry, before: Some(&before) };
         let snapshot = compile(loaded.clone(), ground).map_err(|error| {
+            // The states of what it names are nobody's.
+            self.revive();
             Problems::whole(loaded.origin.name(), error.to_string(), "what was in force before still is; see the field that is named")
         })?;
         let snapshot = Arc::new(snapshot);

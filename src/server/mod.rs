@@ -3,7 +3,7 @@
 //!
 //! | what | files |
 //! | --- | --- |
-//! | a connection's way in | [`listener`], [`worker`], [`connection`] |
+//! | a connection's way in | [`listener`] (at a [`socket_file`], perhaps), [`worker`], [`connection`] |
 //! | what is told by its first bytes | [`proxy_protocol`], [`tls`], [`protocol`], [`guard`] |
 //! | its bytes, and when it is closed | [`socket`], [`io`], [`activity`]; [`streams`] of HTTP/2 |
 //! | the end of the process | [`drain`], [`signals`] and [`systemd`] beside it |

@@ -126,6 +126,14 @@ impl Endpoint {
         self.how == *how && self.tls.as_ref().is_none_or(|(own, _)| own.is_like(tls))
     }
 
+    /// Whether it is the same place: what may be sent to one of them may be sent to the other. How long to wait there, and over
+    /// how many connections, may differ.
+    #[must_use]
+    pub fn leads_where(&self, other: &Self) -> bool {
+        let identity = |endpoint: &Self| endpoint.tls.as_ref().map(|(tls, _)| tls.how().clone());
+        (&self.how.url, &self.how.proxy) == (&other.how.url, &other.how.proxy) && identity(self) == identity(other)
+    }
+
     /// No config names it any more: its connections end with what they carry.
     pub fn retire(&self) {
         self.retired.store(true, Ordering::Release);

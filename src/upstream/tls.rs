@@ -46,6 +46,10 @@ impl EndpointTls {
         Ok(Self { current, how, version, files: Mutex::new(files), renewals: AtomicU64::new(0) })
     }
 
+    pub(super) fn how(&self) -> &UpstreamTls {
+        &self.how
+    }
+
     /// Whether it was made so.
     #[must_use]
     pub fn is_like(&self, how: &UpstreamTls) -> bool {

@@ -2,6 +2,14 @@
 
 use http::HeaderValue;
 
+/// The most bytes that a client's id may have. Each line of the log repeats it.
+const LONGEST: usize = 256;
+
+/// Whether a client's id can stand for its request. One that can't goes up as it is, and ours stands in the log and the reply.
+pub(super) fn is_fit(id: &HeaderValue) -> bool {
+    (1..=LONGEST).contains(&id.len())
+}
+
 /// 96 random bits: two proxies that answer a million requests a second for a year will not meet.
 pub(super) fn new() -> HeaderValue {
     const DIGITS: &[u8; 16] = b"0123456789abcdef";
@@ -12,4 +20,16 @@ pub(super) fn new() -> HeaderValue {
     }
     // invariant: letters, `_` and hex digits.
     HeaderValue::from_bytes(&id).unwrap_or(HeaderValue::from_static("req_"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_id_that_says_nothing_or_floods_the_log_is_not_taken() {
+        let fit = |length: usize| is_fit(&HeaderValue::from_str(&"a".repeat(length)).unwrap());
+        assert_eq!([0, 1, LONGEST, LONGEST + 1].map(fit), [false, true, true, false]);
+        assert!(is_fit(&new()));
+    }
 }
