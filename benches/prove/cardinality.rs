@@ -29,10 +29,10 @@ pub(crate) async fn prove(table: &mut Table) {
             tokio::spawn(answer(stream, REPLY));
         }
     });
-    // The one series that may be added, and the memory of a process that has work.
-    ask(&sidegate, 0..NAMES / 10).await;
+    // The one series that may be added, and the memory of a process that has as much work with a single name.
+    ask(&sidegate, 0..NAMES, |_| 0).await;
     let (series, memory) = (series(sidegate.admin).await, sidegate.process.resident());
-    ask(&sidegate, NAMES..2 * NAMES).await;
+    ask(&sidegate, NAMES..2 * NAMES, |name| name).await;
     let (more, grown) = (self::series(sidegate.admin).await - series, sidegate.process.resident().saturating_sub(memory));
     table.tell("series in all", series);
     table.hold("100,000 models of other names: more series", more, "0", more == 0);
@@ -40,15 +40,15 @@ pub(crate) async fn prove(table: &mut Table) {
     provider.abort();
 }
 
-/// Asks for a model of each name, over a few connections at once.
-async fn ask(sidegate: &Sidegate, names: std::ops::Range<u64>) {
+/// Asks as often as there are `names`, for the model that `of` makes of each, over a few connections at once.
+async fn ask(sidegate: &Sidegate, names: std::ops::Range<u64>, of: fn(u64) -> u64) {
     let (address, mut clients) = (sidegate.address, JoinSet::new());
     for client in 0..CLIENTS {
         let names = names.clone().skip(client as usize).step_by(CLIENTS as usize);
         clients.spawn(async move {
             let mut stream = TcpStream::connect(address).await.expect("somebody listens");
             let mut buffer = Vec::new();
-            for name in names {
+            for name in names.map(of) {
                 let body = format!("{{\"model\":\"model-{name}-{}\"}}", name.wrapping_mul(0x9e37_79b9_7f4a_7c15));
                 let head = format!("POST /v1/chat/completions HTTP/1.1\r\nHost: sidegate.test\r\nContent-Length: {}\r\n\r\n", body.len());
                 stream.write_all((head + &body).as_bytes()).await.expect("a request is sent");
