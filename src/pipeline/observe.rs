@@ -93,21 +93,16 @@ impl Observer {
     #[inline]
     pub fn frame(&mut self, data: &Bytes) {
         match &mut self.reading {
+            // Nearly every frame is one whole event of a few words, and has been dealt with here.
+            Reading::Events(splitter) if splitter.is_between_events() && ends_an_event(data) && !self.meter.is_named_in(data) => {}
             Reading::Body(ending) if ending.is_empty() => ending.only(data),
             _ => self.bytes(data),
         }
     }
 
-    #[inline]
     fn bytes(&mut self, data: &[u8]) {
         match &mut self.reading {
-            Reading::Events(splitter) => {
-                // Nearly every frame is one whole event of a few words, and has been dealt with here.
-                if splitter.is_between_events() && ends_an_event(data) && !self.meter.is_named_in(data) {
-                    return;
-                }
-                splitter.push(data, |event| self.meter.event(event));
-            }
+            Reading::Events(splitter) => splitter.push(data, |event| self.meter.event(event)),
             Reading::Body(ending) => ending.push(data),
             Reading::Encoded(decoder) => decoder.push(data),
         }

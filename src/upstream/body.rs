@@ -239,6 +239,8 @@ pub struct ReplyBody {
     /// nobody polls, and the next poll finds what arrived meanwhile.
     idle: Duration,
     timer: CoarseTimer,
+    /// Whether its end is known to have come. It is asked for several times a frame.
+    over: bool,
 }
 
 impl std::fmt::Debug for ReplyBody {
@@ -251,8 +253,8 @@ impl ReplyBody {
     /// Without a `hold` nothing depends on its end.
     pub(super) fn new(incoming: Incoming, hold: Option<Hold>, timer: CoarseTimer, idle: Duration) -> Self {
         timer.stop();
-        let mut body = Self { incoming, hold, idle, timer };
-        if body.incoming.is_end_stream() {
+        let mut body = Self { over: incoming.is_end_stream(), incoming, hold, idle, timer };
+        if body.over {
             body.give_back();
         }
         body
@@ -274,7 +276,8 @@ impl Body for ReplyBody {
         match poll_data(&mut this.incoming, cx) {
             Poll::Ready(Some(Ok(frame))) => {
                 this.timer.stop();
-                if this.incoming.is_end_stream() {
+                this.over = this.incoming.is_end_stream();
+                if this.over {
                     this.give_back();
                 }
                 Poll::Ready(Some(Ok(frame)))
@@ -284,6 +287,7 @@ impl Body for ReplyBody {
                 Poll::Ready(Some(Err(Failure::from_hyper(Phase::Body, error))))
             }
             Poll::Ready(None) => {
+                this.over = true;
                 this.give_back();
                 Poll::Ready(None)
             }
@@ -296,7 +300,7 @@ impl Body for ReplyBody {
     }
 
     fn is_end_stream(&self) -> bool {
-        self.incoming.is_end_stream()
+        self.over
     }
 
     fn size_hint(&self) -> SizeHint {
