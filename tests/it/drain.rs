@@ -113,7 +113,10 @@ async fn what_runs_goes_on_to_its_own_end() {
     h1.until("0\r\n\r\n").await;
     assert!(h1.is_closed().await);
     assert_eq!(h2_client::part(&mut reply).await.unwrap().unwrap(), "last");
-    assert!(h2_client::part(&mut reply).await.is_none());
+    // The end may come with the last bytes or by itself, in a frame without any.
+    while let Some(part) = h2_client::part(&mut reply).await {
+        assert!(part.unwrap().is_empty());
+    }
     socket.until("last").await;
     assert!(socket.is_closed().await);
     let late = unanswered.reply("GET").await;
