@@ -228,11 +228,11 @@ fn telltale(head: &str) -> String {
 
 #[test]
 fn a_connection_is_kept_and_one_that_was_closed_is_replaced() {
-    for (each, fewest, most) in [(usize::MAX, 3, 3), (5, 5, 20)] {
+    for (each, fewest, most) in [(usize::MAX, 2, 3), (5, 5, 20)] {
         let server = Abrupt::start(each, fine);
         let (enough, report) = report(&format!("http://{}", server.address), &["--no-stream", "--requests", "20", "--users", "2"]);
         assert!(enough && report["requests"]["succeeded"] == 20, "{report}");
-        // One more than users: the first one looks whether anybody is there.
+        // The first one looks whether anybody is there; of the users one may have asked for everything before the other came.
         let connections = server.connections.load(Ordering::SeqCst);
         assert!((fewest..=most).contains(&connections), "{connections} connections of {each} requests");
     }
