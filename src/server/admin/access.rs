@@ -99,6 +99,21 @@ mod tests {
     }
 
     #[test]
+    fn a_name_that_somebody_may_own_is_refused_wherever_it_stands() {
+        for (target, fields, own) in [
+            ("/keys", &[][..], true),
+            ("/keys", &[("host", "127.0.0.1:8081")], true),
+            ("http://[::1]:8081/keys", &[("host", "localhost")], true),
+            ("/keys", &[("host", "evil.example")], false),
+            ("/keys", &[("host", "localhost"), ("host", "evil.example")], false),
+            ("http://evil.example/keys", &[("host", "127.0.0.1:8081")], false),
+            ("http://evil.example/keys", &[], false),
+        ] {
+            assert_eq!(is_own(&target.parse().unwrap(), &headers(fields)), own, "{target} {fields:?}");
+        }
+    }
+
+    #[test]
     fn a_page_of_another_origin_is_told_by_what_the_browser_says() {
         let host = ("host", "127.0.0.1:8081");
         for (fields, same) in [

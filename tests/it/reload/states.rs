@@ -96,3 +96,34 @@ async fn a_request_that_waits_for_a_connection_is_refused_where_no_key_is_left()
     assert_eq!(key_in_use(&sidegate, &mut provider).await, "sk-one");
     assert_eq!(provider.connections(), 1);
 }
+
+#[tokio::test]
+async fn a_new_key_goes_where_its_own_config_says_and_nowhere_else() {
+    for moved in [false, true] {
+        let mut provider = Provider::start().await;
+        let go_on = Gate::new();
+        provider.script(Script::on_request().wait(&go_on).write("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"));
+        provider.otherwise(Script::ok("served"));
+        let single = |key: &str, max| config(key, "").replace("    keys:", &format!("    connections: {{ max: {max} }}\n    keys:"));
+        let house = House::with(&single("{ value: sk-one }", 1), provider.address);
+        let sidegate = house.open();
+        let mut busy = Client::connect(sidegate.address).await;
+        busy.post("/v1/chat/completions", ASK).await;
+        provider.request().await;
+        let mut waiting = Client::connect(sidegate.address).await;
+        waiting.post("/v1/chat/completions", ASK).await;
+        sidegate.metric_becomes(r#"sidegate_requests_in_flight{route="/v1",provider="scripted"}"#, 2.0).await;
+        // Other bounds make another endpoint at the same place; another path is another place.
+        let next = single("{ value: sk-two }", 2);
+        house.write(&if moved { next.replace("$UPSTREAM/v1", "$UPSTREAM/elsewhere") } else { next });
+        assert_eq!(sidegate.reload().generation, 2);
+        go_on.open();
+        assert_eq!(busy.reply("POST").await.status(), 200);
+        assert_eq!(waiting.reply("POST").await.status(), if moved { 503 } else { 200 });
+        if moved {
+            assert_eq!(provider.asked(), 1, "nothing went to the old place with the new key");
+        } else {
+            assert_eq!(key_of(&provider.request().await), "sk-two");
+        }
+    }
+}
