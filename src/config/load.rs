@@ -177,7 +177,8 @@ fn start_paths_from(directory: &Path, config: &mut Config) {
         let identity = [roots, upstream.certificate.as_mut(), upstream.key.as_mut()].into_iter().flatten();
         provider.keys.iter_mut().flat_map(|key| [key.dir.as_mut(), key.file.as_mut()]).flatten().chain(identity)
     });
-    tls.chain(providers).for_each(|path| *path = directory.join(&*path));
+    let database = config.regions.geoip.iter_mut().map(|geoip| &mut geoip.database);
+    tls.chain(providers).chain(database).for_each(|path| *path = directory.join(&*path));
 }
 
 fn empty() -> Finding {

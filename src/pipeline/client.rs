@@ -2,7 +2,7 @@
 
 use std::net::IpAddr;
 
-use crate::types::{ClientName, Subnet, Tier};
+use crate::types::{ClientName, Region, Subnet, Tier};
 
 /// The caller of one request.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -11,6 +11,8 @@ pub struct Client {
     pub name: Option<ClientName>,
     /// Its tier.
     pub tier: Option<Tier>,
+    /// The region that it calls from.
+    pub region: Option<Region>,
     /// Its address; `None` on a Unix socket without a trusted word on it.
     pub ip: Option<IpAddr>,
     /// Whether a credential that it presented is ours, and so no provider's business.
@@ -49,6 +51,7 @@ mod tests {
         let client = |name: Option<&str>, ip: Option<&str>| Client {
             name: name.map(|name| name.parse().unwrap()),
             tier: None,
+            region: None,
             ip: ip.map(|ip| ip.parse().unwrap()),
             key_is_ours: name.is_some(),
         };

@@ -3,6 +3,8 @@
 //! A client is known by its key, or else by its address. A tier comes from the key, else from a trusted proxy's word,
 //! else from what the config says of strangers.
 
+pub mod region;
+
 use std::{net::IpAddr, str::FromStr};
 
 use super::{admit::Admitted, client::Client, fields::Present, reject::Reject};
@@ -32,7 +34,7 @@ pub fn identify(request: &Admitted, clients: &Clients, trust: &Trust) -> Result<
         && is_compared
         && let Some(known) = auth::find_presented(&request.head.headers, query, |key| clients.by_hash.get(&KeyHash::of(key)))
     {
-        return Ok(Client { name: Some(known.name.clone()), tier: Some(known.tier.clone()), ip, key_is_ours: true });
+        return Ok(Client { name: Some(known.name.clone()), tier: Some(known.tier.clone()), region: None, ip, key_is_ours: true });
     }
     let presents =
         |is_it: fn(&[u8]) -> bool| may && auth::find_presented(&request.head.headers, query, |key| is_it(key).then_some(())).is_some();
@@ -44,7 +46,7 @@ pub fn identify(request: &Admitted, clients: &Clients, trust: &Trust) -> Result<
         Stranger::Local => claimed_tier,
         Stranger::Tier(tier) => Some(claimed_tier.unwrap_or_else(|| tier.clone())),
     };
-    Ok(Client { name: None, tier, ip, key_is_ours: false })
+    Ok(Client { name: None, tier, region: None, ip, key_is_ours: false })
 }
 
 /// The peer, or where a trusted peer says the request comes from: the nearest address of the chain that is not itself

@@ -4,7 +4,7 @@
 //! | --- | --- | --- |
 //! | 0 | take the snapshot, start the trail | here, `trail.rs`, `trace.rs` |
 //! | 1 | **admit**: nothing malformed goes further | `admit.rs`, `fields.rs` |
-//! | 2 | **identify**: client, address, tier | `identify.rs` |
+//! | 2 | **identify**: client, address, tier, region | `identify.rs`, `identify/region.rs` |
 //! | 3 | **endpoint**: path and method → candidate routes | `route.rs` |
 //! | 5 | **read the ask**: model and stream, by peeking at the bytes | `ask.rs` |
 //! | 8 | **deliver**: key, send, the reply's head | `deliver.rs`, `outgoing.rs`, `downward.rs` |
@@ -137,7 +137,8 @@ impl Pipeline {
         // 1: before anything else is believed of it.
         let request = admit::admit(head, present, peer, &snapshot.listen, &snapshot.trust)?;
         // 2: before the body is polled, so that who is refused is not invited to send it.
-        let client = identify::identify(&request, &snapshot.clients, &snapshot.trust)?;
+        let mut client = identify::identify(&request, &snapshot.clients, &snapshot.trust)?;
+        client.region = identify::region::of(&request.claims, client.ip, &snapshot.regions);
         trail.identified(&client);
         // 3: tells whether the body may be read.
         let candidates = route::candidates(snapshot, &request.head.method, &request.head.uri)?;

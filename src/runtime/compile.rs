@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, fmt, sync::Arc};
 use http::HeaderValue;
 
 use super::{
-    Registry,
+    Regions, Registry,
     registry::{KeyStates, ProviderStates},
     snapshot::{Clients, Known, PoolKey, Provider, Route, Snapshot, Stranger, Target},
 };
@@ -75,6 +75,7 @@ pub fn compile(loaded: Loaded, ground: Ground<'_>) -> Result<Snapshot, CompileEr
         metrics: told_apart,
         providers,
         routes,
+        regions,
         clients,
     } = config.clone();
     let listen = Arc::new(listen);
@@ -87,9 +88,11 @@ pub fn compile(loaded: Loaded, ground: Ground<'_>) -> Result<Snapshot, CompileEr
         .collect::<Result<BTreeMap<_, _>, CompileError>>()?;
     let routes = routes.into_iter().enumerate().map(|(at, route)| compile_route(at, route, &providers, (&told_apart, ground.metrics)));
     let routes = routes.collect::<Result<_, _>>()?;
+    let regions = Regions::new(&regions, ground.before.map(|before| &before.regions), ground.metrics)
+        .map_err(|problem| CompileError { field: "regions.geoip.database".to_owned(), problem })?;
     let clients = clients.map(compile_clients).unwrap_or_default();
     let generation = ground.before.map_or(0, |before| before.generation) + 1;
-    Ok(Snapshot { generation, listen, body, annotate, trust, clients, providers, routes, config })
+    Ok(Snapshot { generation, listen, body, annotate, trust, regions, clients, providers, routes, config })
 }
 
 fn compile_provider(

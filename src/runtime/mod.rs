@@ -2,6 +2,7 @@
 //! snapshot is in force. A request takes it once and keeps it, whatever happens to the pointer meanwhile.
 
 pub mod compile;
+pub mod regions;
 pub mod registry;
 pub mod reload;
 pub mod snapshot;
@@ -14,6 +15,7 @@ use std::sync::{
 use arc_swap::ArcSwap;
 
 pub use compile::{CompileError, compile};
+pub use regions::Regions;
 pub use registry::Registry;
 pub use reload::Reloader;
 pub use snapshot::{Provider, Route, Snapshot, Target};

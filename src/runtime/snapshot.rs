@@ -8,6 +8,7 @@ use std::{
 
 use http::HeaderValue;
 
+use super::Regions;
 use crate::{
     config::{Annotate, Body, ClientKey, Config, Credentials, Listen, ModelPattern, Trust, clients::KeyHash},
     policy::key_pool::{self, Choice, Exhausted, Lease, Slot, Turn},
@@ -30,6 +31,8 @@ pub struct Snapshot {
     pub annotate: Annotate,
     /// Whose word about a request's origin counts.
     pub trust: Trust,
+    /// Which region a request comes from.
+    pub regions: Regions,
     /// Who may call.
     pub clients: Clients,
     /// All providers, also those that no route names.

@@ -12,6 +12,7 @@ mod keys;
 mod listen;
 mod providers;
 mod proxies;
+mod regions;
 mod routes;
 pub(super) mod sealing;
 mod trace;
@@ -45,6 +46,7 @@ pub(super) fn check(review: &mut Review<'_>, config: &mut Config) -> Named {
     trace::check(review, config);
     autoscaling::check(review, config);
     drain::check(review, config);
+    regions::check(review, config);
     clients::check(review, config);
     let pools = providers::check(review, config);
     routes::check(review, config, &pools);
