@@ -25,7 +25,8 @@ pub(super) fn check(review: &mut Review<'_>, config: &Config) {
     once(review, &at.then("continents"), "continent", &geoip.continents);
     let nowhere = geoip.countries.values().all(Vec::is_empty) && geoip.continents.values().all(Vec::is_empty);
     if nowhere && review.intact(&at) {
-        let fault = Fault::new("no place of the database has a region", "add `continents: { eu: [EU] }` or `countries:`, or remove `geoip`");
+        let fault =
+            Fault::new("no place of the database has a region", "add `continents: { eu: [EU] }` or `countries:`, or remove `geoip`");
         review.name(&at, fault);
     }
     database(review, &at.then("database"), geoip);

@@ -166,12 +166,13 @@ fn of_several_words_the_nearest_proxys_counts() {
         (&["eu"][..], Some("eu")),
         (&["us", "eu"], Some("eu")),
         (&["us, eu"], Some("eu")),
-        (&["eu,us , eu ", ], Some("eu")),
+        (&["eu,us , eu "], Some("eu")),
         (&["eu, us", "asia,eu"], Some("eu")),
         (&["us,"], Some("")),
         (&[], None),
     ] {
-        let fields: Vec<_> = [HOST_A].into_iter().chain(fields.iter().flat_map(|value| [("x-region", *value), ("x-api-tier", *value)])).collect();
+        let fields: Vec<_> =
+            [HOST_A].into_iter().chain(fields.iter().flat_map(|value| [("x-region", *value), ("x-api-tier", *value)])).collect();
         let head = head("GET", "/v1/x", Version::HTTP_11, &fields);
         let present = Present::read(&head.headers);
         let Claims { tier, region, .. } = admit(Box::new(head), present, None, &Listen::default(), &trust).unwrap().claims;

@@ -138,7 +138,8 @@ mod tests {
     fn without_networks_nobody_has_a_region_and_the_widest_has_everybody() {
         assert_eq!(table(&[]).of("10.0.0.1".parse().unwrap()), None);
         let all = table(&[("0.0.0.0/0", "us"), ("::/0", "eu")]);
-        for (ip, region) in [("0.0.0.0", "us"), ("255.255.255.255", "us"), ("::", "eu"), ("ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff", "eu")] {
+        for (ip, region) in [("0.0.0.0", "us"), ("255.255.255.255", "us"), ("::", "eu"), ("ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff", "eu")]
+        {
             assert_eq!(all.of(ip.parse().unwrap()).unwrap().as_str(), region, "{ip}");
         }
     }
