@@ -41,7 +41,7 @@ use std::{cell::OnceCell, fmt, net::IpAddr, sync::Arc, time::Instant};
 use http::{Request, Response, request::Parts};
 use hyper::body::Incoming;
 
-use self::{body::Body, deliver::Delivery, fields::Present, reject::Reject, trace::Traced, trail::Trail};
+use self::{body::Body, client::Client, deliver::Delivery, fields::Present, reject::Reject, trace::Traced, trail::Trail};
 use crate::{
     policy::key_pool::Choice,
     runtime::{Runtime, Snapshot},
@@ -143,7 +143,8 @@ impl Pipeline {
         let client = match identify::identify(&request, certified.as_ref(), &snapshot.clients, &snapshot.trust) {
             Ok(client) => client,
             Err(unproven) => {
-                trail.identified(&unproven.client);
+                // To the log it has an address and nothing else: nobody gave it a tier.
+                trail.identified(&Client { ip: unproven.client.ip, ..Client::default() });
                 return Err(unproven.reject);
             }
         };
