@@ -117,6 +117,12 @@ impl Reject {
         }
     }
 
+    /// Whether a credential was presented and failed, which counts as a failed authentication; not so where there was none.
+    #[must_use]
+    pub fn is_failed_proof(&self) -> bool {
+        matches!(self, Self::WrongKey)
+    }
+
     fn message(&self) -> String {
         match self {
             Self::Malformed(problem) => format!("The request is malformed: {problem}."),

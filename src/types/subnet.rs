@@ -8,10 +8,6 @@ use std::{
 /// How much of an IPv6 address its network gives out; the rest its holder chooses (RFC 4291 §2.5.4, RFC 6177 §2).
 const SUBNET: u8 = 64;
 
-/// The shorter prefixes that one holder may have instead (RFC 6177 §2: a site gets a /48, a /56 or less), and how often what one
-/// subnet may have all of such a network may have: more than one home would take, far less than its subnets taken one by one.
-pub const WIDER: [(u8, u64); 2] = [(56, 4), (48, 16)];
-
 /// `64:ff9b::/96`, under which an IPv6 network writes the addresses of IPv4 (RFC 6052 §2.1). Prefixes that a network chose for
 /// itself are nothing that others can know.
 const NAT64: u128 = 0x0064_ff9b << 96;
@@ -36,8 +32,8 @@ pub struct Subnet {
 }
 
 impl Subnet {
-    /// The network of `prefix` bits around it, such as each of [`WIDER`]. `None` for IPv4, whose addresses are given out one by one,
-    /// and for a prefix that would be no wider.
+    /// The network of `prefix` bits around it: one holder may have a /56 or a /48 and all of its subnets (RFC 6177 §2). `None` for
+    /// IPv4, whose addresses are given out one by one, and for a prefix that would be no wider.
     #[must_use]
     pub fn wider(self, prefix: u8) -> Option<Self> {
         match self.ip {
@@ -106,7 +102,7 @@ mod tests {
             ("2001:db8:1:200::1", "2001:db8:1:300::1", [false, true]),
             ("2001:db8:1:200::1", "2001:db8:2:200::1", [false, false]),
         ] {
-            assert_eq!(WIDER.map(|(prefix, _)| wider(one, prefix).unwrap() == wider(other, prefix).unwrap()), alike, "{one} {other}");
+            assert_eq!([56, 48].map(|prefix| wider(one, prefix).unwrap() == wider(other, prefix).unwrap()), alike, "{one} {other}");
         }
         assert_eq!(wider("2001:db8:1:2ff::1", 56).unwrap().to_string(), "2001:db8:1:200::/56");
         // The same bits are not the same network.
