@@ -173,18 +173,12 @@ impl Reloader {
         let mut current = self.current();
         let outcome = self.0.try_reload(&mut current);
         if trigger != Trigger::File {
-            // The word of an operator is about all files. Those that are watched are waited for until they have come to rest.
             self.0.runtime.snapshot.load_full().regions.renew();
         }
         let generation = self.0.runtime.snapshot.load().generation;
         let report = Arc::new(Report { outcome, generation, trigger, at: SystemTime::now() });
         self.0.note(&report);
         report
-    }
-
-    /// Looks at the GeoIP database in use, which is no part of a reload: a new file of it is taken up by itself. Blocks on files.
-    pub fn look_at_regions(&self, now: Instant) {
-        self.0.runtime.snapshot.load_full().regions.look(now);
     }
 
     /// What is known of reloads.

@@ -40,7 +40,7 @@ pub fn start(reloader: Reloader, mut renewals: Renewals) -> io::Result<Watching>
         while ended.recv_timeout(LOOK) == Err(RecvTimeoutError::Timeout) {
             let wall = SystemTime::now();
             files.look(Instant::now(), wall);
-            files.reloader.look_at_regions(Instant::now());
+            renewals.look_at_regions(Instant::now());
             if renewals.is_wanted() {
                 renewals.look(wall);
             }

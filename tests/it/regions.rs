@@ -192,6 +192,15 @@ async fn an_operators_word_takes_up_a_new_database_at_once() {
     house.put("places.mmdb", networks.bytes());
     assert_eq!(sidegate.reload().outcome, Outcome::Unchanged);
     assert_eq!((sidegate.metric(NEW).await, sidegate.metric(UNFIT).await), (1.0, 1.0));
+    house.put("places.mmdb", "no database at all");
+    assert_eq!(sidegate.reload().outcome, Outcome::Unchanged, "and no mistake of the config");
+    assert_eq!((sidegate.metric(NEW).await, sidegate.metric(UNFIT).await), (1.0, 2.0));
+    fs::remove_file(house.path("places.mmdb")).unwrap();
+    house.say(&format!("regions: {{ {}, default: us }}", GEOIP.replace("asia", "far")));
+    assert!(matches!(sidegate.reload().outcome, Outcome::Applied { .. }), "it holds up no other change");
+    assert_eq!(region_of(&sidegate, "81.2.69.142").await.as_deref(), Some("far"));
+    house.say(&format!("regions: {{ {GEOIP} }}"));
+    assert!(matches!(sidegate.reload().outcome, Outcome::Applied { .. }));
     assert_eq!(region_of(&sidegate, "81.2.69.142").await.as_deref(), Some("asia"), "the last good one");
 }
 

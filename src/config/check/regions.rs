@@ -46,10 +46,14 @@ fn once<P: Copy + Eq + Hash + Display>(review: &mut Review<'_>, at: &FieldPath, 
     }
 }
 
-/// The file is looked at, not read: it may be large, and the one in use is not read again with each reload.
+/// The file is looked at, not read: it may be large. The one in use is looked after where it is used: what has become of it must not
+/// keep other changes from being made.
 fn database(review: &mut Review<'_>, at: &FieldPath, geoip: &Geoip) {
+    if review.database == Some(&*geoip.database) {
+        return;
+    }
     if let Err(why) = database::check(&geoip.database) {
-        // It is looked for again; one that can be read is looked after where it is used.
+        // So that it is looked for again.
         review.files.push(geoip.database.clone());
         let message = format!("the database `{}` can't be used: {why}", geoip.database.display());
         review.value(at, Fault::new(message, "give the path of a file such as `GeoLite2-Country.mmdb` that this user may read"));

@@ -65,7 +65,7 @@ impl Regions {
         }
     }
 
-    /// Takes up a new database at once. Blocks on its file.
+    /// Takes up a new database at once, at the word of an operator, who knows that it has come to rest. Blocks on its file.
     pub fn renew(&self) {
         if let Some(database) = self.database() {
             database.renew();
