@@ -22,6 +22,7 @@ mod fidelity;
 mod keys;
 mod limits;
 mod listener;
+mod load;
 mod log;
 mod outside;
 mod project;

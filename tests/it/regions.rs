@@ -249,7 +249,7 @@ async fn a_database_that_cannot_be_used_is_refused_with_what_to_give_instead() {
     let whole = berlin("DE", "EU");
     let networks = Mmdb::empty("GeoLite2-ASN").with("81.2.69.0/24", [map(1), text("organization"), text("Example")].concat());
     for (content, why) in
-        [(whole[whole.len() - 190..].to_vec(), "can't be used"), (networks.bytes(), "it is a `GeoLite2-ASN` and tells no country")]
+        [(whole[whole.len() - 300..].to_vec(), "can't be used"), (networks.bytes(), "it is a `GeoLite2-ASN` and tells no country")]
     {
         house.put("places.mmdb", content);
         let error = server::start(house.load(), server::Options::default()).err().map(|error| error.to_string());
