@@ -36,7 +36,7 @@ const OUR_PREFIX: &[u8] = b"sg-";
 /// A caller that is not let in.
 #[derive(Debug)]
 pub struct Unproven {
-    /// What is known of it all the same: address, session, and the tier that it would have as a stranger. Failures are counted by these.
+    /// Where it is, by which failures are counted. It has neither name nor tier: nobody gave it one.
     pub client: Client,
     /// The answer. [`Reject::is_failed_proof`] tells whether it presented a credential that failed, or none.
     pub reject: Reject,
@@ -71,7 +71,7 @@ pub fn identify(
             Ok(Client { name: Some(name), tier: tier(proved), key_is_ours, ..client })
         }
         Ok(None) => Ok(Client { tier: tier(None), ..client }),
-        Err(reject) => Err(Box::new(Unproven { client: Client { tier: tier(None), ..client }, reject })),
+        Err(reject) => Err(Box::new(Unproven { client, reject })),
     }
 }
 

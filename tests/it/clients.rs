@@ -1,6 +1,7 @@
 //! Who calls: client keys in whichever form an SDK sends them, strangers, and claims that count from trusted peers alone.
 
 mod certified;
+mod counted;
 mod made;
 
 use std::path::Path;

@@ -1,16 +1,17 @@
-//! `clients:`: each name and each key once, certificates and sessions that can come, and somebody who may call.
+//! `clients:`: each key once and one tier for each name, certificates and sessions that can come, and somebody who may call.
 
-use std::{collections::HashMap, hash::Hash};
+use std::collections::HashMap;
 
 use http::{HeaderName, header::COOKIE};
 
 use super::Review;
 use crate::{
-    config::{Anonymous, ClientKey, Config, Mtls, SessionField, path::field, problem::Fault},
-    types::ClientName,
+    config::{Anonymous, ClientKey, Config, KeyHash, Mtls, SessionField, limits::Per, path::field, problem::Fault},
+    types::{ClientName, Tier},
 };
 
 pub(super) fn check(review: &mut Review<'_>, config: &Config) {
+    sessions_are_named(review, config);
     let Some(clients) = &config.clients else { return };
     let nobody = clients.anonymous == Anonymous::Deny && clients.keys.is_empty() && clients.mtls.is_none();
     if nobody && review.intact(&field!["clients"]) {
@@ -20,21 +21,33 @@ pub(super) fn check(review: &mut Review<'_>, config: &Config) {
         );
         review.name(&field!["clients"], fault);
     }
-    let same_name =
-        |_: &ClientName, name: &ClientName| Fault::new(format!("two clients have the name `{name}`"), "give each client a name of its own");
     let same_key = |first: &ClientName, name: &ClientName| {
         Fault::new(
             format!("the clients `{first}` and `{name}` have the same key"),
             "give each client a key of its own, or remove one of the two",
         )
     };
-    once(review, &clients.keys, "name", |key| key.name.clone(), same_name);
-    once(review, &clients.keys, "sha256", |key| key.sha256, same_key);
+    once(review, &clients.keys, same_key);
+    one_tier(review, &clients.keys);
     if let Some(asked) = &clients.mtls {
         mtls(review, config, asked);
     }
     if let Some(place) = &clients.session {
         session(review, place);
+    }
+}
+
+/// A limit that counts by session would apply to nobody.
+fn sessions_are_named(review: &mut Review<'_>, config: &Config) {
+    if config.clients.as_ref().is_some_and(|clients| clients.session.is_some()) || !review.intact(&field!["clients"]) {
+        return;
+    }
+    for (i, limit) in config.limits.iter().enumerate().filter(|(_, limit)| limit.per.contains(&Per::Session)) {
+        let fault = Fault::new(
+            format!("the limit `{}` counts by session, and nothing says which session a request belongs to", limit.name),
+            "say where that stands: `clients: { session: { header: x-session-id } }`",
+        );
+        review.value(&field!["limits", i, "per"], fault.noting("needs `clients.session`"));
     }
 }
 
@@ -85,18 +98,27 @@ fn session(review: &mut Review<'_>, place: &SessionField) {
     review.value(&at.then(field), fault);
 }
 
-/// Refuses every key whose `part` an earlier one has.
-fn once<T: Eq + Hash>(
-    review: &mut Review<'_>,
-    keys: &[ClientKey],
-    field: &str,
-    part: impl Fn(&ClientKey) -> T,
-    fault: impl Fn(&ClientName, &ClientName) -> Fault,
-) {
-    let mut seen: HashMap<T, &ClientName> = HashMap::new();
+/// Refuses every key that an earlier entry has.
+fn once(review: &mut Review<'_>, keys: &[ClientKey], fault: impl Fn(&ClientName, &ClientName) -> Fault) {
+    let mut seen: HashMap<KeyHash, &ClientName> = HashMap::new();
     for (i, key) in keys.iter().enumerate() {
-        if let Some(first) = seen.insert(part(key), &key.name) {
-            review.value(&field!["clients", "keys", i, field], fault(first, &key.name));
+        if let Some(first) = seen.insert(key.sha256, &key.name) {
+            review.value(&field!["clients", "keys", i, "sha256"], fault(first, &key.name));
+        }
+    }
+}
+
+/// Keys of one name are one client, while one takes over from the other: then which tier it has may not turn on which it sent.
+fn one_tier(review: &mut Review<'_>, keys: &[ClientKey]) {
+    let mut seen: HashMap<&ClientName, &Tier> = HashMap::new();
+    for (i, ClientKey { name, tier, .. }) in keys.iter().enumerate() {
+        let first = *seen.entry(name).or_insert(tier);
+        if first != tier {
+            let fault = Fault::new(
+                format!("the client `{name}` has two tiers, `{first}` and `{tier}`"),
+                "give all its keys the same tier, or the client of this one another name",
+            );
+            review.value(&field!["clients", "keys", i, "tier"], fault);
         }
     }
 }

@@ -192,3 +192,29 @@ async fn a_change_of_the_rules_holds_for_connections_that_are_there() {
         assert_eq!((line["client"].as_str(), line["tier"].as_str()), (Some("web.example"), Some(tier)));
     }
 }
+
+#[tokio::test]
+async fn the_client_of_a_key_and_that_of_a_certificate_are_two_whatever_they_are_called() {
+    let provider = Provider::always(Script::ok("served")).await;
+    let section = format!(
+        "clients: {{ keys: [{{ name: web, sha256: {}, tier: premium }}], mtls: {{ tier: free, names: [{{ name: 'spiffe://*', client: web }}] }} }}\n\
+         limits: [{{ name: once, per: client, requests: 1/1h }}]\n",
+        KeyHash::of(KEY.as_bytes()),
+    );
+    let guarded = Guarded::start(&section, provider.address).await;
+    let (mapped, another) = (guarded.certificate(&[uri("spiffe://a")], None), guarded.certificate(&[uri("spiffe://b")], None));
+    let plain = guarded.certificate(&[], Some("web"));
+    let keyed = format!("authorization: Bearer {KEY}\r\n");
+    for (identity, fields, status) in [
+        (&plain, keyed.as_str(), 200),
+        (&mapped, &keyed, 429),
+        (&mapped, "", 200),
+        (&another, "", 429),
+        (&plain, "", 200),
+        (&plain, "", 429),
+    ] {
+        let mut client = Client::over(guarded.connect(identity, "http/1.1").await);
+        client.get_with("/v1/models", fields).await;
+        assert_eq!(client.reply("GET").await.status(), status, "{fields}");
+    }
+}
