@@ -26,6 +26,7 @@ use super::{
     trace::Traced,
 };
 use crate::{
+    policy::prices::{Cost, Priced},
     runtime::{Provider, Runtime, snapshot::PoolKey},
     telemetry::{access_log::Entry, traffic::Ended},
     types::{Ask, Period, SpanId, TraceId, Usage, trace_context::Hex},
@@ -77,7 +78,17 @@ struct Course {
     streams: bool,
     tells_usage: bool,
     usage: Usage,
+    cost: Option<Cost>,
     ended: bool,
+}
+
+impl Course {
+    /// What that costs at the provider that served it, for the model that was asked for.
+    fn cost_of(&self, usage: &Usage) -> Option<Cost> {
+        let tariff = self.last.as_ref()?.provider.tariff.as_ref()?;
+        let Priced { price, known } = tariff.price(self.ask.model.as_deref())?;
+        Some(Cost { amount: price.cost(usage), estimated: !known })
+    }
 }
 
 impl Trail {
@@ -112,6 +123,7 @@ impl Trail {
             streams: false,
             tells_usage: false,
             usage: Usage::default(),
+            cost: None,
             ended: false,
         }))
     }
@@ -169,12 +181,14 @@ impl Trail {
         self.0.failure = Some(reason);
     }
 
-    /// The reply told what it used.
-    pub fn used(&mut self, usage: Usage) {
+    /// The reply told what it used: what that cost, if anybody asks.
+    pub fn used(&mut self, usage: Usage) -> Option<Cost> {
         self.0.usage = usage;
+        self.0.cost = self.0.cost_of(&usage);
         if let Some(key) = self.0.last.as_ref().and_then(|attempt| attempt.key.as_deref()) {
             key.record.used(usage.input.unwrap_or(0), usage.output.unwrap_or(0));
         }
+        self.0.cost
     }
 
     /// Whether the reply may tell what it used.
@@ -328,6 +342,8 @@ impl Trail {
             bytes_out,
             tokens_in: self.0.usage.input,
             tokens_out: self.0.usage.output,
+            cost: self.0.cost.map(|cost| cost.amount),
+            cost_estimated: self.0.cost.is_some_and(|cost| cost.estimated),
             duration,
             first_byte: self.first_byte(),
             overhead,

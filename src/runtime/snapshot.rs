@@ -10,7 +10,10 @@ use http::HeaderValue;
 
 use crate::{
     config::{Annotate, Body, ClientKey, Config, Credentials, Listen, ModelPattern, Trust, clients::KeyHash},
-    policy::key_pool::{self, Choice, Exhausted, Lease, Slot, Turn},
+    policy::{
+        key_pool::{self, Choice, Exhausted, Lease, Slot, Turn},
+        prices::{Prices, Tariff},
+    },
     provider::Credential,
     telemetry::{KeyRecord, ProviderRecord, TargetMetrics},
     types::{ClientName, Dialect, Fingerprint, ProviderName, RequestFormat, Tier},
@@ -32,6 +35,8 @@ pub struct Snapshot {
     pub trust: Trust,
     /// Who may call.
     pub clients: Clients,
+    /// What tokens cost.
+    pub prices: Arc<Prices>,
     /// All providers, also those that no route names.
     pub providers: BTreeMap<ProviderName, Arc<Provider>>,
     /// Which requests go where; the first that fits is taken.
@@ -131,6 +136,8 @@ pub struct Provider {
     pub turn: Arc<Turn>,
     /// What is counted of it. It belongs to the provider's name, not to this generation.
     pub record: Arc<ProviderRecord>,
+    /// What tokens cost there, if anybody asks.
+    pub tariff: Option<Tariff>,
 }
 
 impl Provider {
