@@ -81,6 +81,7 @@ mod tests {
             let date = seller.date.as_deref().unwrap_or_default();
             assert!(date.len() == 10 && date.starts_with("20"), "{name}: {date}");
             for (model, price) in &seller.models {
+                let model = model.as_str();
                 let dear = |part: Option<crate::types::PerMillion>| part.is_some_and(|part| part > price.input);
                 assert!(!dear(price.cached), "{model}: what is cached costs more");
                 assert!(price.long.is_none_or(|long| long.input >= price.input && long.output >= price.output), "{model}");

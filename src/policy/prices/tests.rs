@@ -162,6 +162,23 @@ fn any_usage(most: u64) -> impl Strategy<Value = Usage> {
     })
 }
 
+/// Tokens of six kinds, none of which is part of another: plain, cached, stored, stored for long, shown, thought.
+fn any_counts() -> impl Strategy<Value = [u64; 6]> {
+    proptest::array::uniform6(0..5_000_u64)
+}
+
+/// How a reply tells them.
+fn told([plain, cached, stored, stored_long, shown, thought]: [u64; 6]) -> Usage {
+    Usage {
+        input: Some(plain + cached + stored + stored_long),
+        output: Some(shown + thought),
+        cached: Some(cached),
+        stored: Some(stored + stored_long),
+        stored_long: Some(stored_long),
+        reasoning: Some(thought),
+    }
+}
+
 /// The dearest token of a price, in pico-dollars.
 fn dearest_token(price: &Price) -> u128 {
     let long = price.long.map(|long| long.price()).unwrap_or_default();
@@ -177,24 +194,18 @@ proptest! {
     }
 
     #[test]
-    fn more_tokens_never_cost_less(price in any_price(), usage in any_usage(5_000), more in 0..5_000_u64) {
+    fn more_tokens_never_cost_less(price in any_price(), counts in any_counts(), more in any_counts()) {
         let price = Price { long: None, ..price };
-        let longer = Usage { input: Some(usage.input.unwrap_or(0) + more), output: Some(usage.output.unwrap_or(0) + more), cached: usage.cached.map(|cached| cached.min(usage.input.unwrap_or(0))), ..usage };
-        let usage = Usage { cached: longer.cached, ..usage };
-        // Of parts that were told to be more than their whole, the longer one may have more.
-        let (stored, reasoning) = (usage.stored.map(|stored| stored.min(usage.input.unwrap_or(0) - usage.cached.unwrap_or(0))), usage.reasoning.map(|reasoning| reasoning.min(usage.output.unwrap_or(0))));
-        prop_assert!(price.cost(&Usage { stored, reasoning, ..usage }) <= price.cost(&Usage { stored, reasoning, ..longer }));
-        prop_assert!(price.reserve(more, 0) <= price.reserve(more, more));
+        let longer = price.cost(&told(std::array::from_fn(|part| counts[part] + more[part])));
+        prop_assert!(price.cost(&told(counts)) <= longer);
+        prop_assert!(price.reserve(more[0], 0) <= price.reserve(more[0], more[1]));
     }
 
     #[test]
-    fn two_requests_cost_what_they_cost_together(price in any_price(), one in any_usage(1_000), other in any_usage(1_000)) {
+    fn two_requests_cost_what_they_cost_together(price in any_price(), one in any_counts(), other in any_counts()) {
         let price = Price { long: None, ..price };
-        let whole = |usage: Usage| Usage { input: Some(usage.input.unwrap_or(0) + 3_000), output: Some(usage.output.unwrap_or(0) + 1_000), stored_long: usage.stored_long.map(|long| long.min(usage.stored.unwrap_or(0))), ..usage };
-        let (one, other) = (whole(one), whole(other));
-        let sum = |a: Option<u64>, b: Option<u64>| Some(a.unwrap_or(0) + b.unwrap_or(0));
-        let both = Usage { input: sum(one.input, other.input), output: sum(one.output, other.output), cached: sum(one.cached, other.cached), stored: sum(one.stored, other.stored), stored_long: sum(one.stored_long, other.stored_long), reasoning: sum(one.reasoning, other.reasoning) };
-        prop_assert_eq!(price.cost(&one).plus(price.cost(&other)), price.cost(&both));
+        let both = price.cost(&told(std::array::from_fn(|part| one[part] + other[part])));
+        prop_assert_eq!(price.cost(&told(one)).plus(price.cost(&told(other))), both);
     }
 
     #[test]
