@@ -4,11 +4,11 @@ use super::*;
 use crate::types::{LongPrice, Money, Usage};
 
 fn section(yaml: &str) -> config::Prices {
-    serde_json::from_value(serde_yaml::from_str(yaml).unwrap()).unwrap()
+    serde_yaml::from_str(yaml).unwrap()
 }
 
 fn list(yaml: &str) -> PriceList {
-    serde_json::from_value(serde_yaml::from_str(yaml).unwrap()).unwrap()
+    serde_yaml::from_str(yaml).unwrap()
 }
 
 fn tariff(yaml: &str, dialect: Dialect, host: &str) -> Tariff {
