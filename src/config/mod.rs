@@ -24,10 +24,12 @@ pub mod diff;
 pub mod dns;
 pub mod drain;
 pub mod environment;
+pub mod limits;
 pub mod listen;
 pub mod load;
 pub mod log;
 pub mod metrics;
+pub mod mtls;
 pub mod origin;
 pub mod price_list;
 pub mod prices;
@@ -41,6 +43,7 @@ pub mod sealed;
 pub mod sealer;
 pub mod sealing;
 pub mod secret_text;
+pub mod session;
 pub mod stamp;
 pub mod trace;
 pub mod trust;
@@ -55,6 +58,7 @@ mod files;
 mod mask;
 mod parse;
 mod path;
+mod pattern;
 mod source;
 mod suggest;
 mod syntax;
@@ -72,10 +76,12 @@ pub use diff::Diff;
 pub use dns::{Dns, NameResolution, NameServer};
 pub use drain::Drain;
 pub use environment::Environment;
+pub use limits::{Few, Limit, Per, When};
 pub use listen::{Admin, Body, Listen, ListenTls};
 pub use load::{Key, Loaded, from_environment, from_text, load};
 pub use log::{Level, Levels, Log, LogFormat};
 pub use metrics::Metrics;
+pub use mtls::{CertificateRule, Mtls, NamePattern};
 pub use origin::Origin;
 pub use price_list::PriceList;
 pub use prices::{Prices, UnknownPrice};
@@ -89,6 +95,7 @@ pub use sealed::{MasterKey, Sealed};
 pub use sealer::Sealer;
 pub use sealing::{MasterKeySource, Sealing};
 pub use secret_text::SecretText;
+pub use session::SessionField;
 pub use stamp::Sighting;
 pub use trace::{Otlp, OtlpHeader, Propagate, Trace};
 pub use trust::{Trust, TrustedPeer};
@@ -153,6 +160,9 @@ pub struct Config {
     /// Who may call. Needed where `listen` can be reached from other machines.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub clients: Option<Clients>,
+    /// How much each caller may have: all limits that fit a request must have room for it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub limits: Vec<Limit>,
 }
 
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "the signature that serde asks for")]

@@ -6,4 +6,5 @@
 
 pub mod autoscaling;
 pub mod key_pool;
+pub mod limits;
 pub mod prices;

@@ -27,6 +27,7 @@ pub mod signals;
 pub mod socket;
 pub mod socket_file;
 pub mod streams;
+pub mod subject;
 pub mod systemd;
 pub mod tls;
 pub mod watch;
@@ -39,7 +40,7 @@ use std::{
     num::NonZeroUsize,
     sync::{Arc, atomic::AtomicBool},
     thread::{self, JoinHandle},
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use arc_swap::ArcSwap;
@@ -184,6 +185,7 @@ pub fn start(loaded: Loaded, options: Options) -> Result<Running> {
         held,
         failures: Seldom::default(),
         slow: Ration::default(),
+        began: Instant::now(),
         cut: AtomicBool::new(false),
     });
     let drain = Drain::default();
@@ -271,9 +273,10 @@ impl Control {
 }
 
 async fn upkeep(runtime: Arc<Runtime>) {
-    loop {
+    for turn in 0.. {
         tokio::time::sleep(UPKEEP).await;
         runtime.refresh();
+        runtime.snapshot.load().limits.sweep(turn, runtime.moment());
         runtime.metrics.run_upkeep();
     }
 }
