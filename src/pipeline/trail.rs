@@ -17,6 +17,7 @@ mod end;
 mod request_id;
 mod slow;
 mod span;
+mod spent;
 mod watched;
 
 use super::{
@@ -27,7 +28,7 @@ use super::{
     trace::Traced,
 };
 use crate::{
-    policy::prices::{Cost, Priced},
+    policy::prices::Cost,
     runtime::{Provider, Runtime, snapshot::PoolKey},
     telemetry::{access_log::Entry, traffic::Ended},
     types::{Ask, Period, SpanId, TraceId, Usage, trace_context::Hex},
@@ -82,15 +83,6 @@ struct Course {
     usage: Usage,
     cost: Option<Cost>,
     ended: bool,
-}
-
-impl Course {
-    /// What that costs at the provider that served it, for the model that was asked for.
-    fn cost_of(&self, usage: &Usage) -> Option<Cost> {
-        let tariff = self.last.as_ref()?.provider.tariff.as_ref()?;
-        let Priced { price, known } = tariff.price(self.ask.model.as_deref())?;
-        Some(Cost { amount: price.cost(usage), estimated: !known })
-    }
 }
 
 impl Trail {
@@ -201,16 +193,6 @@ impl Trail {
     /// The last attempt got no reply, for this reason.
     pub fn failed(&mut self, reason: &'static str) {
         self.0.failure = Some(reason);
-    }
-
-    /// The reply told what it used: what that cost, if anybody asks.
-    pub fn used(&mut self, usage: Usage) -> Option<Cost> {
-        self.0.usage = usage;
-        self.0.cost = self.0.cost_of(&usage);
-        if let Some(key) = self.0.last.as_ref().and_then(|attempt| attempt.key.as_deref()) {
-            key.record.used(usage.input.unwrap_or(0), usage.output.unwrap_or(0));
-        }
-        self.0.cost
     }
 
     /// Whether the reply may tell what it used.
