@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use super::Money;
 
 /// The price list that is built in: YAML, as `docs/cost.md` describes it.
-pub const LISTED: &str = include_str!("../../prices.yaml");
+pub static LISTED: &str = include_str!("../../prices.yaml");
 
 /// Pico-dollars of one token for each micro-dollar of a million tokens.
 const PICO_PER_MICRO: u64 = 1_000_000;

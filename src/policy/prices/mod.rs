@@ -120,13 +120,13 @@ impl Tariff {
         let sold = written(model).or(sold);
         sold.or_else(|| {
             let (vendor, model) = model.split_once('/')?;
-            written(model).or_else(|| self.from_vendor(lists, vendor, model))
+            written(model).or_else(|| self.vendors(lists, vendor, model))
         })
     }
 
     /// What a model costs at the vendor that stands before its name, as resellers have it: `openai/gpt-4o`. One who is known to sell
     /// has no other's models.
-    fn from_vendor(&self, lists: &Lists, vendor: &str, model: &str) -> Option<Price> {
+    fn vendors(&self, lists: &Lists, vendor: &str, model: &str) -> Option<Price> {
         let vendor = match vendor {
             "google" | "models" => "gemini",
             "mistralai" => "mistral",
