@@ -22,7 +22,6 @@ mod expect;
 mod fidelity;
 mod keys;
 mod limits;
-mod limits;
 mod listener;
 mod log;
 mod outside;
