@@ -9,11 +9,11 @@ use crate::{
     config::{Annotate, Body, ClientKey, Config, Credentials, Listen, ModelPattern, Mtls, Trust},
     policy::{
         key_pool::{self, Choice, Exhausted, Lease, Slot, Turn},
-        prices::{Prices, Tariff},
+        prices::{self, Prices, Tariff},
     },
     provider::Credential,
     telemetry::{KeyRecord, ProviderRecord, TargetMetrics},
-    types::{ClientName, Dialect, Fingerprint, ProviderName, RequestFormat, Tier},
+    types::{ClientName, Dialect, Fingerprint, Money, ProviderName, RequestFormat, Tier},
     upstream::Endpoint,
 };
 
@@ -115,6 +115,13 @@ impl Route {
     #[must_use]
     pub fn rest<'p>(&self, path: &'p str) -> Option<&'p str> {
         path.strip_prefix(&*self.path).filter(|rest| rest.is_empty() || rest.starts_with('/'))
+    }
+
+    /// What a request of so many tokens is to hold before it is sent to one of the targets; nothing where nobody asks for prices,
+    /// `None` where the model may not be used for want of one.
+    #[must_use]
+    pub fn reserve(&self, model: Option<&str>, prompt: u64, output: u64) -> Option<Money> {
+        prices::reserve(self.targets.iter().filter_map(|target| target.provider.tariff.as_ref()), model, prompt, output)
     }
 
     /// Whether it serves this model.

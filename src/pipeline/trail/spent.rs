@@ -20,7 +20,7 @@ impl Trail {
 
 impl Course {
     /// At the provider that served it, for the model that was asked for.
-    fn cost_of(&self, usage: &Usage) -> Option<Cost> {
+    pub(super) fn cost_of(&self, usage: &Usage) -> Option<Cost> {
         let tariff = self.last.as_ref()?.provider.tariff.as_ref()?;
         let Priced { price, known } = tariff.price(self.ask.model.as_deref())?;
         Some(Cost { amount: price.cost(usage), estimated: !known })

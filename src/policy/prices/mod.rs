@@ -11,7 +11,7 @@ use std::sync::Arc;
 
 use crate::{
     config::{self, PriceList, UnknownPrice, price_list},
-    types::{Dialect, Price},
+    types::{Dialect, Money, Price},
 };
 
 pub use cost::Cost;
@@ -165,6 +165,14 @@ impl Tariff {
         let seller = self.seller.map(|at| &lists.sellers[at]).or_else(|| lists.sellers.iter().find(|seller| seller.name == name));
         seller.and_then(|seller| seller.dearest).unwrap_or_default()
     }
+}
+
+/// What a request is to hold before it is sent to one of these, of which nobody knows yet which: enough for the dearest. `None` if
+/// the price of one is not known and the rule is that nobody knows.
+#[must_use]
+pub fn reserve<'t>(tariffs: impl IntoIterator<Item = &'t Tariff>, model: Option<&str>, prompt: u64, output: u64) -> Option<Money> {
+    let mut costs = tariffs.into_iter().map(|tariff| Some(tariff.price(model)?.price.reserve(prompt, output)));
+    costs.try_fold(Money::default(), |dearest, cost| Some(dearest.max(cost?)))
 }
 
 #[cfg(test)]

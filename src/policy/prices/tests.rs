@@ -108,6 +108,19 @@ fn an_unknown_model_costs_what_the_rule_says_and_is_marked() {
 }
 
 #[test]
+fn a_request_holds_enough_for_the_dearest_of_its_targets() {
+    let prices = Arc::new(Prices::new(Some(&section("unknown: deny")), None, false));
+    let at = |host| prices.of_provider(Dialect::Openai, host).unwrap();
+    let targets = [at("api.openai.com"), at(NOWHERE), at("api.groq.com")];
+    let held = |targets: &[Tariff], model| reserve(targets, Some(model), 1_000, 100).map(|held| held.to_string());
+    assert_eq!(held(&targets[..2], "gpt-4o").as_deref(), Some("0.0035"));
+    assert_eq!(held(&targets, "gpt-4o"), None, "the third has no such model");
+    assert_eq!(held(&[], "gpt-4o").as_deref(), Some("0"));
+    let own = |price: u64| tariff(&format!("models: {{ m: {{ input: {price}, output: {price} }} }}"), Dialect::Openai, NOWHERE);
+    assert_eq!(held(&[own(2), own(3), own(1)], "m").as_deref(), Some("0.0033"));
+}
+
+#[test]
 fn each_kind_of_token_has_its_price() {
     let price = tariff("{}", Dialect::Anthropic, NOWHERE).of("claude-haiku-5-5").unwrap();
     let usage = |input: u64| Usage {
