@@ -1,6 +1,8 @@
 //! The answers that Sidegate gives itself: every refusal and failure of the steps before becomes a response here and
 //! nowhere else. `docs/errors.md` has a row for each.
 
+mod limited;
+
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -12,12 +14,16 @@ use http_body_util::BodyExt;
 use hyper::body::Incoming;
 use serde::Serialize;
 
+pub use self::limited::Limited;
 use super::{
     body::Body,
     fields::X_REQUEST_ID,
     trail::{End, Trail},
 };
-use crate::upstream::{Failure, Phase, Reason};
+use crate::{
+    config::Annotate,
+    upstream::{Failure, Phase, Reason},
+};
 
 /// How much of a refused body is read, and for how long (RFC 9112 §9.6).
 const LINGER: (usize, Duration) = (1 << 20, Duration::from_secs(2));
@@ -42,6 +48,8 @@ pub enum Reject {
     Unauthenticated,
     /// A credential that claims to be ours and is not.
     WrongKey,
+    /// A limit is used up.
+    Limited(Box<Limited>),
     /// No route has this path.
     NoRoute,
     /// Routes have this path, and none serves this model.
@@ -99,6 +107,7 @@ impl Reject {
             Self::Unauthenticated | Self::WrongKey => {
                 Shape { kind: "authentication_error", ..caller(StatusCode::UNAUTHORIZED, "invalid_api_key") }
             }
+            Self::Limited(limited) => limited.shape(),
             Self::NoRoute => caller(StatusCode::NOT_FOUND, "route_not_found"),
             Self::NoModel(_) => caller(StatusCode::NOT_FOUND, "model_not_found"),
             Self::Encoded => caller(StatusCode::UNSUPPORTED_MEDIA_TYPE, "encoding_not_supported"),
@@ -126,6 +135,7 @@ impl Reject {
             Self::Expectation => "The only expectation that can be met is `100-continue`.".to_owned(),
             Self::Unauthenticated => "A client key is needed: send it as `Authorization: Bearer …`.".to_owned(),
             Self::WrongKey => "This client key is not known.".to_owned(),
+            Self::Limited(limited) => limited.message(),
             Self::NoRoute => "No route is configured for this path.".to_owned(),
             Self::NoModel(Some(model)) => format!("No route is configured for the model `{}`.", shorten(model)),
             Self::NoModel(None) => {
@@ -187,8 +197,10 @@ impl Reject {
         if final_answer && status != StatusCode::NO_CONTENT {
             headers.insert("x-should-retry", HeaderValue::from_static("false"));
         }
-        if matches!(self, Self::Overloaded) {
-            headers.insert(RETRY_AFTER, HeaderValue::from_static("1"));
+        match self {
+            Self::Overloaded => drop(headers.insert(RETRY_AFTER, HeaderValue::from_static("1"))),
+            Self::Limited(limited) => limited.add(headers),
+            _ => {}
         }
         if matches!(self, Self::Method | Self::FinalRecipient) {
             headers.insert(ALLOW, HeaderValue::from_static(METHODS));
@@ -200,9 +212,9 @@ impl Reject {
     }
 }
 
-/// The end of every request that gets no reply from a provider.
+/// The end of every request that gets no reply from a provider. It tells of the caller's limits as any reply does.
 #[must_use]
-pub fn answer(reject: &Reject, unread: Option<Incoming>, mut trail: Trail) -> Response<Body> {
+pub fn answer(reject: &Reject, unread: Option<Incoming>, mut trail: Trail, add: Annotate) -> Response<Body> {
     if let Some(body) = unread.filter(|_| !trail.expects_continue()) {
         tokio::task::spawn_local(drain(body));
     }
@@ -211,7 +223,12 @@ pub fn answer(reject: &Reject, unread: Option<Incoming>, mut trail: Trail) -> Re
     }
     let shape = reject.shape();
     trail.runtime().metrics.rejected(shape.code);
-    let response = reject.respond(&trail.request_id());
+    let mut response = reject.respond(&trail.request_id());
+    let standings = match reject {
+        Reject::Limited(limited) => &limited.standings,
+        _ => trail.standings(),
+    };
+    standings.tell(response.headers_mut(), add);
     let overhead = trail.overhead();
     trail.end(shape.status, End::Rejected(shape.code), 0, overhead);
     response

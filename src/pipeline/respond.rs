@@ -20,7 +20,7 @@ use crate::{
     runtime::{Snapshot, Target},
 };
 
-/// The most fields that are added to a reply's head.
+/// The most fields that are added to a reply's head, besides the caller's [`super::standing`].
 pub const ADDED: usize = 4;
 
 /// The reply's head is complete, its body follows as it comes.
@@ -30,6 +30,7 @@ pub fn respond(delivery: Delivery<'_>, snapshot: &Snapshot, mut trail: Trail) ->
     let overhead = trail.overhead();
     trail.streams();
     annotate(reply.headers_mut(), snapshot.annotate, key.map(|key| &key.fingerprint), (&mut trail, overhead));
+    trail.standings().tell(reply.headers_mut(), snapshot.annotate);
     let without_body = *trail.method() == Method::HEAD || matches!(reply.status(), StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED);
     let watch = watch(&reply, target, (&trail, tunnel.is_some(), without_body));
     if watch.stream {

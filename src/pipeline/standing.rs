@@ -1,0 +1,129 @@
+//! What a caller is told of its own limits: OpenAI's `x-ratelimit-…` fields, the IETF's where they are asked for; and
+//! whether the provider's own go down beside them or are left out.
+
+mod go_duration;
+
+use std::{fmt::Write, time::Duration};
+
+use http::{HeaderMap, HeaderName, HeaderValue};
+
+pub use self::go_duration::{GoDuration, millis_up, seconds_up};
+use crate::{
+    config::{Annotate, RateLimits},
+    policy::limits::Standing,
+    runtime::Snapshot,
+    types::{LimitName, Unit},
+};
+
+/// The most fields that are added here: three for each unit, and the IETF's two.
+pub const FIELDS: usize = 8;
+
+/// The largest whole number of a structured field (RFC 9651 §3.3.1).
+const LARGEST: u64 = 999_999_999_999_999;
+
+/// OpenAI's fields of one unit: limit, remaining, reset.
+const REQUESTS: [HeaderName; 3] = [
+    HeaderName::from_static("x-ratelimit-limit-requests"),
+    HeaderName::from_static("x-ratelimit-remaining-requests"),
+    HeaderName::from_static("x-ratelimit-reset-requests"),
+];
+const TOKENS: [HeaderName; 3] = [
+    HeaderName::from_static("x-ratelimit-limit-tokens"),
+    HeaderName::from_static("x-ratelimit-remaining-tokens"),
+    HeaderName::from_static("x-ratelimit-reset-tokens"),
+];
+const POLICY: HeaderName = HeaderName::from_static("ratelimit-policy");
+const RATELIMIT: HeaderName = HeaderName::from_static("ratelimit");
+
+/// A limit, and how the caller stands with it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Named {
+    /// Its name.
+    pub limit: LimitName,
+    /// What is left of it.
+    pub standing: Standing,
+}
+
+/// How the caller stands with the tightest limits that apply to its request.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Standings {
+    /// Of those that count requests.
+    pub requests: Option<Named>,
+    /// Of those that count tokens.
+    pub tokens: Option<Named>,
+}
+
+impl Standings {
+    /// Whether no such limit applies.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.requests.is_none() && self.tokens.is_none()
+    }
+
+    /// Adds them to a head, as far as the config lets it: at most [`FIELDS`] fields. A unit of which the head tells already keeps
+    /// what stands there: then the provider's fields pass.
+    pub fn tell(&self, headers: &mut HeaderMap, how: Annotate) {
+        if self.is_empty() {
+            return;
+        }
+        if how.rate_limits == RateLimits::Own {
+            for (names, named) in [(&REQUESTS, &self.requests), (&TOKENS, &self.tokens)] {
+                if let Some(Named { standing, .. }) = named.as_ref().filter(|_| !names.iter().any(|name| headers.contains_key(name))) {
+                    let [limit, remaining, reset] = names;
+                    headers.insert(limit, HeaderValue::from(standing.limit));
+                    headers.insert(remaining, HeaderValue::from(standing.remaining));
+                    headers.insert(reset, go(standing.reset));
+                }
+            }
+        }
+        if how.ietf_rate_limits {
+            self.tell_as_the_ietf(headers);
+        }
+    }
+
+    /// `"free";q=10;w=60` and `"free";r=3;t=13`: lists of structured fields (draft-ietf-httpapi-ratelimit-headers §3, §4).
+    fn tell_as_the_ietf(&self, headers: &mut HeaderMap) {
+        let (mut policies, mut left) = (String::new(), String::new());
+        for (unit, named) in [(Unit::Requests, &self.requests), (Unit::Tokens, &self.tokens)] {
+            let Some(Named { limit, standing }) = named else { continue };
+            let between = if policies.is_empty() { "" } else { ", " };
+            // Writing to a text can't fail, and a name needs no escapes.
+            let _ = write!(policies, "{between}\"{limit}\";q={}", standing.limit.min(LARGEST));
+            if let Some(window) = standing.window {
+                let _ = write!(policies, ";w={}", seconds_up(window).min(LARGEST));
+            }
+            if unit == Unit::Tokens {
+                policies.push_str(";qu=\"tokens\"");
+            }
+            let _ = write!(left, "{between}\"{limit}\";r={}", standing.remaining.min(LARGEST));
+            if !standing.reset.is_zero() {
+                let _ = write!(left, ";t={}", seconds_up(standing.reset).min(LARGEST));
+            }
+        }
+        for (name, text) in [(POLICY, policies), (RATELIMIT, left)] {
+            // Behind the provider's, where those pass: both are members of one list.
+            if let Ok(value) = HeaderValue::try_from(text) {
+                headers.append(name, value);
+            }
+        }
+    }
+}
+
+/// Whether the provider's own fields go down with its reply: they speak of the pool's accounts, unless the caller's own credential
+/// went up.
+#[must_use]
+pub fn provider_is_told(snapshot: &Snapshot, by_pool: bool) -> bool {
+    match snapshot.annotate.rate_limits {
+        RateLimits::Provider => true,
+        RateLimits::Off => false,
+        RateLimits::Own => !by_pool || snapshot.config.limits.is_empty(),
+    }
+}
+
+fn go(duration: Duration) -> HeaderValue {
+    // invariant: letters, digits and points.
+    HeaderValue::from_bytes(GoDuration::of(duration).as_bytes()).unwrap_or(HeaderValue::from_static("0s"))
+}
+
+#[cfg(test)]
+mod tests;

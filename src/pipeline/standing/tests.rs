@@ -1,0 +1,79 @@
+use super::*;
+
+fn named(name: &str, limit: u64, remaining: u64, reset: u64, window: Option<u64>) -> Option<Named> {
+    let window = window.map(Duration::from_secs);
+    let standing = Standing { limit, remaining, reset: Duration::from_millis(reset), window };
+    Some(Named { limit: name.parse().unwrap(), standing })
+}
+
+fn both() -> Standings {
+    Standings { requests: named("free", 10, 3, 360_000, Some(60)), tokens: named("tokens.day", 20_000, 0, 20, Some(86_400)) }
+}
+
+/// What is told beside these fields, in order.
+fn told(standings: &Standings, how: Annotate, before: &[(&'static str, &'static str)]) -> Vec<String> {
+    let mut headers = HeaderMap::new();
+    for (name, value) in before {
+        headers.append(*name, HeaderValue::from_static(value));
+    }
+    standings.tell(&mut headers, how);
+    headers.iter().map(|(name, value)| format!("{name}: {}", value.to_str().unwrap())).collect()
+}
+
+#[test]
+fn a_caller_is_told_of_its_own_limits_as_openai_tells() {
+    let fields = told(&both(), Annotate::default(), &[]);
+    assert_eq!(
+        fields,
+        [
+            "x-ratelimit-limit-requests: 10",
+            "x-ratelimit-remaining-requests: 3",
+            "x-ratelimit-reset-requests: 6m0s",
+            "x-ratelimit-limit-tokens: 20000",
+            "x-ratelimit-remaining-tokens: 0",
+            "x-ratelimit-reset-tokens: 20ms",
+        ]
+    );
+    let only_tokens = Standings { requests: None, ..both() };
+    assert_eq!(told(&only_tokens, Annotate::default(), &[]), fields[3..]);
+    assert!(told(&Standings::default(), Annotate { ietf_rate_limits: true, ..Annotate::default() }, &[]).is_empty());
+}
+
+#[test]
+fn what_the_provider_says_of_a_unit_is_not_mixed_with_ours() {
+    let fields = told(&both(), Annotate::default(), &[("x-ratelimit-remaining-requests", "9")]);
+    assert_eq!(fields.len(), 4, "{fields:?}");
+    assert_eq!(fields[0], "x-ratelimit-remaining-requests: 9");
+    assert!(fields[1..].iter().all(|field| field.contains("-tokens: ")), "{fields:?}");
+}
+
+#[test]
+fn nobody_is_told_where_the_config_says_so() {
+    for rate_limits in [RateLimits::Provider, RateLimits::Off] {
+        assert!(told(&both(), Annotate { rate_limits, ..Annotate::default() }, &[]).is_empty(), "{rate_limits:?}");
+    }
+}
+
+#[test]
+fn the_ietfs_fields_are_told_where_they_are_asked_for() {
+    let how = Annotate { rate_limits: RateLimits::Off, ietf_rate_limits: true, ..Annotate::default() };
+    assert_eq!(
+        told(&both(), how, &[]),
+        [
+            r#"ratelimit-policy: "free";q=10;w=60, "tokens.day";q=20000;w=86400;qu="tokens""#,
+            r#"ratelimit: "free";r=3;t=360, "tokens.day";r=0;t=1"#,
+        ]
+    );
+    // Without a window it has none, and what is whole has no time at which it will be.
+    let largest = Standings { requests: None, tokens: named("a", u64::MAX, u64::MAX, 0, None) };
+    assert_eq!(
+        told(&largest, how, &[]),
+        [r#"ratelimit-policy: "a";q=999999999999999;qu="tokens""#, r#"ratelimit: "a";r=999999999999999"#]
+    );
+}
+
+#[test]
+fn there_is_room_for_all_that_is_told() {
+    let how = Annotate { ietf_rate_limits: true, ..Annotate::default() };
+    assert_eq!(told(&both(), how, &[]).len(), FIELDS);
+}
