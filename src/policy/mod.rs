@@ -6,3 +6,4 @@
 
 pub mod autoscaling;
 pub mod key_pool;
+pub mod limits;
