@@ -10,7 +10,7 @@ use http::{HeaderMap, HeaderName, HeaderValue};
 pub use self::go_duration::{GoDuration, millis_up, seconds_up};
 use crate::{
     config::{Annotate, RateLimits},
-    policy::limits::Standing,
+    policy::limits::{Counting, Spec, Standing},
     runtime::Snapshot,
     types::{LimitName, Unit},
 };
@@ -40,8 +40,18 @@ const RATELIMIT: HeaderName = HeaderName::from_static("ratelimit");
 pub struct Named {
     /// Its name.
     pub limit: LimitName,
+    /// Its numbers.
+    pub spec: Spec,
     /// What is left of it.
     pub standing: Standing,
+}
+
+impl Named {
+    /// Whether the caller will feel it before the other.
+    fn is_tighter_than(&self, other: &Self) -> bool {
+        let (one, other) = (&self.standing, &other.standing);
+        (one.remaining, other.more, other.limit) < (other.remaining, one.more, one.limit)
+    }
 }
 
 /// How the caller stands with the tightest limits that apply to its request.
@@ -58,6 +68,18 @@ impl Standings {
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.requests.is_none() && self.tokens.is_none()
+    }
+
+    /// Takes note of a limit that applies, if it is tighter than what is known of its unit.
+    pub fn note(&mut self, named: Named) {
+        let tightest = match named.spec.unit() {
+            Unit::Requests => &mut self.requests,
+            Unit::Tokens => &mut self.tokens,
+            Unit::Concurrent | Unit::Cost | Unit::FailedAuth => return,
+        };
+        if tightest.as_ref().is_none_or(|known| named.is_tighter_than(known)) {
+            *tightest = Some(named);
+        }
     }
 
     /// Adds them to a head, as far as the config lets it: at most [`FIELDS`] fields. A unit of which the head tells already keeps
@@ -84,20 +106,19 @@ impl Standings {
     /// `"free";q=10;w=60` and `"free";r=3;t=13`: lists of structured fields (draft-ietf-httpapi-ratelimit-headers §3, §4).
     fn tell_as_the_ietf(&self, headers: &mut HeaderMap) {
         let (mut policies, mut left) = (String::new(), String::new());
-        for (unit, named) in [(Unit::Requests, &self.requests), (Unit::Tokens, &self.tokens)] {
-            let Some(Named { limit, standing }) = named else { continue };
+        for Named { limit, spec, standing } in self.requests.iter().chain(&self.tokens) {
             let between = if policies.is_empty() { "" } else { ", " };
             // Writing to a text can't fail, and a name needs no escapes.
-            let _ = write!(policies, "{between}\"{limit}\";q={}", standing.limit.min(LARGEST));
-            if let Some(window) = standing.window {
-                let _ = write!(policies, ";w={}", seconds_up(window).min(LARGEST));
+            let _ = write!(policies, "{between}\"{limit}\";q={}", spec.amount().min(LARGEST));
+            if let Some(window) = window(spec) {
+                let _ = write!(policies, ";w={}", window.min(LARGEST));
             }
-            if unit == Unit::Tokens {
+            if spec.unit() == Unit::Tokens {
                 policies.push_str(";qu=\"tokens\"");
             }
             let _ = write!(left, "{between}\"{limit}\";r={}", standing.remaining.min(LARGEST));
-            if !standing.reset.is_zero() {
-                let _ = write!(left, ";t={}", seconds_up(standing.reset).min(LARGEST));
+            if !standing.more.is_zero() {
+                let _ = write!(left, ";t={}", seconds_up(standing.more).min(LARGEST));
             }
         }
         for (name, text) in [(POLICY, policies), (RATELIMIT, left)] {
@@ -117,6 +138,15 @@ pub fn provider_is_told(snapshot: &Snapshot, by_pool: bool) -> bool {
         RateLimits::Provider => true,
         RateLimits::Off => false,
         RateLimits::Own => !by_pool || snapshot.config.limits.is_empty(),
+    }
+}
+
+/// Seconds of a limit's window, if they are always as many.
+fn window(spec: &Spec) -> Option<u64> {
+    match spec.counting() {
+        Counting::Sliding(length) | Counting::Bucket(length) => Some(seconds_up(length)),
+        Counting::Day => Some(24 * 60 * 60),
+        Counting::Month | Counting::Permits => None,
     }
 }
 

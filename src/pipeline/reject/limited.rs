@@ -13,7 +13,7 @@ use crate::{
         fields::X_SIDEGATE_LIMIT,
         standing::{GoDuration, Standings, millis_up, seconds_up},
     },
-    policy::limits::Standing,
+    policy::limits::{Counting, Spec},
     types::{LimitName, Money, Unit},
 };
 
@@ -29,23 +29,17 @@ const UNKNOWN: std::ops::RangeInclusive<u64> = 1_000..=2_000;
 
 const MINUTE: u64 = 60;
 const HOUR: u64 = 60 * MINUTE;
-const DAY: u64 = 24 * HOUR;
-
-/// The shortest month. Only calendar months last as long.
-const MONTH: u64 = 28 * DAY;
 
 /// A limit has refused a request.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Limited {
     /// The limit that binds for the longest.
     pub limit: LimitName,
-    /// What it counts.
-    pub unit: Unit,
+    /// Its numbers.
+    pub spec: Spec,
     /// How long until the same request may pass; `None` if it never may, or if nobody knows, as with requests at the same time.
     pub wait: Option<Duration>,
-    /// How the caller stands with it.
-    pub standing: Standing,
-    /// How the caller stands with the tightest of all limits.
+    /// How the caller stands with the tightest of all limits that apply.
     pub standings: Standings,
 }
 
@@ -62,7 +56,7 @@ impl Limited {
     /// Its row in `docs/errors.md`.
     #[must_use]
     pub fn shape(&self) -> Shape {
-        let (code, kind) = match self.unit {
+        let (code, kind) = match self.spec.unit() {
             _ if self.never_passes() => ("request_too_large_for_limit", self.kind()),
             Unit::Requests | Unit::Tokens | Unit::Concurrent => ("rate_limit_exceeded", self.kind()),
             Unit::Cost => ("insufficient_quota", self.kind()),
@@ -74,7 +68,7 @@ impl Limited {
 
     /// OpenAI's words, where it has one: programs look at them.
     fn kind(&self) -> &'static str {
-        match self.unit {
+        match self.spec.unit() {
             Unit::Requests | Unit::Concurrent => "requests",
             Unit::Tokens => "tokens",
             Unit::Cost => "insufficient_quota",
@@ -84,11 +78,11 @@ impl Limited {
 
     /// Whether the request is larger than the whole limit. A place among requests at the same time is never larger.
     fn never_passes(&self) -> bool {
-        self.wait.is_none() && matches!(self.unit, Unit::Requests | Unit::Tokens | Unit::Cost)
+        self.wait.is_none() && matches!(self.spec.unit(), Unit::Requests | Unit::Tokens | Unit::Cost)
     }
 
     fn advice(&self) -> Advice {
-        match (self.unit, self.wait) {
+        match (self.spec.unit(), self.wait) {
             (Unit::Concurrent, _) => Advice::Wait(Duration::from_millis(fastrand::u64(UNKNOWN))),
             // The same credential fails again, however long its sender waits.
             (Unit::FailedAuth, wait) => Advice::GiveUp(wait),
@@ -99,41 +93,42 @@ impl Limited {
 
     /// For people. `Please try again in 7s.` is how OpenAI puts it, and some programs read it.
     pub(super) fn message(&self) -> String {
-        let Self { limit, unit, wait, .. } = self;
-        let allowed = self.allowed();
+        let (limit, unit, allowed) = (&self.limit, self.spec.unit(), self.allowed());
         if self.never_passes() {
-            let what = if *unit == Unit::Tokens { "Ask for fewer tokens" } else { "Ask for less" };
+            let what = if unit == Unit::Tokens { "Ask for fewer tokens" } else { "Ask for less" };
             return format!("This request is larger than limit `{limit}` ({allowed}) ever lets through. {what}.");
         }
-        let then = match (unit, wait) {
+        let then = match (unit, self.wait) {
             (Unit::Concurrent, _) => "Please try again when one of them has ended".to_owned(),
             (_, None) => "Please try again later".to_owned(),
-            (_, Some(wait)) => format!("Please try again in {}", GoDuration::of(Duration::from_secs(seconds_up(*wait)))),
+            (_, Some(wait)) => format!("Please try again in {}", GoDuration::of(Duration::from_secs(seconds_up(wait)))),
         };
         format!("Limit `{limit}` ({allowed}) is used up. {then}.")
     }
 
     /// The limit in words: `10 requests a minute`.
     fn allowed(&self) -> String {
-        let amount = self.standing.limit;
+        let amount = self.spec.amount();
         let plural = if amount == 1 { "" } else { "s" };
-        let amount = match self.unit {
-            Unit::Requests => format!("{amount} request{plural}"),
+        let what = match self.spec.unit() {
+            Unit::Requests | Unit::Concurrent => format!("{amount} request{plural}"),
             Unit::Tokens => format!("{amount} token{plural}"),
-            Unit::Concurrent => return format!("{amount} request{plural} at the same time"),
             Unit::Cost => format!("{} USD", Money(amount)),
             Unit::FailedAuth => format!("{amount} failed credential{plural}"),
         };
-        match self.standing.window.map(|window| window.as_secs()) {
-            None => amount,
-            Some(1) => format!("{amount} a second"),
-            Some(MINUTE) => format!("{amount} a minute"),
-            Some(HOUR) => format!("{amount} an hour"),
-            Some(DAY) => format!("{amount} a day"),
-            Some(MONTH..) => format!("{amount} a month"),
-            Some(seconds) if seconds.is_multiple_of(HOUR) => format!("{amount} in {} hours", seconds / HOUR),
-            Some(seconds) if seconds.is_multiple_of(MINUTE) => format!("{amount} in {} minutes", seconds / MINUTE),
-            Some(seconds) => format!("{amount} in {seconds} seconds"),
+        let seconds = match self.spec.counting() {
+            Counting::Permits => return format!("{what} at the same time"),
+            Counting::Day => return format!("{what} a day"),
+            Counting::Month => return format!("{what} a month"),
+            Counting::Sliding(length) | Counting::Bucket(length) => length.as_secs(),
+        };
+        match seconds {
+            1 => format!("{what} a second"),
+            MINUTE => format!("{what} a minute"),
+            HOUR => format!("{what} an hour"),
+            _ if seconds.is_multiple_of(HOUR) => format!("{what} in {} hours", seconds / HOUR),
+            _ if seconds.is_multiple_of(MINUTE) => format!("{what} in {} minutes", seconds / MINUTE),
+            _ => format!("{what} in {seconds} seconds"),
         }
     }
 

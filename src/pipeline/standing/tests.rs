@@ -1,13 +1,36 @@
 use super::*;
 
-fn named(name: &str, limit: u64, remaining: u64, reset: u64, window: Option<u64>) -> Option<Named> {
-    let window = window.map(Duration::from_secs);
-    let standing = Standing { limit, remaining, reset: Duration::from_millis(reset), window };
-    Some(Named { limit: name.parse().unwrap(), standing })
+/// A limit, with so many left, more in so many milliseconds and all in as many.
+fn named(name: &str, (unit, rate): (Unit, &str), remaining: u64, [more, reset]: [u64; 2]) -> Named {
+    let spec = Spec::rate(unit, rate.parse().unwrap(), None);
+    let (more, reset) = (Duration::from_millis(more), Duration::from_millis(reset));
+    Named { limit: name.parse().unwrap(), spec, standing: Standing { limit: spec.at_once(), remaining, reset, more } }
 }
 
 fn both() -> Standings {
-    Standings { requests: named("free", 10, 3, 360_000, Some(60)), tokens: named("tokens.day", 20_000, 0, 20, Some(86_400)) }
+    let mut standings = Standings::default();
+    standings.note(named("free", (Unit::Requests, "10/min"), 3, [12_001, 360_000]));
+    standings.note(named("tokens.day", (Unit::Tokens, "20k/day"), 0, [20, 20]));
+    standings
+}
+
+#[test]
+fn of_each_unit_the_tightest_is_told() {
+    let requests = |name, remaining, more| named(name, (Unit::Requests, "10/min"), remaining, [more, 60_000]);
+    let tightest = |limits: &[Named]| {
+        let mut standings = Standings::default();
+        limits.iter().for_each(|limit| standings.note(limit.clone()));
+        assert_eq!(standings.tokens, None);
+        standings.requests.map(|named| named.limit.as_str().to_owned())
+    };
+    let (wide, tight, slow) = (requests("wide", 4, 10), requests("tight", 3, 10), requests("slow", 3, 11));
+    let other = named("other", (Unit::FailedAuth, "1/min"), 0, [1, 1]);
+    assert_eq!(tightest(&[other.clone()]), None);
+    assert_eq!(tightest(&[wide.clone(), tight.clone(), other]).as_deref(), Some("tight"));
+    assert_eq!(tightest(&[tight.clone(), wide]).as_deref(), Some("tight"));
+    // Of two with as much left, the one that is longer in coming back.
+    assert_eq!(tightest(&[slow.clone(), tight.clone()]).as_deref(), Some("slow"));
+    assert_eq!(tightest(&[tight, slow]).as_deref(), Some("slow"));
 }
 
 /// What is told beside these fields, in order.
@@ -61,15 +84,21 @@ fn the_ietfs_fields_are_told_where_they_are_asked_for() {
         told(&both(), how, &[]),
         [
             r#"ratelimit-policy: "free";q=10;w=60, "tokens.day";q=20000;w=86400;qu="tokens""#,
-            r#"ratelimit: "free";r=3;t=360, "tokens.day";r=0;t=1"#,
+            r#"ratelimit: "free";r=3;t=13, "tokens.day";r=0;t=1"#,
         ]
     );
-    // Without a window it has none, and what is whole has no time at which it will be.
-    let largest = Standings { requests: None, tokens: named("a", u64::MAX, u64::MAX, 0, None) };
-    assert_eq!(
-        told(&largest, how, &[]),
-        [r#"ratelimit-policy: "a";q=999999999999999;qu="tokens""#, r#"ratelimit: "a";r=999999999999999"#]
-    );
+    // A month is not always as long, and of what is whole there is never more.
+    let mut month = Standings::default();
+    month.note(named("a", (Unit::Tokens, "9999999999999999/month"), u64::MAX, [0, 0]));
+    assert_eq!(told(&month, how, &[]), [r#"ratelimit-policy: "a";q=999999999999999;qu="tokens""#, r#"ratelimit: "a";r=999999999999999"#]);
+}
+
+#[test]
+fn the_providers_list_stays_before_ours() {
+    let how = Annotate { rate_limits: RateLimits::Provider, ietf_rate_limits: true, ..Annotate::default() };
+    let fields = told(&both(), how, &[("ratelimit", "\"default\";r=50")]);
+    assert_eq!(fields[0], "ratelimit: \"default\";r=50");
+    assert!(fields[1].starts_with("ratelimit: \"free\""), "{fields:?}");
 }
 
 #[test]

@@ -1,12 +1,35 @@
+use std::{num::NonZeroU64, sync::Arc};
+
+use proptest::prelude::*;
 use serde_json::Value;
 
 use super::*;
-use crate::pipeline::reject::Reject;
+use crate::{
+    pipeline::reject::Reject,
+    policy::limits::{Check, State, Subject, acquire, weigh},
+    types::Moment,
+};
 
-fn limited(unit: Unit, wait: Option<Duration>, limit: u64, window: Option<u64>) -> Limited {
-    let window = window.map(Duration::from_secs);
-    let standing = Standing { limit, remaining: 0, reset: wait.unwrap_or_default(), window };
-    Limited { limit: "free".parse().unwrap(), unit, wait, standing, standings: Standings::default() }
+/// A limit as an operator writes it: `10/min`, `5 USD/day`, or `2` for so many at the same time.
+fn spec(unit: Unit, limit: &str) -> Spec {
+    match unit {
+        Unit::Concurrent => Spec::permits(limit.parse().unwrap()),
+        Unit::Cost => Spec::cost(limit.parse().unwrap()),
+        _ => Spec::rate(unit, limit.parse().unwrap(), None),
+    }
+}
+
+fn limited(unit: Unit, wait: Option<Duration>, limit: &str) -> Limited {
+    Limited { limit: "free".parse().unwrap(), spec: spec(unit, limit), wait, standings: Standings::default() }
+}
+
+/// A limit of the unit, whichever.
+fn usual(unit: Unit) -> &'static str {
+    match unit {
+        Unit::Concurrent => "2",
+        Unit::Cost => "5/day",
+        _ => "10/min",
+    }
 }
 
 /// The value of a field of the response, if it is there.
@@ -44,7 +67,7 @@ fn each_unit_has_the_words_that_programs_look_for() {
         (Unit::Cost, "insufficient_quota", "insufficient_quota"),
         (Unit::FailedAuth, "too_many_failed_credentials", "authentication_error"),
     ] {
-        let ([found, group, _], headers) = answer(limited(unit, wait, 10, Some(60)));
+        let ([found, group, _], headers) = answer(limited(unit, wait, usual(unit)));
         assert_eq!((found.as_str(), group.as_str()), (code, kind), "{unit}");
         assert_eq!(field(&headers, "x-sidegate-limit").as_deref(), Some("free"), "{unit}");
     }
@@ -53,26 +76,41 @@ fn each_unit_has_the_words_that_programs_look_for() {
 #[test]
 fn the_message_names_the_limit_and_when_to_come_back() {
     let soon = Some(Duration::from_millis(6_001));
-    for (unit, wait, limit, window, expected) in [
-        (Unit::Requests, soon, 10, Some(60), "Limit `free` (10 requests a minute) is used up. Please try again in 7s."),
-        (Unit::Requests, soon, 1, Some(1), "Limit `free` (1 request a second) is used up. Please try again in 7s."),
-        (Unit::Requests, Some(843 * SECOND), 1000, Some(900), "Limit `free` (1000 requests in 15 minutes) is used up. Please try again in 14m3s."),
-        (Unit::Tokens, soon, 20_000, Some(7_200), "Limit `free` (20000 tokens in 2 hours) is used up. Please try again in 7s."),
-        (Unit::Tokens, None, 20_000, Some(60), "This request is larger than limit `free` (20000 tokens a minute) ever lets through. Ask for fewer tokens."),
-        (Unit::Concurrent, None, 2, None, "Limit `free` (2 requests at the same time) is used up. Please try again when one of them has ended."),
-        (Unit::Cost, Some(18_183 * SECOND), 5_500_000_000_000, Some(86_400), "Limit `free` (5.5 USD a day) is used up. Please try again in 5h3m3s."),
-        (Unit::Cost, soon, 5_000_000_000_000, Some(30 * 86_400), "Limit `free` (5 USD a month) is used up. Please try again in 7s."),
-        (Unit::Cost, None, 5_000_000_000_000, Some(86_400), "This request is larger than limit `free` (5 USD a day) ever lets through. Ask for less."),
-        (Unit::FailedAuth, soon, 5, Some(90), "Limit `free` (5 failed credentials in 90 seconds) is used up. Please try again in 7s."),
-        (Unit::FailedAuth, None, 5, Some(3_600), "Limit `free` (5 failed credentials an hour) is used up. Please try again later."),
+    for (unit, wait, limit, expected) in [
+        (Unit::Requests, soon, "10/min", "Limit `free` (10 requests a minute) is used up. Please try again in 7s."),
+        (Unit::Requests, soon, "1/s", "Limit `free` (1 request a second) is used up. Please try again in 7s."),
+        (
+            Unit::Requests,
+            Some(843 * SECOND),
+            "1000/15min",
+            "Limit `free` (1000 requests in 15 minutes) is used up. Please try again in 14m3s.",
+        ),
+        (Unit::Tokens, soon, "20k/2h", "Limit `free` (20000 tokens in 2 hours) is used up. Please try again in 7s."),
+        (
+            Unit::Tokens,
+            None,
+            "20k/min",
+            "This request is larger than limit `free` (20000 tokens a minute) ever lets through. Ask for fewer tokens.",
+        ),
+        (
+            Unit::Concurrent,
+            None,
+            "2",
+            "Limit `free` (2 requests at the same time) is used up. Please try again when one of them has ended.",
+        ),
+        (Unit::Cost, Some(18_183 * SECOND), "5.5/day", "Limit `free` (5.5 USD a day) is used up. Please try again in 5h3m3s."),
+        (Unit::Cost, soon, "5 USD/month", "Limit `free` (5 USD a month) is used up. Please try again in 7s."),
+        (Unit::Cost, None, "$5/day", "This request is larger than limit `free` (5 USD a day) ever lets through. Ask for less."),
+        (Unit::FailedAuth, soon, "5/90s", "Limit `free` (5 failed credentials in 90 seconds) is used up. Please try again in 7s."),
+        (Unit::FailedAuth, None, "5/h", "Limit `free` (5 failed credentials an hour) is used up. Please try again later."),
     ] {
-        assert_eq!(answer(limited(unit, wait, limit, window)).0[2], expected);
+        assert_eq!(answer(limited(unit, wait, limit)).0[2], expected);
     }
 }
 
 /// The fields on which an SDK's next step turns.
 fn advice(unit: Unit, wait: Option<Duration>) -> [Option<String>; 3] {
-    let (_, headers) = answer(limited(unit, wait, 10, Some(60)));
+    let (_, headers) = answer(limited(unit, wait, usual(unit)));
     ["retry-after", "retry-after-ms", "x-should-retry"].map(|name| field(&headers, name))
 }
 
@@ -106,7 +144,7 @@ fn what_sdks_would_not_wait_for_is_final() {
 
 #[test]
 fn where_waiting_cannot_help_nobody_is_told_to() {
-    let too_large = limited(Unit::Tokens, None, 10, Some(60));
+    let too_large = limited(Unit::Tokens, None, "10/min");
     assert_eq!(answer(too_large).0[..2], ["request_too_large_for_limit", "tokens"]);
     assert_eq!(advice(Unit::Tokens, None), texts([None, None, Some("false")]));
     assert_eq!(advice(Unit::Cost, None), texts([None, None, Some("false")]));
@@ -124,4 +162,45 @@ fn a_place_among_those_at_the_same_time_is_asked_for_again_and_not_by_all_at_onc
         waits.insert(millis);
     }
     assert!(waits.len() > 10, "{waits:?}");
+}
+
+/// The clocks so many nanoseconds after a moment that is no whole second of either.
+fn at(nanos: u64) -> Moment {
+    let since = 1_800_000_000_700_000_000 + nanos;
+    Moment { nanos: nanos + 1, unix: since / 1_000_000_000 }
+}
+
+proptest! {
+    /// Whoever comes back when he was told to finds room in all limits, where nobody else has come meanwhile.
+    #[test]
+    fn what_the_fields_say_is_never_early(taken in proptest::collection::vec((1..40_u64, 0..3_000_000_000_u64), 1..200)) {
+        let specs = [
+            Spec::rate(Unit::Requests, "5/2s".parse().unwrap(), None),
+            Spec::rate(Unit::Requests, "20/min".parse().unwrap(), NonZeroU64::new(9)),
+            Spec::rate(Unit::Tokens, "1000/min".parse().unwrap(), None),
+            Spec::rate(Unit::Tokens, "2k/day".parse().unwrap(), None),
+        ];
+        let states = specs.map(|spec| Arc::new(State::new(spec.counting())));
+        let subject = Subject { key: 7, group: 7 };
+        let (mut now, mut refused) = (0, 0);
+        for (tokens, gap) in taken {
+            now += gap;
+            let amount = |spec: &Spec| if spec.unit() == Unit::Tokens { tokens } else { 1 };
+            let check = |(tag, (spec, state))| Check { tag, ..Check::new(spec, state, subject, amount(spec)) };
+            let checks = || specs.iter().zip(&states).enumerate().map(check).collect::<Vec<_>>();
+            let Err(refusal) = acquire(&mut checks(), at(now)) else { continue };
+            refused += 1;
+            let mut headers = HeaderMap::new();
+            let standings = Standings::default();
+            Limited { limit: "any".parse().unwrap(), spec: specs[refusal.tag], wait: refusal.wait, standings }.add(&mut headers);
+            let told = |name| field(&headers, name).map(|text| text.parse::<u64>().unwrap());
+            let after = told("retry-after").unwrap() * 1_000_000_000;
+            prop_assert!(weigh(&mut checks(), at(now + after)).is_none(), "{headers:?}");
+            if let Some(millis) = told("retry-after-ms") {
+                // By a timer that is as early as timers are.
+                prop_assert!(weigh(&mut checks(), at(now + (millis - EARLY) * 1_000_000)).is_none(), "{headers:?}");
+            }
+        }
+        prop_assume!(refused > 0);
+    }
 }
