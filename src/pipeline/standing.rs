@@ -11,7 +11,7 @@ pub use self::go_duration::{GoDuration, millis_up, seconds_up};
 use crate::{
     config::{Annotate, RateLimits},
     policy::limits::{Counting, Spec, Standing},
-    runtime::Snapshot,
+    runtime::{Snapshot, limits::Rule},
     types::{LimitName, Unit},
 };
 
@@ -137,8 +137,13 @@ pub fn provider_is_told(snapshot: &Snapshot, by_pool: bool) -> bool {
     match snapshot.annotate.rate_limits {
         RateLimits::Provider => true,
         RateLimits::Off => false,
-        RateLimits::Own => !by_pool || snapshot.config.limits.is_empty(),
+        RateLimits::Own => !by_pool || !snapshot.limits.first.iter().chain(&snapshot.limits.second).any(is_told),
     }
+}
+
+/// Whether callers are told how they stand with a limit: a shadow refuses nobody, and for the rest there are no fields.
+fn is_told(rule: &Rule) -> bool {
+    !rule.shadow && matches!(rule.spec.unit(), Unit::Requests | Unit::Tokens)
 }
 
 /// Seconds of a limit's window, if they are always as many.
