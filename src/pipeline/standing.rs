@@ -7,7 +7,7 @@ use std::{fmt::Write, time::Duration};
 
 use http::{HeaderMap, HeaderName, HeaderValue};
 
-pub use self::go_duration::{GoDuration, millis_up, seconds_up};
+pub use self::go_duration::{GoDuration, millis, millis_up, seconds_up};
 use crate::{
     config::{Annotate, RateLimits},
     policy::limits::{Counting, Spec, Standing},
@@ -118,7 +118,7 @@ impl Standings {
             }
             let _ = write!(left, "{between}\"{limit}\";r={}", standing.remaining.min(LARGEST));
             if !standing.more.is_zero() {
-                let _ = write!(left, ";t={}", seconds_up(standing.more).min(LARGEST));
+                let _ = write!(left, ";t={}", millis(standing.more).div_ceil(1_000).min(LARGEST));
             }
         }
         for (name, text) in [(POLICY, policies), (RATELIMIT, left)] {

@@ -77,7 +77,6 @@ struct Course {
     streams: bool,
     tells_usage: bool,
     usage: Usage,
-    standings: super::standing::Standings,
     ended: bool,
 }
 
@@ -113,7 +112,6 @@ impl Trail {
             streams: false,
             tells_usage: false,
             usage: Usage::default(),
-            standings: Default::default(),
             ended: false,
         }))
     }
@@ -177,12 +175,6 @@ impl Trail {
         if let Some(key) = self.0.last.as_ref().and_then(|attempt| attempt.key.as_deref()) {
             key.record.used(usage.input.unwrap_or(0), usage.output.unwrap_or(0));
         }
-    }
-
-    /// Stub.
-    #[must_use]
-    pub fn standings(&self) -> &super::standing::Standings {
-        &self.0.standings
     }
 
     /// Whether the reply may tell what it used.

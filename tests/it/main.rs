@@ -20,6 +20,7 @@ mod egress;
 mod expect;
 mod fidelity;
 mod keys;
+mod limit_answers;
 mod listener;
 mod load;
 mod log;

@@ -147,9 +147,10 @@ impl Limited {
     }
 }
 
-/// The milliseconds after which the request passes, also by a timer that is early.
+/// The milliseconds after which the request passes, also by a timer that is early; but not so many for that alone that nobody waits.
 fn in_millis(wait: Duration) -> u64 {
-    millis_up(wait).saturating_add(EARLY)
+    let millis = millis_up(wait);
+    if millis < PATIENCE { millis + EARLY } else { millis }
 }
 
 #[cfg(test)]

@@ -5,7 +5,7 @@ use std::{fmt, time::Duration};
 /// Twenty digits of hours, and `h59m59.999s`.
 const LONGEST: usize = 32;
 
-/// A duration as text, rounded up to the millisecond: what is waited for is there when it is over.
+/// A duration as text, to the millisecond.
 #[derive(Clone, Copy)]
 pub struct GoDuration {
     text: [u8; LONGEST],
@@ -16,7 +16,7 @@ impl GoDuration {
     /// Writes it down.
     #[must_use]
     pub fn of(duration: Duration) -> Self {
-        let millis = millis_up(duration);
+        let millis = millis(duration);
         let mut written = Self { text: [0; LONGEST], length: 0 };
         let (seconds, behind) = (millis / 1_000, millis % 1_000);
         if seconds == 0 && behind > 0 {
@@ -72,6 +72,13 @@ impl fmt::Debug for GoDuration {
     }
 }
 
+/// Milliseconds, to the nearest but never none of some: what counts in other steps of time is not told to a thousandth more.
+#[must_use]
+pub fn millis(duration: Duration) -> u64 {
+    let nearest = u64::try_from((duration.as_nanos() + 500_000) / 1_000_000).unwrap_or(u64::MAX);
+    nearest.max(u64::from(!duration.is_zero()))
+}
+
 /// Whole milliseconds, rounded up.
 #[must_use]
 pub fn millis_up(duration: Duration) -> u64 {
@@ -94,7 +101,8 @@ mod tests {
             (0, "0s"),
             (1, "1ms"),
             (20_000_000, "20ms"),
-            (999_000_001, "1s"),
+            (999_500_001, "1s"),
+            (900_000_001_000, "15m0s"),
             (1_000_000_000, "1s"),
             (7_660_000_000, "7.66s"),
             (8_005_000_000, "8.005s"),
