@@ -14,10 +14,10 @@ use http_body_util::BodyExt;
 use hyper::body::Incoming;
 use serde::Serialize;
 
-pub use self::limited::Limited;
 use super::{
     body::Body,
     fields::X_REQUEST_ID,
+    limit::Limited,
     trail::{End, Trail},
 };
 use crate::{
@@ -48,7 +48,7 @@ pub enum Reject {
     Unauthenticated,
     /// A credential that claims to be ours and is not.
     WrongKey,
-    /// A limit is used up.
+    /// A limit has not enough left.
     Limited(Box<Limited>),
     /// No route has this path.
     NoRoute,
@@ -123,6 +123,22 @@ impl Reject {
                 (Phase::Connect, _) | (_, Reason::Unprocessed) => upstream(StatusCode::BAD_GATEWAY, "upstream_unavailable"),
                 _ => upstream(StatusCode::BAD_GATEWAY, "upstream_failed"),
             },
+        }
+    }
+
+    /// Whether a credential was presented and failed, which counts as a failed authentication; not so where there was none.
+    #[must_use]
+    pub fn is_failed_proof(&self) -> bool {
+        matches!(self, Self::WrongKey)
+    }
+
+    /// Whether nobody has answered, for no fault of the caller's: what was charged is given back.
+    #[must_use]
+    pub fn is_upstreams_fault(&self) -> bool {
+        match self {
+            Self::NoKey => true,
+            Self::Upstream(failure) => !matches!(failure.reason, Reason::Upload | Reason::TooLarge),
+            _ => false,
         }
     }
 
@@ -224,11 +240,12 @@ pub fn answer(reject: &Reject, unread: Option<Incoming>, mut trail: Trail, add: 
     let shape = reject.shape();
     trail.runtime().metrics.rejected(shape.code);
     let mut response = reject.respond(&trail.request_id());
-    let standings = match reject {
-        Reject::Limited(limited) => &limited.standings,
-        _ => trail.standings(),
-    };
-    standings.tell(response.headers_mut(), add);
+    if let Reject::Limited(limited) = reject {
+        trail.limited(limited.standings.clone());
+    }
+    if let Some(standings) = trail.standings() {
+        standings.tell(response.headers_mut(), add);
+    }
     let overhead = trail.overhead();
     trail.end(shape.status, End::Rejected(shape.code), 0, overhead);
     response

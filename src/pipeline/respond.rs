@@ -30,7 +30,9 @@ pub fn respond(delivery: Delivery<'_>, snapshot: &Snapshot, mut trail: Trail) ->
     let overhead = trail.overhead();
     trail.streams();
     annotate(reply.headers_mut(), snapshot.annotate, key.map(|key| &key.fingerprint), (&mut trail, overhead));
-    trail.standings().tell(reply.headers_mut(), snapshot.annotate);
+    if let Some(standings) = trail.standings() {
+        standings.tell(reply.headers_mut(), snapshot.annotate);
+    }
     let without_body = *trail.method() == Method::HEAD || matches!(reply.status(), StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED);
     let watch = watch(&reply, target, (&trail, tunnel.is_some(), without_body));
     if watch.stream {

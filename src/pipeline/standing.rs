@@ -8,11 +8,12 @@ use std::{fmt::Write, time::Duration};
 use http::{HeaderMap, HeaderName, HeaderValue};
 
 pub use self::go_duration::{GoDuration, millis, millis_up, seconds_up};
+use super::limit::{Left, Standings};
 use crate::{
     config::{Annotate, RateLimits},
-    policy::limits::{Counting, Spec, Standing},
+    policy::limits::{Counting, Spec},
     runtime::{Snapshot, limits::Rule},
-    types::{LimitName, Unit},
+    types::Unit,
 };
 
 /// The most fields that are added here: three for each unit, and the IETF's two.
@@ -35,62 +36,13 @@ const TOKENS: [HeaderName; 3] = [
 const POLICY: HeaderName = HeaderName::from_static("ratelimit-policy");
 const RATELIMIT: HeaderName = HeaderName::from_static("ratelimit");
 
-/// A limit, and how the caller stands with it.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Named {
-    /// Its name.
-    pub limit: LimitName,
-    /// Its numbers.
-    pub spec: Spec,
-    /// What is left of it.
-    pub standing: Standing,
-}
-
-impl Named {
-    /// Whether the caller will feel it before the other.
-    fn is_tighter_than(&self, other: &Self) -> bool {
-        let (one, other) = (&self.standing, &other.standing);
-        (one.remaining, other.more, other.limit) < (other.remaining, one.more, one.limit)
-    }
-}
-
-/// How the caller stands with the tightest limits that apply to its request.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Standings {
-    /// Of those that count requests.
-    pub requests: Option<Named>,
-    /// Of those that count tokens.
-    pub tokens: Option<Named>,
-}
-
 impl Standings {
-    /// Whether no such limit applies.
-    #[must_use]
-    pub fn is_empty(&self) -> bool {
-        self.requests.is_none() && self.tokens.is_none()
-    }
-
-    /// Takes note of a limit that applies, if it is tighter than what is known of its unit.
-    pub fn note(&mut self, named: Named) {
-        let tightest = match named.spec.unit() {
-            Unit::Requests => &mut self.requests,
-            Unit::Tokens => &mut self.tokens,
-            Unit::Concurrent | Unit::Cost | Unit::FailedAuth => return,
-        };
-        if tightest.as_ref().is_none_or(|known| named.is_tighter_than(known)) {
-            *tightest = Some(named);
-        }
-    }
-
     /// Adds them to a head, as far as the config lets it: at most [`FIELDS`] fields. A unit of which the head tells already keeps
     /// what stands there: then the provider's fields pass.
     pub fn tell(&self, headers: &mut HeaderMap, how: Annotate) {
-        if self.is_empty() {
-            return;
-        }
         if how.rate_limits == RateLimits::Own {
-            for (names, named) in [(&REQUESTS, &self.requests), (&TOKENS, &self.tokens)] {
-                if let Some(Named { standing, .. }) = named.as_ref().filter(|_| !names.iter().any(|name| headers.contains_key(name))) {
+            for (names, left) in [(&REQUESTS, &self.requests), (&TOKENS, &self.tokens)] {
+                if let Some(Left { standing, .. }) = left.as_ref().filter(|_| !names.iter().any(|name| headers.contains_key(name))) {
                     let [limit, remaining, reset] = names;
                     headers.insert(limit, HeaderValue::from(standing.limit));
                     headers.insert(remaining, HeaderValue::from(standing.remaining));
@@ -98,7 +50,7 @@ impl Standings {
                 }
             }
         }
-        if how.ietf_rate_limits {
+        if how.ietf_rate_limits && !self.is_empty() {
             self.tell_as_the_ietf(headers);
         }
     }
@@ -106,7 +58,7 @@ impl Standings {
     /// `"free";q=10;w=60` and `"free";r=3;t=13`: lists of structured fields (draft-ietf-httpapi-ratelimit-headers §3, §4).
     fn tell_as_the_ietf(&self, headers: &mut HeaderMap) {
         let (mut policies, mut left) = (String::new(), String::new());
-        for Named { limit, spec, standing } in self.requests.iter().chain(&self.tokens) {
+        for Left { limit, spec, standing } in self.requests.iter().chain(&self.tokens) {
             let between = if policies.is_empty() { "" } else { ", " };
             // Writing to a text can't fail, and a name needs no escapes.
             let _ = write!(policies, "{between}\"{limit}\";q={}", spec.amount().min(LARGEST));

@@ -11,10 +11,11 @@ use super::Shape;
 use crate::{
     pipeline::{
         fields::X_SIDEGATE_LIMIT,
-        standing::{GoDuration, Standings, millis_up, seconds_up},
+        limit::Limited,
+        standing::{GoDuration, millis_up, seconds_up},
     },
-    policy::limits::{Counting, Spec},
-    types::{LimitName, Money, Unit},
+    policy::limits::Counting,
+    types::{Money, Unit},
 };
 
 /// The longest wait that SDKs keep to, in milliseconds.
@@ -25,23 +26,10 @@ const EARLY: u64 = 1;
 
 /// When to try again where nobody knows when a place is free, in milliseconds: at once would be too early for what takes seconds, and
 /// callers that were refused together shall not come back together.
-const UNKNOWN: std::ops::RangeInclusive<u64> = 1_000..=2_000;
+const UNKNOWN: std::ops::RangeInclusive<u64> = 1_001..=1_999;
 
 const MINUTE: u64 = 60;
 const HOUR: u64 = 60 * MINUTE;
-
-/// A limit has refused a request.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Limited {
-    /// The limit that binds for the longest.
-    pub limit: LimitName,
-    /// Its numbers.
-    pub spec: Spec,
-    /// How long until the same request may pass; `None` if it never may, or if nobody knows, as with requests at the same time.
-    pub wait: Option<Duration>,
-    /// How the caller stands with the tightest of all limits that apply.
-    pub standings: Standings,
-}
 
 /// What the caller is advised to do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

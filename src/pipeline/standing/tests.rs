@@ -1,36 +1,18 @@
 use super::*;
+use crate::policy::limits::Standing;
 
 /// A limit, with so many left, more in so many milliseconds and all in as many.
-fn named(name: &str, (unit, rate): (Unit, &str), remaining: u64, [more, reset]: [u64; 2]) -> Named {
+fn left(name: &str, (unit, rate): (Unit, &str), remaining: u64, [more, reset]: [u64; 2]) -> Left {
     let spec = Spec::rate(unit, rate.parse().unwrap(), None);
     let (more, reset) = (Duration::from_millis(more), Duration::from_millis(reset));
-    Named { limit: name.parse().unwrap(), spec, standing: Standing { limit: spec.at_once(), remaining, reset, more } }
+    Left { limit: name.parse().unwrap(), spec, standing: Standing { limit: spec.at_once(), remaining, reset, more } }
 }
 
 fn both() -> Standings {
-    let mut standings = Standings::default();
-    standings.note(named("free", (Unit::Requests, "10/min"), 3, [12_001, 360_000]));
-    standings.note(named("tokens.day", (Unit::Tokens, "20k/day"), 0, [20, 20]));
-    standings
-}
-
-#[test]
-fn of_each_unit_the_tightest_is_told() {
-    let requests = |name, remaining, more| named(name, (Unit::Requests, "10/min"), remaining, [more, 60_000]);
-    let tightest = |limits: &[Named]| {
-        let mut standings = Standings::default();
-        limits.iter().for_each(|limit| standings.note(limit.clone()));
-        assert_eq!(standings.tokens, None);
-        standings.requests.map(|named| named.limit.as_str().to_owned())
-    };
-    let (wide, tight, slow) = (requests("wide", 4, 10), requests("tight", 3, 10), requests("slow", 3, 11));
-    let other = named("other", (Unit::FailedAuth, "1/min"), 0, [1, 1]);
-    assert_eq!(tightest(&[other.clone()]), None);
-    assert_eq!(tightest(&[wide.clone(), tight.clone(), other]).as_deref(), Some("tight"));
-    assert_eq!(tightest(&[tight.clone(), wide]).as_deref(), Some("tight"));
-    // Of two with as much left, the one that is longer in coming back.
-    assert_eq!(tightest(&[slow.clone(), tight.clone()]).as_deref(), Some("slow"));
-    assert_eq!(tightest(&[tight, slow]).as_deref(), Some("slow"));
+    Standings {
+        requests: Some(left("free", (Unit::Requests, "10/min"), 3, [12_001, 360_000])),
+        tokens: Some(left("tokens.day", (Unit::Tokens, "20k/day"), 0, [20, 20])),
+    }
 }
 
 /// What is told beside these fields, in order.
@@ -88,8 +70,8 @@ fn the_ietfs_fields_are_told_where_they_are_asked_for() {
         ]
     );
     // A month is not always as long, and of what is whole there is never more.
-    let mut month = Standings::default();
-    month.note(named("a", (Unit::Tokens, "9999999999999999/month"), u64::MAX, [0, 0]));
+    let month = left("a", (Unit::Tokens, "9999999999999999/month"), u64::MAX, [0, 0]);
+    let month = Standings { requests: None, tokens: Some(month) };
     assert_eq!(told(&month, how, &[]), [r#"ratelimit-policy: "a";q=999999999999999;qu="tokens""#, r#"ratelimit: "a";r=999999999999999"#]);
 }
 
