@@ -106,3 +106,38 @@ async fn of_several_limits_the_longest_wait_counts_and_the_tightest_is_told() {
     assert_eq!(refused.head.get("x-sidegate-limit").as_deref(), Some("hourly"));
     assert!(error(&refused)[2].starts_with("Limit `hourly` (1 request an hour) is used up."));
 }
+
+/// Who guesses is told so, and that to wait with the same key is of no use.
+#[tokio::test]
+async fn too_many_credentials_that_fail_are_no_reason_to_wait() {
+    let provider = Provider::start().await;
+    let sections = format!("clients: {{ anonymous: free }}\n{}", limits("{ name: guessing, per: ip, failed_auth: 1/15min }"));
+    let sidegate = Sidegate::with(&sections, provider.address).await;
+    let mut client = Client::connect(sidegate.address).await;
+    client.get_with("/v1/models", "x-api-key: sg-wrong\r\n").await;
+    assert_eq!(client.reply("GET").await.status(), 401);
+    client.get_with("/v1/models", "x-api-key: sg-wrong\r\n").await;
+    let refused = client.reply("GET").await;
+    let [code, kind, message] = error(&refused);
+    assert_eq!((code.as_str(), kind.as_str()), ("too_many_failed_credentials", "authentication_error"));
+    assert!(message.starts_with("Limit `guessing` (1 failed credential in 15 minutes) is used up. Please try again in 1"), "{message}");
+    assert_eq!(fields(&refused.head, ["x-sidegate-limit", "x-should-retry"]), texts(["guessing", "false"]));
+    assert!(number(&refused, "retry-after").is_some_and(|seconds| (840..=900).contains(&seconds)));
+    assert_eq!(fields(&refused.head, ["retry-after-ms", "x-ratelimit-limit-requests"]), [None, None]);
+}
+
+/// The limits of both steps are told, whichever refuses.
+#[tokio::test]
+async fn a_limit_for_a_model_refuses_beside_one_for_all() {
+    let provider = Provider::always(Script::ok("served")).await;
+    let both = "{ name: all, per: all, requests: 100/h }, { name: costly, when: { model: \"o*\" }, per: model, requests: 1/h }";
+    let sidegate = Sidegate::with(&limits(both), provider.address).await;
+    let mut client = Client::connect(sidegate.address).await;
+    for (model, status, limit) in [("o3", 200, None), ("o3", 429, Some("costly")), ("gpt-4o", 200, None)] {
+        client.post("/v1/chat/completions", &format!(r#"{{"model":"{model}"}}"#)).await;
+        let reply = client.reply("POST").await;
+        assert_eq!((reply.status(), reply.head.get("x-sidegate-limit").as_deref()), (status, limit), "{model}");
+        let tightest = if model == "o3" { "1" } else { "100" };
+        assert_eq!(reply.head.get("x-ratelimit-limit-requests").as_deref(), Some(tightest), "{model}");
+    }
+}
