@@ -244,7 +244,7 @@ pub fn answer(reject: &Reject, unread: Option<Incoming>, mut trail: Trail, add: 
         trail.limited(limited.standings.clone());
     }
     if let Some(standings) = trail.standings() {
-        standings.tell(response.headers_mut(), add);
+        standings.tell(response.headers_mut(), add, false);
     }
     let overhead = trail.overhead();
     trail.end(shape.status, End::Rejected(shape.code), 0, overhead);

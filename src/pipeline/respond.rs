@@ -12,6 +12,7 @@ use super::{
     observe::{Media, Observer},
     relay::Relay,
     settle::{Settlement, Watch},
+    standing,
     trail::Trail,
     tunnel::Tunnel,
 };
@@ -31,7 +32,7 @@ pub fn respond(delivery: Delivery<'_>, snapshot: &Snapshot, mut trail: Trail) ->
     trail.streams();
     annotate(reply.headers_mut(), snapshot.annotate, key.map(|key| &key.fingerprint), (&mut trail, overhead));
     if let Some(standings) = trail.standings() {
-        standings.tell(reply.headers_mut(), snapshot.annotate);
+        standings.tell(reply.headers_mut(), snapshot.annotate, standing::provider_is_told(snapshot, key.is_some()));
     }
     let without_body = *trail.method() == Method::HEAD || matches!(reply.status(), StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED);
     let watch = watch(&reply, target, (&trail, tunnel.is_some(), without_body));

@@ -13,7 +13,7 @@ use crate::{
     config::{Annotate, RateLimits},
     policy::limits::{Counting, Spec},
     runtime::{Snapshot, limits::Rule},
-    types::Unit,
+    types::{LimitName, Unit},
 };
 
 /// The most fields that are added here: three for each unit, and the IETF's two.
@@ -23,12 +23,12 @@ pub const FIELDS: usize = 8;
 const LARGEST: u64 = 999_999_999_999_999;
 
 /// OpenAI's fields of one unit: limit, remaining, reset.
-const REQUESTS: [HeaderName; 3] = [
+static REQUESTS: [HeaderName; 3] = [
     HeaderName::from_static("x-ratelimit-limit-requests"),
     HeaderName::from_static("x-ratelimit-remaining-requests"),
     HeaderName::from_static("x-ratelimit-reset-requests"),
 ];
-const TOKENS: [HeaderName; 3] = [
+static TOKENS: [HeaderName; 3] = [
     HeaderName::from_static("x-ratelimit-limit-tokens"),
     HeaderName::from_static("x-ratelimit-remaining-tokens"),
     HeaderName::from_static("x-ratelimit-reset-tokens"),
@@ -37,12 +37,13 @@ const POLICY: HeaderName = HeaderName::from_static("ratelimit-policy");
 const RATELIMIT: HeaderName = HeaderName::from_static("ratelimit");
 
 impl Standings {
-    /// Adds them to a head, as far as the config lets it: at most [`FIELDS`] fields. A unit of which the head tells already keeps
-    /// what stands there: then the provider's fields pass.
-    pub fn tell(&self, headers: &mut HeaderMap, how: Annotate) {
+    /// Adds them to a head, as far as the config lets it: at most [`FIELDS`] fields. Where the provider's pass, a unit of which they
+    /// tell keeps what stands there.
+    pub fn tell(&self, headers: &mut HeaderMap, how: Annotate, provider_is_told: bool) {
         if how.rate_limits == RateLimits::Own {
             for (names, left) in [(&REQUESTS, &self.requests), (&TOKENS, &self.tokens)] {
-                if let Some(Left { standing, .. }) = left.as_ref().filter(|_| !names.iter().any(|name| headers.contains_key(name))) {
+                let is_taken = || provider_is_told && names.iter().any(|name| headers.contains_key(name));
+                if let Some(Left { standing, .. }) = left.as_ref().filter(|_| !is_taken()) {
                     let [limit, remaining, reset] = names;
                     headers.insert(limit, HeaderValue::from(standing.limit));
                     headers.insert(remaining, HeaderValue::from(standing.remaining));
@@ -58,17 +59,20 @@ impl Standings {
     /// `"free";q=10;w=60` and `"free";r=3;t=13`: lists of structured fields (draft-ietf-httpapi-ratelimit-headers §3, §4).
     fn tell_as_the_ietf(&self, headers: &mut HeaderMap) {
         let (mut policies, mut left) = (String::new(), String::new());
+        // A limit may count both, and a policy's name stands for one.
+        let is_one = |limit: &LimitName| self.requests.as_ref().is_some_and(|requests| requests.limit == *limit);
         for Left { limit, spec, standing } in self.requests.iter().chain(&self.tokens) {
+            let unit = if spec.unit() == Unit::Tokens && is_one(limit) { ":tokens" } else { "" };
             let between = if policies.is_empty() { "" } else { ", " };
             // Writing to a text can't fail, and a name needs no escapes.
-            let _ = write!(policies, "{between}\"{limit}\";q={}", spec.amount().min(LARGEST));
+            let _ = write!(policies, "{between}\"{limit}{unit}\";q={}", spec.amount().min(LARGEST));
             if let Some(window) = window(spec) {
                 let _ = write!(policies, ";w={}", window.min(LARGEST));
             }
             if spec.unit() == Unit::Tokens {
                 policies.push_str(";qu=\"tokens\"");
             }
-            let _ = write!(left, "{between}\"{limit}\";r={}", standing.remaining.min(LARGEST));
+            let _ = write!(left, "{between}\"{limit}{unit}\";r={}", standing.remaining.min(LARGEST));
             if !standing.more.is_zero() {
                 let _ = write!(left, ";t={}", millis(standing.more).div_ceil(1_000).min(LARGEST));
             }

@@ -44,14 +44,14 @@ impl Limited {
     /// Its row in `docs/errors.md`.
     #[must_use]
     pub fn shape(&self) -> Shape {
-        let (code, kind) = match self.spec.unit() {
-            _ if self.never_passes() => ("request_too_large_for_limit", self.kind()),
-            Unit::Requests | Unit::Tokens | Unit::Concurrent => ("rate_limit_exceeded", self.kind()),
-            Unit::Cost => ("insufficient_quota", self.kind()),
-            Unit::FailedAuth => ("too_many_failed_credentials", self.kind()),
+        let (status, code) = match self.spec.unit() {
+            _ if self.never_passes() => (StatusCode::TOO_MANY_REQUESTS, "request_too_large_for_limit"),
+            Unit::Requests | Unit::Tokens | Unit::Concurrent => (StatusCode::TOO_MANY_REQUESTS, "rate_limit_exceeded"),
+            Unit::Cost => (StatusCode::TOO_MANY_REQUESTS, "insufficient_quota"),
+            Unit::FailedAuth => (StatusCode::TOO_MANY_REQUESTS, "too_many_failed_credentials"),
         };
         let final_answer = matches!(self.advice(), Advice::GiveUp(_));
-        Shape { status: StatusCode::TOO_MANY_REQUESTS, code, kind, final_answer, close: false }
+        Shape { status, code, kind: self.kind(), final_answer, close: false }
     }
 
     /// OpenAI's words, where it has one: programs look at them.

@@ -21,7 +21,7 @@ fn told(standings: &Standings, how: Annotate, before: &[(&'static str, &'static 
     for (name, value) in before {
         headers.append(*name, HeaderValue::from_static(value));
     }
-    standings.tell(&mut headers, how);
+    standings.tell(&mut headers, how, !before.is_empty());
     headers.iter().map(|(name, value)| format!("{name}: {}", value.to_str().unwrap())).collect()
 }
 
@@ -81,6 +81,14 @@ fn the_providers_list_stays_before_ours() {
     let fields = told(&both(), how, &[("ratelimit", "\"default\";r=50")]);
     assert_eq!(fields[0], "ratelimit: \"default\";r=50");
     assert!(fields[1].starts_with("ratelimit: \"free\""), "{fields:?}");
+}
+
+#[test]
+fn a_limit_that_counts_both_has_two_names_for_the_ietf() {
+    let how = Annotate { rate_limits: RateLimits::Off, ietf_rate_limits: true, ..Annotate::default() };
+    let tokens = Some(left("free", (Unit::Tokens, "20k/min"), 7, [0, 0]));
+    let fields = told(&Standings { tokens, ..both() }, how, &[]);
+    assert_eq!(fields[1], r#"ratelimit: "free";r=3;t=13, "free:tokens";r=7"#);
 }
 
 #[test]
