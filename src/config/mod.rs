@@ -72,7 +72,7 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-pub use annotate::Annotate;
+pub use annotate::{Annotate, RateLimits};
 pub use autoscaling::Autoscaling;
 pub use base_url::BaseUrl;
 pub use clients::{Anonymous, ClientKey, Clients, KeyHash};

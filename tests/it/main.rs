@@ -21,6 +21,7 @@ mod egress;
 mod expect;
 mod fidelity;
 mod keys;
+mod limit_answers;
 mod limits;
 mod listener;
 mod load;
