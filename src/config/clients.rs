@@ -5,6 +5,7 @@ use std::{borrow::Cow, fmt};
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
+use super::Jwt;
 use crate::types::{Tier, names::ClientName};
 
 /// Who may call, and as whom.
@@ -17,6 +18,9 @@ pub struct Clients {
     /// The client keys. Only their hashes are written down.
     #[serde(default)]
     pub keys: Vec<ClientKey>,
+    /// Callers for whom an issuer vouches with signed tokens.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub jwt: Option<Jwt>,
 }
 
 /// What a caller without a key of ours is.

@@ -43,6 +43,9 @@ impl Diff {
                 changed.push(path);
             }
         }
+        if old.jwt != new.jwt && !changed.iter().any(|path| path.starts_with("clients.jwt")) {
+            changed.push("clients.jwt".to_owned());
+        }
         if old.config.trace != new.config.trace && !changed.iter().any(|path| path.starts_with("trace")) {
             changed.push("trace.otlp.headers".to_owned());
         }

@@ -7,7 +7,7 @@ use std::{
 };
 
 use super::{
-    Config, Environment, Origin, Problems, Proxy, Roots,
+    Config, Environment, Origin, Problems, Proxy, Roots, TokenKey,
     check::{self, Named, Review},
     decode, end,
     expand::Expansion,
@@ -39,6 +39,15 @@ pub struct Key {
     pub file: Option<PathBuf>,
 }
 
+/// What `clients.jwt` verifies tokens with, as far as it need not be fetched, and how the rest is reached.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct LoadedJwt {
+    /// The keys.
+    pub keys: Vec<TokenKey>,
+    /// The egress proxy on the way to the key set.
+    pub proxy: Option<Proxy>,
+}
+
 /// A config that can work, and all that it names.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Loaded {
@@ -48,6 +57,8 @@ pub struct Loaded {
     pub keys: BTreeMap<ProviderName, Vec<Key>>,
     /// The egress proxy of each provider that is reached through one.
     pub proxies: BTreeMap<ProviderName, Proxy>,
+    /// What tokens are verified with.
+    pub jwt: LoadedJwt,
     /// Every file and directory that was read, the config's own first: what to watch for changes.
     pub files: Vec<PathBuf>,
     /// Where the config's text comes from.
@@ -58,7 +69,7 @@ impl Loaded {
     /// Whether both mean the same, wherever they come from.
     #[must_use]
     pub fn says_the_same_as(&self, other: &Self) -> bool {
-        (&self.config, &self.keys, &self.proxies) == (&other.config, &other.keys, &other.proxies)
+        (&self.config, &self.keys, &self.proxies, &self.jwt) == (&other.config, &other.keys, &other.proxies, &other.jwt)
     }
 }
 
@@ -131,8 +142,8 @@ pub fn read(origin: Origin, files: &mut Vec<PathBuf>) -> Result<Loaded, Problems
     let (directory, environment) = (origin.directory(), origin.environment());
     Expansion::new(environment, directory, &source, &mut findings, files).expand(&mut tree, &FieldPath::default());
     match decoded(&mut tree, directory, environment, &mut findings, files) {
-        Some((config, Named { keys, proxies })) if findings.is_empty() => {
-            Ok(Loaded { config, keys, proxies, files: files.clone(), origin })
+        Some((config, Named { keys, proxies, jwt })) if findings.is_empty() => {
+            Ok(Loaded { config, keys, proxies, jwt, files: files.clone(), origin })
         }
         _ => Err(Problems::of(findings, &source, &secrets(&source))),
     }
@@ -169,6 +180,7 @@ fn decoded(
 /// Makes every path of the config independent of where its file stands.
 fn start_paths_from(directory: &Path, config: &mut Config) {
     config.sealing.start_paths_from(directory);
+    config.clients.iter_mut().flat_map(|clients| &mut clients.jwt).for_each(|jwt| jwt.start_paths_from(directory));
     let tls =
         config.listen.tls.iter_mut().flat_map(|tls| [Some(&mut tls.certificate), Some(&mut tls.key), tls.client_ca.as_mut()]).flatten();
     let providers = config.providers.values_mut().flat_map(|provider| {

@@ -5,4 +5,5 @@
 //! stay, so a reload never touches a state.
 
 pub mod autoscaling;
+pub mod jwt;
 pub mod key_pool;

@@ -56,7 +56,7 @@ pub struct Ground<'g> {
 ///
 /// If roots can't be read, or a host or key can't be put on the wire.
 pub fn compile(loaded: Loaded, ground: Ground<'_>) -> Result<Snapshot, CompileError> {
-    let Loaded { config, mut keys, mut proxies, files: _, origin: _ } = loaded;
+    let Loaded { config, mut keys, mut proxies, jwt, files: _, origin: _ } = loaded;
     // Named one by one, so that a new section can't be forgotten here. Names are looked up for all generations alike; what is
     // told of requests, and where, is read from the config itself.
     let Config {

@@ -10,7 +10,7 @@ use crate::{
 
 pub(super) fn check(review: &mut Review<'_>, config: &Config) {
     let Some(clients) = &config.clients else { return };
-    let nobody = clients.anonymous == Anonymous::Deny && clients.keys.is_empty();
+    let nobody = clients.anonymous == Anonymous::Deny && clients.keys.is_empty() && clients.jwt.is_none();
     if nobody && review.intact(&field!["clients"]) {
         let fault = Fault::new(
             "nobody may call: there is no client key, and callers without one are denied",

@@ -8,6 +8,7 @@ mod clients;
 mod dns;
 mod drain;
 mod files;
+mod jwt;
 mod keys;
 mod listen;
 mod providers;
@@ -21,7 +22,7 @@ use std::{collections::BTreeMap, path::PathBuf};
 use sealing::Keyring;
 
 use super::{
-    Config, Environment, Key, Proxy,
+    Config, Environment, Key, LoadedJwt, Proxy,
     path::{FieldPath, Step},
     problem::{Fault, Finding, MOST},
     source::{Node, Value},
@@ -34,6 +35,8 @@ pub(super) struct Named {
     pub(super) keys: BTreeMap<ProviderName, Vec<Key>>,
     /// The proxies through which providers are reached.
     pub(super) proxies: BTreeMap<ProviderName, Proxy>,
+    /// What tokens are verified with.
+    pub(super) jwt: LoadedJwt,
 }
 
 /// Checks the whole config, opens the sealed texts in it, and reads every key and certificate that it names.
@@ -46,10 +49,11 @@ pub(super) fn check(review: &mut Review<'_>, config: &mut Config) -> Named {
     autoscaling::check(review, config);
     drain::check(review, config);
     clients::check(review, config);
+    let jwt = jwt::check(review, config);
     let pools = providers::check(review, config);
     routes::check(review, config, &pools);
     let proxies = proxies::check(review, config);
-    Named { keys: pools.into_iter().map(|(name, pool)| (name, pool.keys)).collect(), proxies }
+    Named { keys: pools.into_iter().map(|(name, pool)| (name, pool.keys)).collect(), proxies, jwt }
 }
 
 /// What a check may look at and where it says what is wrong.
