@@ -7,3 +7,4 @@
 pub mod autoscaling;
 pub mod jwt;
 pub mod key_pool;
+pub mod limits;
