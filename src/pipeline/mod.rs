@@ -45,6 +45,7 @@ use self::{body::Body, deliver::Delivery, fields::Present, reject::Reject, trace
 use crate::{
     policy::key_pool::Choice,
     runtime::{Runtime, Snapshot},
+    types::Subject,
     upstream::Upstream,
 };
 
@@ -54,6 +55,8 @@ pub struct Inbound {
     pub request: Request<Incoming>,
     /// The peer's address; `None` on a Unix socket.
     pub peer: Option<IpAddr>,
+    /// What the certificate that the peer showed calls it, if it had to show one.
+    pub certified: Option<Subject>,
     /// When its head was read.
     pub received: Instant,
 }
@@ -109,7 +112,7 @@ impl Pipeline {
     pub async fn handle(self, inbound: Inbound) -> Response<Body> {
         // 0: one generation of the config for the whole request.
         let snapshot = self.runtime.snapshot.load_full();
-        let Inbound { request, peer, received } = inbound;
+        let Inbound { request, peer, certified, received } = inbound;
         let (head, body) = request.into_parts();
         // From here on it goes from hand to hand.
         let head = Box::new(head);
@@ -118,7 +121,7 @@ impl Pipeline {
         let mut trail = Trail::start(Arc::clone(&self.runtime), received, peer, (&head, present));
         trail.watched(Traced::of(&head.headers, present, &snapshot.config.trace), snapshot.config.log.slow);
         let generations = Generations { own: &snapshot, newest: Default::default(), runtime: &self.runtime };
-        match self.serve(&generations, (head, present, peer), &mut unread, &mut trail).await {
+        match self.serve(&generations, (head, present, peer, certified), &mut unread, &mut trail).await {
             // 9, and 10 at the end of the body.
             Ok(delivery) => respond::respond(delivery, &snapshot, trail),
             // !: the only place that answers for us.
@@ -129,7 +132,7 @@ impl Pipeline {
     async fn serve<'s>(
         &self,
         generations: &'s Generations<'s>,
-        (head, present, peer): (Box<Parts>, Present, Option<IpAddr>),
+        (head, present, peer, certified): (Box<Parts>, Present, Option<IpAddr>, Option<Subject>),
         body: &mut Option<Incoming>,
         trail: &mut Trail,
     ) -> Result<Delivery<'s>, Reject> {
@@ -137,10 +140,27 @@ impl Pipeline {
         // 1: before anything else is believed of it.
         let request = admit::admit(head, present, peer, &snapshot.listen, &snapshot.trust)?;
         // 2: before the body is polled, so that who is refused is not invited to send it.
-        let client = identify::identify(&request, &snapshot.clients, &snapshot.trust)?;
+        let certified = certified.as_ref();
+        let identified = match identify::identify(&request, certified, &snapshot.clients, &snapshot.trust) {
+            Err(unproven) if identify::token::may_wait(&unproven) => {
+                let later = identify::token::identify_later(&request, certified, &snapshot.clients, &snapshot.trust, unproven);
+                // Seldom needed, and no part of every request's future.
+                Box::pin(later).await
+            }
+            identified => identified,
+        };
+        let client = match identified {
+            Ok(client) => client,
+            Err(unproven) => {
+                trail.identified(&unproven.client);
+                return Err(unproven.reject);
+            }
+        };
         trail.identified(&client);
         // 3: tells whether the body may be read.
         let candidates = route::candidates(snapshot, &request.head.method, &request.head.uri)?;
+        let pass_on = if snapshot.passes_credentials { candidates.pass_on() } else { None };
+        let client = if let Some(dialect) = pass_on { identify::as_holder(client, &request, dialect) } else { client };
         // 5: the first bytes of the body, and with them the route.
         let asked = ask::read((&request.head.headers, request.present), body, &candidates, (&snapshot.body, &self.runtime.held)).await?;
         let route = candidates.select(&asked.ask);

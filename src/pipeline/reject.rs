@@ -17,7 +17,10 @@ use super::{
     fields::X_REQUEST_ID,
     trail::{End, Trail},
 };
-use crate::upstream::{Failure, Phase, Reason};
+use crate::{
+    policy::jwt::Refused,
+    upstream::{Failure, Phase, Reason},
+};
 
 /// How much of a refused body is read, and for how long (RFC 9112 §9.6).
 const LINGER: (usize, Duration) = (1 << 20, Duration::from_secs(2));
@@ -42,6 +45,8 @@ pub enum Reject {
     Unauthenticated,
     /// A credential that claims to be ours and is not.
     WrongKey,
+    /// A token that is not believed.
+    Token(Refused),
     /// No route has this path.
     NoRoute,
     /// Routes have this path, and none serves this model.
@@ -99,6 +104,9 @@ impl Reject {
             Self::Unauthenticated | Self::WrongKey => {
                 Shape { kind: "authentication_error", ..caller(StatusCode::UNAUTHORIZED, "invalid_api_key") }
             }
+            // Nobody can tell whether it holds: that is no caller's fault, and passes.
+            Self::Token(Refused::NoKeys) => Shape { kind: "server_error", ..upstream(StatusCode::SERVICE_UNAVAILABLE, "token_keys_unavailable") },
+            Self::Token(_) => Shape { kind: "authentication_error", ..caller(StatusCode::UNAUTHORIZED, "invalid_token") },
             Self::NoRoute => caller(StatusCode::NOT_FOUND, "route_not_found"),
             Self::NoModel(_) => caller(StatusCode::NOT_FOUND, "model_not_found"),
             Self::Encoded => caller(StatusCode::UNSUPPORTED_MEDIA_TYPE, "encoding_not_supported"),
@@ -117,6 +125,16 @@ impl Reject {
         }
     }
 
+    /// Whether a credential was presented and failed, which counts as a failed authentication; not so where there was none.
+    #[must_use]
+    pub fn is_failed_proof(&self) -> bool {
+        match self {
+            Self::WrongKey => true,
+            Self::Token(refused) => *refused != Refused::NoKeys,
+            _ => false,
+        }
+    }
+
     fn message(&self) -> String {
         match self {
             Self::Malformed(problem) => format!("The request is malformed: {problem}."),
@@ -126,6 +144,7 @@ impl Reject {
             Self::Expectation => "The only expectation that can be met is `100-continue`.".to_owned(),
             Self::Unauthenticated => "A client key is needed: send it as `Authorization: Bearer …`.".to_owned(),
             Self::WrongKey => "This client key is not known.".to_owned(),
+            Self::Token(refused) => format!("This token {}.", refused.reason()),
             Self::NoRoute => "No route is configured for this path.".to_owned(),
             Self::NoModel(Some(model)) => format!("No route is configured for the model `{}`.", shorten(model)),
             Self::NoModel(None) => {
@@ -187,6 +206,9 @@ impl Reject {
         if final_answer && status != StatusCode::NO_CONTENT {
             headers.insert("x-should-retry", HeaderValue::from_static("false"));
         }
+        if matches!(self, Self::Token(Refused::NoKeys)) {
+            headers.insert(RETRY_AFTER, HeaderValue::from_static("2"));
+        }
         if matches!(self, Self::Overloaded) {
             headers.insert(RETRY_AFTER, HeaderValue::from_static("1"));
         }
@@ -208,6 +230,9 @@ pub fn answer(reject: &Reject, unread: Option<Incoming>, mut trail: Trail) -> Re
     }
     if let Reject::Upstream(failure) = reject {
         trail.failed(failure.name());
+    }
+    if let Reject::Token(refused) = reject {
+        trail.failed(refused.name());
     }
     let shape = reject.shape();
     trail.runtime().metrics.rejected(shape.code);

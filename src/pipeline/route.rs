@@ -4,9 +4,10 @@ use http::{Method, Uri};
 
 use super::reject::Reject;
 use crate::{
+    config::Credentials,
     provider::{Endpoint, ModelIn},
     runtime::{Route, Snapshot},
-    types::Ask,
+    types::{Ask, Dialect},
 };
 
 /// The routes that have a request's path, and what is known of its operation.
@@ -62,6 +63,14 @@ impl<'s> Candidates<'s, '_> {
     #[must_use]
     pub fn turn_on_model(&self) -> bool {
         self.iter().any(|route| !route.models.is_empty())
+    }
+
+    /// The dialect of the provider that sees the caller's own credential, if that is so whichever of the routes is taken.
+    #[must_use]
+    pub fn pass_on(&self) -> Option<Dialect> {
+        let whole = self.iter().all(|route| route.credentials == Credentials::Client);
+        let first = self.iter().next().filter(|_| whole)?;
+        Some(first.targets.first()?.provider.dialect)
     }
 
     /// Whether only the account that keeps the objects can serve this.

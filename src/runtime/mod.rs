@@ -1,10 +1,12 @@
 //! Layer 3: the config made live. [`compile()`] turns plain data into a [`Snapshot`], and one pointer says which
 //! snapshot is in force. A request takes it once and keeps it, whatever happens to the pointer meanwhile.
 
+pub mod client_keys;
 pub mod compile;
 pub mod registry;
 pub mod reload;
 pub mod snapshot;
+pub mod tokens;
 
 use std::sync::{
     Arc,
@@ -13,10 +15,12 @@ use std::sync::{
 
 use arc_swap::ArcSwap;
 
+pub use client_keys::ClientKeys;
 pub use compile::{CompileError, compile};
 pub use registry::Registry;
 pub use reload::Reloader;
 pub use snapshot::{Provider, Route, Snapshot, Target};
+pub use tokens::Tokens;
 
 use crate::telemetry::{
     AccessLog, Metrics, ServerMetrics, Traffic,

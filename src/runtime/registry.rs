@@ -12,9 +12,15 @@ use std::{
     time::{Duration, Instant},
 };
 
+use tokio::sync::Notify;
+
 use super::Snapshot;
 use crate::{
-    policy::key_pool::{self, Turn},
+    config::{Roots, jwt::KeySetUrl},
+    policy::{
+        jwt::issuer::Issuer,
+        key_pool::{self, Turn},
+    },
     telemetry::{KeyRecord, ProviderRecord},
     types::{Fingerprint, ProviderName},
 };
@@ -49,6 +55,8 @@ pub struct ProviderStates {
 pub struct Registry {
     keys: Shelf<(ProviderName, Fingerprint), KeyStates>,
     providers: Shelf<ProviderName, ProviderStates>,
+    issuers: Shelf<(KeySetUrl, Roots), Arc<Issuer>>,
+    fetching: Arc<Notify>,
 }
 
 impl Registry {
@@ -63,6 +71,18 @@ impl Registry {
     pub fn provider(&self, name: &ProviderName) -> ProviderStates {
         let new = || ProviderStates { turn: Arc::default(), record: Arc::new(ProviderRecord::new(name.clone())) };
         self.providers.take(name.clone(), new)
+    }
+
+    /// The keys of the issuer with its key set there: fetched again only where another URL or other roots are named.
+    #[must_use]
+    pub fn issuer(&self, url: &KeySetUrl, roots: &Roots) -> Arc<Issuer> {
+        self.issuers.take((url.clone(), roots.clone()), || Arc::new(Issuer::new(Arc::clone(&self.fetching))))
+    }
+
+    /// Wakes whoever fetches key sets: one is wanted, or another may be in force.
+    #[must_use]
+    pub fn fetching(&self) -> &Arc<Notify> {
+        &self.fetching
     }
 
     /// `snapshot` has come into force. Keys that it does not name get no request more, from whichever generation; those that are
@@ -80,6 +100,9 @@ impl Registry {
             in_use
         });
         self.providers.settle(now, LINGER, |name, _| snapshot.providers.contains_key(name));
+        let issuer = snapshot.clients.jwt.as_ref().and_then(|tokens| tokens.verifier.issuer());
+        self.issuers.settle(now, LINGER, |_, kept| issuer.is_some_and(|issuer| Arc::ptr_eq(issuer, kept)));
+        self.fetching.notify_one();
     }
 }
 

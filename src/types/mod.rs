@@ -5,6 +5,7 @@
 pub mod address;
 pub mod ask;
 pub mod dialect;
+pub mod digest;
 pub mod fields;
 pub mod moment;
 pub mod money;
@@ -23,6 +24,7 @@ pub mod usage;
 pub use address::Address;
 pub use ask::Ask;
 pub use dialect::{Dialect, RequestFormat};
+pub use digest::Digest;
 pub use moment::Moment;
 pub use money::Money;
 pub use names::{ClientName, LimitName, MasterKeyId, ProviderName, Region, Tier};
