@@ -17,6 +17,7 @@ use tokio::{
     time::{Instant, sleep, timeout, timeout_at},
 };
 
+use super::nobody::Nobody;
 use crate::{
     config::{Connections, HttpVersion, Otlp, Timeouts, UpstreamTls},
     runtime::Runtime,
@@ -29,7 +30,7 @@ use crate::{
     upstream::{
         Endpoint, Resolver, Upload, Upstream,
         client::Outgoing,
-        endpoint::{How, Observer},
+        endpoint::How,
         tls::EndpointTls,
     },
 };
@@ -207,17 +208,4 @@ impl Collector {
             _ => Err(Refused::ForGood(problem())),
         }
     }
-}
-
-/// The collector's connections are no provider's: nobody counts them.
-struct Nobody;
-
-impl Observer for Nobody {
-    fn connected(&self) {}
-
-    fn disconnected(&self) {}
-
-    fn failed(&self) {}
-
-    fn resent(&self) {}
 }

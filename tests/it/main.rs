@@ -19,6 +19,7 @@ mod drain;
 mod egress;
 mod expect;
 mod fidelity;
+mod jwt;
 mod keys;
 mod listener;
 mod load;

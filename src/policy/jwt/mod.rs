@@ -238,5 +238,3 @@ impl fmt::Debug for Verifier {
     }
 }
 
-#[cfg(test)]
-mod tests;
