@@ -10,6 +10,7 @@ use serde_json::Value;
 use crate::support::{
     Client, Sidegate, Signer,
     client::Reply,
+    eventually,
     signer::{claims, key_set},
 };
 
@@ -37,11 +38,13 @@ async fn ask_with(sidegate: &Sidegate, fields: &str) -> Reply {
 
 /// The status, our own error's code, and why, as the log says it.
 async fn outcome(sidegate: &Sidegate, token: &str) -> (u16, Option<String>, Option<String>) {
-    let before = sidegate.log_lines().len();
     let reply = ask(sidegate, token).await;
-    let line = sidegate.log(before + 1).await.pop().unwrap();
+    let id = reply.head.get("x-request-id").unwrap();
+    let line = || sidegate.log_lines().into_iter().find(|line| line.contains(&id));
+    let line = eventually("a line for this request", line, Option::is_some).await.unwrap();
+    assert!(!line.contains(token), "the log shows a token");
+    let line: Value = serde_json::from_str(&line).unwrap();
     let text = |value: &Value| value.as_str().map(str::to_owned);
-    assert!(!line.to_string().contains(token), "the log shows a token");
     (reply.status(), text(&line["error"]), text(&line["failure"]))
 }
 
