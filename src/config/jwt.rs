@@ -1,17 +1,16 @@
 //! `clients.jwt`: callers for whom an issuer vouches with signed tokens (RFC 7519).
 
 use std::{
-    borrow::Cow,
     fmt,
     path::{Path, PathBuf},
     str::FromStr,
 };
 
 use http::{Uri, uri::PathAndQuery};
-use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
-use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
 
-use super::{BaseUrl, Jwk, Roots, SecretText};
+use super::{BaseUrl, Few, Jwk, Roots, SecretText};
 use crate::types::{Period, Tier, as_text};
 
 /// Callers with a signed token. Where this is written, every credential that has the form of a token must be one that holds.
@@ -28,10 +27,10 @@ pub struct Jwt {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub secret: Option<JwtSecret>,
     /// Whose tokens count: one `iss`, or a list. Without it, everybody's whose key is known.
-    #[serde(default, skip_serializing_if = "OneOrMore::is_empty")]
-    pub issuer: OneOrMore,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub issuer: Option<Few<String>>,
     /// For whom a token must be: one `aud`, or a list of which it has to name one.
-    pub audience: OneOrMore,
+    pub audience: Few<String>,
     /// The claim that names the client. Here and below, `a.b` is the member `b` of the claim `a`, unless a claim is called `a.b`.
     #[serde(default = "sub")]
     pub client_claim: String,
@@ -161,65 +160,6 @@ impl fmt::Display for KeySetUrl {
 as_text!(KeySetPlace, "KeySetPlace", {
     "pattern": "^(https?://|unix:/|file:)", "examples": ["https://issuer.example.com/.well-known/jwks.json", "file:keys.json"]
 });
-
-/// One text or a list of them.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct OneOrMore(pub Vec<String>);
-
-impl OneOrMore {
-    /// Whether nothing is listed.
-    #[must_use]
-    pub fn is_empty(&self) -> bool {
-        self.0.is_empty()
-    }
-}
-
-impl<'de> Deserialize<'de> for OneOrMore {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Both;
-
-        impl<'de> serde::de::Visitor<'de> for Both {
-            type Value = OneOrMore;
-
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("a text or a list")
-            }
-
-            fn visit_str<E: serde::de::Error>(self, text: &str) -> Result<OneOrMore, E> {
-                Ok(OneOrMore(vec![text.to_owned()]))
-            }
-
-            fn visit_seq<A: serde::de::SeqAccess<'de>>(self, mut items: A) -> Result<OneOrMore, A::Error> {
-                let mut all = Vec::new();
-                while let Some(item) = items.next_element()? {
-                    all.push(item);
-                }
-                Ok(OneOrMore(all))
-            }
-        }
-
-        deserializer.deserialize_any(Both)
-    }
-}
-
-impl Serialize for OneOrMore {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        match self.0.as_slice() {
-            [one] => serializer.serialize_str(one),
-            all => all.serialize(serializer),
-        }
-    }
-}
-
-impl JsonSchema for OneOrMore {
-    fn schema_name() -> Cow<'static, str> {
-        "OneOrMore".into()
-    }
-
-    fn json_schema(_: &mut SchemaGenerator) -> Schema {
-        json_schema!({ "anyOf": [{ "type": "string" }, { "type": "array", "items": { "type": "string" } }] })
-    }
-}
 
 /// An algorithm of RFC 7518 §3.1 or RFC 8037 §3.1, by its `alg`. `none` is none of them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Deserialize, Serialize, JsonSchema)]

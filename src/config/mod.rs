@@ -27,6 +27,7 @@ pub mod environment;
 pub mod jwk;
 pub mod jwt;
 pub mod key_set;
+pub mod limits;
 pub mod listen;
 pub mod load;
 pub mod log;
@@ -79,6 +80,7 @@ pub use environment::Environment;
 pub use jwk::{Jwk, TokenKey};
 pub use jwt::{Algorithm, Jwt, JwtSecret};
 pub use key_set::KeySet;
+pub use limits::{Few, Limit, Per, When};
 pub use listen::{Admin, Body, Listen, ListenTls};
 pub use load::{Key, Loaded, LoadedJwt, from_environment, from_text, load};
 pub use log::{Level, Levels, Log, LogFormat};
@@ -157,6 +159,9 @@ pub struct Config {
     /// Who may call. Needed where `listen` can be reached from other machines.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub clients: Option<Clients>,
+    /// How much each caller may have: all limits that fit a request must have room for it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub limits: Vec<Limit>,
 }
 
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "the signature that serde asks for")]

@@ -21,7 +21,10 @@ use super::{
 };
 use crate::{
     config,
-    policy::key_pool::{Choice, Lease},
+    policy::{
+        key_pool::{Choice, Lease},
+        limits::Charge,
+    },
     provider::auth,
     runtime::{Provider, Route, Snapshot, Target, snapshot::PoolKey},
     telemetry::metrics::Raised,
@@ -78,7 +81,7 @@ pub async fn deliver<'s>(
         // Apart, so that no other request carries room for it.
         let (reply, switched) = Box::pin(upgrade(upstream, &mut taken, outgoing, trail)).await?;
         let (key, lease) = taken.leased.unzip();
-        let holds = Holds { lease, in_flight };
+        let holds = Holds { lease, in_flight, charge: Charge::default() };
         return Ok(Delivery { target, reply, key, holds, tunnel: switched.map(|switched| Box::new((switched, progress))) });
     }
     let sent = upstream.send(&provider.endpoint, outgoing, &mut |headers| taken.renew(headers, trail)).await;
@@ -86,7 +89,7 @@ pub async fn deliver<'s>(
     trail.answered();
     passable(&mut reply, provider, trail)?;
     let (key, lease) = taken.leased.unzip();
-    Ok(Delivery { target, reply, key, holds: Holds { lease, in_flight }, tunnel: None })
+    Ok(Delivery { target, reply, key, holds: Holds { lease, in_flight, charge: Charge::default() }, tunnel: None })
 }
 
 /// The key of a request that has not gone out yet.

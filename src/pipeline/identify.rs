@@ -33,7 +33,7 @@ const OUR_PREFIX: &[u8] = b"sg-";
 /// A caller that is not let in.
 #[derive(Debug)]
 pub struct Unproven {
-    /// What is known of it all the same: address, session, and the tier that it would have as a stranger. Failures are counted by these.
+    /// Where it is, by which failures are counted. It has neither name nor tier: nobody gave it one.
     pub client: Client,
     /// The answer. [`Reject::is_failed_proof`] tells whether it presented a credential that failed, or none.
     pub reject: Reject,
@@ -66,7 +66,7 @@ pub fn identify(request: &Admitted, certified: Option<&Subject>, clients: &Clien
             Ok(Client { name: Some(name), tier, region, key_is_ours, ..client })
         }
         Ok(None) => Ok(Client { tier: tier(), ..client }),
-        Err(reject) => Err(Box::new(Unproven { client: Client { tier: tier(), ..client }, reject })),
+        Err(reject) => Err(Box::new(Unproven { client, reject })),
     }
 }
 
@@ -94,7 +94,9 @@ fn by_key(presented: &Presented<'_>, clients: &Clients) -> Result<Option<Proof>,
     // Hashing costs as much as the rest of this step: only where there is something to compare with.
     let known = if clients.by_hash.is_empty() { None } else { presented.find(|key| clients.by_hash.find(key)) };
     match known {
-        Some(known) => Ok(Some(Proof { name: Name::Key(known.name.clone()), tier: Some(known.tier.clone()), region: None, otherwise: None })),
+        Some(known) => {
+            Ok(Some(Proof { name: Name::Key(known.name.clone()), tier: Some(known.tier.clone()), region: None, otherwise: None }))
+        }
         None if presented.has(|key| key.starts_with(OUR_PREFIX)) => Err(Reject::WrongKey),
         None => Ok(None),
     }

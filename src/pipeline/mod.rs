@@ -6,7 +6,9 @@
 //! | 1 | **admit**: nothing malformed goes further | `admit.rs`, `fields.rs` |
 //! | 2 | **identify**: client, address, tier | `identify.rs` |
 //! | 3 | **endpoint**: path and method → candidate routes | `route.rs` |
+//! | 4 | **limit**, what needs no body: requests, concurrency | `limit.rs` |
 //! | 5 | **read the ask**: model and stream, by peeking at the bytes | `ask.rs` |
+//! | 7 | **limit**, per model, tokens, cost | `limit.rs` |
 //! | 8 | **deliver**: key, send, the reply's head | `deliver.rs`, `outgoing.rs`, `downward.rs` |
 //! | 9 | **relay** the body, frame by frame; or a WebSocket's bytes | `respond.rs`, `relay.rs`, `observe.rs`, `upgrade.rs`, `tunnel.rs` |
 //! | 10 | **settle**, exactly once, also on `Drop` | `settle.rs`, `attempt.rs` |
@@ -24,6 +26,7 @@ pub mod deliver;
 pub mod downward;
 pub mod fields;
 pub mod identify;
+pub mod limit;
 pub mod observe;
 pub mod outgoing;
 pub mod reject;
@@ -41,7 +44,9 @@ use std::{cell::OnceCell, fmt, net::IpAddr, sync::Arc, time::Instant};
 use http::{Request, Response, request::Parts};
 use hyper::body::Incoming;
 
-use self::{body::Body, deliver::Delivery, fields::Present, reject::Reject, trace::Traced, trail::Trail};
+use self::{
+    body::Body, deliver::Delivery, fields::Present, identify::Unproven, limit::Granted, reject::Reject, trace::Traced, trail::Trail,
+};
 use crate::{
     policy::key_pool::Choice,
     runtime::{Runtime, Snapshot},
@@ -152,8 +157,9 @@ impl Pipeline {
         let client = match identified {
             Ok(client) => client,
             Err(unproven) => {
-                trail.identified(&unproven.client);
-                return Err(unproven.reject);
+                let Unproven { client, reject } = *unproven;
+                trail.identified(&client);
+                return Err(limit::failed_auth(&snapshot.limits, &client, reject, self.runtime.moment()));
             }
         };
         trail.identified(&client);
@@ -161,6 +167,9 @@ impl Pipeline {
         let candidates = route::candidates(snapshot, &request.head.method, &request.head.uri)?;
         let pass_on = if snapshot.passes_credentials { candidates.pass_on() } else { None };
         let client = if let Some(dialect) = pass_on { identify::as_holder(client, &request, dialect) } else { client };
+        // 4: before a byte of the body is read.
+        let Granted { mut charge, standings } = limit::first(&snapshot.limits, &client, self.runtime.moment())?;
+        trail.limited(standings);
         // 5: the first bytes of the body, and with them the route.
         let asked = ask::read((&request.head.headers, request.present), body, &candidates, (&snapshot.body, &self.runtime.held)).await?;
         let route = candidates.select(&asked.ask);
@@ -168,9 +177,31 @@ impl Pipeline {
         trail.asked(asked.ask, asked.waited, candidates.tells_usage);
         let route = route?;
         trail.routed(&route.path);
+        // 7: the last gate before money.
+        match limit::second(&snapshot.limits, &client, candidates.asking(trail.ask()), self.runtime.moment()) {
+            Ok(Granted { charge: later, standings }) => {
+                charge.join(later);
+                trail.limited(standings);
+            }
+            Err(reject) => {
+                charge.cancel(self.runtime.moment());
+                return Err(reject);
+            }
+        }
         // The memory of a body that may go up again is kept until a reply has begun.
         let _held = asked.reserved;
         // 8: the last step that may refuse. From here on the provider speaks.
-        deliver::deliver(&self.upstream, (generations, route, choice), &client, (request, asked.upload), trail).await
+        match deliver::deliver(&self.upstream, (generations, route, choice), &client, (request, asked.upload), trail).await {
+            Ok(mut delivery) => {
+                delivery.holds.charge = charge;
+                Ok(delivery)
+            }
+            Err(reject) => {
+                if reject.is_upstreams_fault() {
+                    charge.cancel(self.runtime.moment());
+                }
+                Err(reject)
+            }
+        }
     }
 }

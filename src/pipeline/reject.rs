@@ -15,6 +15,7 @@ use serde::Serialize;
 use super::{
     body::Body,
     fields::X_REQUEST_ID,
+    limit::Limited,
     trail::{End, Trail},
 };
 use crate::{
@@ -47,6 +48,8 @@ pub enum Reject {
     WrongKey,
     /// A token that is not believed.
     Token(Refused),
+    /// A limit has not enough left.
+    Limited(Box<Limited>),
     /// No route has this path.
     NoRoute,
     /// Routes have this path, and none serves this model.
@@ -105,8 +108,15 @@ impl Reject {
                 Shape { kind: "authentication_error", ..caller(StatusCode::UNAUTHORIZED, "invalid_api_key") }
             }
             // Nobody can tell whether it holds: that is no caller's fault, and passes.
-            Self::Token(Refused::NoKeys) => Shape { kind: "server_error", ..upstream(StatusCode::SERVICE_UNAVAILABLE, "token_keys_unavailable") },
+            Self::Token(Refused::NoKeys) => {
+                Shape { kind: "server_error", ..upstream(StatusCode::SERVICE_UNAVAILABLE, "token_keys_unavailable") }
+            }
             Self::Token(_) => Shape { kind: "authentication_error", ..caller(StatusCode::UNAUTHORIZED, "invalid_token") },
+            Self::Limited(limited) => Shape {
+                kind: limited.spec.unit().as_str(),
+                final_answer: limited.wait.is_none(),
+                ..caller(StatusCode::TOO_MANY_REQUESTS, "rate_limit_exceeded")
+            },
             Self::NoRoute => caller(StatusCode::NOT_FOUND, "route_not_found"),
             Self::NoModel(_) => caller(StatusCode::NOT_FOUND, "model_not_found"),
             Self::Encoded => caller(StatusCode::UNSUPPORTED_MEDIA_TYPE, "encoding_not_supported"),
@@ -135,6 +145,16 @@ impl Reject {
         }
     }
 
+    /// Whether nobody has answered, for no fault of the caller's: what was charged is given back.
+    #[must_use]
+    pub fn is_upstreams_fault(&self) -> bool {
+        match self {
+            Self::NoKey => true,
+            Self::Upstream(failure) => !matches!(failure.reason, Reason::Upload | Reason::TooLarge),
+            _ => false,
+        }
+    }
+
     fn message(&self) -> String {
         match self {
             Self::Malformed(problem) => format!("The request is malformed: {problem}."),
@@ -145,6 +165,7 @@ impl Reject {
             Self::Unauthenticated => "A client key is needed: send it as `Authorization: Bearer …`.".to_owned(),
             Self::WrongKey => "This client key is not known.".to_owned(),
             Self::Token(refused) => format!("This token {}.", refused.reason()),
+            Self::Limited(limited) => format!("The limit `{}` is used up.", limited.limit),
             Self::NoRoute => "No route is configured for this path.".to_owned(),
             Self::NoModel(Some(model)) => format!("No route is configured for the model `{}`.", shorten(model)),
             Self::NoModel(None) => {
@@ -211,6 +232,11 @@ impl Reject {
         }
         if matches!(self, Self::Overloaded) {
             headers.insert(RETRY_AFTER, HeaderValue::from_static("1"));
+        }
+        if let Self::Limited(limited) = self
+            && let Some(wait) = limited.wait
+        {
+            headers.insert(RETRY_AFTER, HeaderValue::from(wait.as_nanos().div_ceil(1_000_000_000) as u64));
         }
         if matches!(self, Self::Method | Self::FinalRecipient) {
             headers.insert(ALLOW, HeaderValue::from_static(METHODS));

@@ -2,7 +2,10 @@
 
 use http::{Method, Uri};
 
-use super::reject::Reject;
+use super::{
+    limit::{Asking, Expected},
+    reject::Reject,
+};
 use crate::{
     config::Credentials,
     provider::{Endpoint, ModelIn},
@@ -23,6 +26,8 @@ pub struct Candidates<'s, 'p> {
     keeps_objects: bool,
     /// Whether the reply may tell what it used.
     pub tells_usage: bool,
+    /// Whether a limit turns on the model.
+    limits_turn_on_model: bool,
 }
 
 /// Finds the routes for a path.
@@ -33,8 +38,15 @@ pub struct Candidates<'s, 'p> {
 pub fn candidates<'s, 'p>(snapshot: &'s Snapshot, method: &Method, uri: &'p Uri) -> Result<Candidates<'s, 'p>, Reject> {
     let path = uri.path();
     let under_path = || snapshot.routes.iter().filter_map(|route| Some((route, route.rest(path)?)));
-    let mut found =
-        Candidates { routes: &snapshot.routes, path, reads_body: false, model_in_target: None, keeps_objects: false, tells_usage: false };
+    let mut found = Candidates {
+        routes: &snapshot.routes,
+        path,
+        reads_body: false,
+        model_in_target: None,
+        keeps_objects: false,
+        tells_usage: false,
+        limits_turn_on_model: snapshot.limits.turn_on_model,
+    };
     if under_path().next().is_none() {
         return Err(Reject::NoRoute);
     }
@@ -62,7 +74,7 @@ impl<'s> Candidates<'s, '_> {
     /// Whether the model has a say in where the request goes: then it must be known for certain.
     #[must_use]
     pub fn turn_on_model(&self) -> bool {
-        self.iter().any(|route| !route.models.is_empty())
+        self.limits_turn_on_model || self.iter().any(|route| !route.models.is_empty())
     }
 
     /// The dialect of the provider that sees the caller's own credential, if that is so whichever of the routes is taken.
@@ -71,6 +83,17 @@ impl<'s> Candidates<'s, '_> {
         let whole = self.iter().all(|route| route.credentials == Credentials::Client);
         let first = self.iter().next().filter(|_| whole)?;
         Some(first.targets.first()?.provider.dialect)
+    }
+
+    /// Whether the operation names a model.
+    fn has_model(&self) -> bool {
+        self.reads_body || self.model_in_target.is_some()
+    }
+
+    /// What the limits of step 7 turn on.
+    #[must_use]
+    pub fn asking<'a>(&self, ask: &'a Ask) -> Asking<'a> {
+        Asking { ask, has_model: self.has_model(), tells_usage: self.tells_usage, expected: Expected::default() }
     }
 
     /// Whether only the account that keeps the objects can serve this.
@@ -85,12 +108,11 @@ impl<'s> Candidates<'s, '_> {
     ///
     /// 404 if none does.
     pub fn select(&self, ask: &Ask) -> Result<&'s Route, Reject> {
-        let has_model = self.reads_body || self.model_in_target.is_some();
         let fits = |route: &&Route| match &ask.model {
             Some(model) => route.serves(model),
             None => route.models.is_empty(),
         };
-        let first = self.iter().find(fits).or_else(|| self.iter().next().filter(|_| !has_model));
+        let first = self.iter().find(fits).or_else(|| self.iter().next().filter(|_| !self.has_model()));
         first.ok_or_else(|| Reject::NoModel(ask.model.clone()))
     }
 }

@@ -9,7 +9,7 @@ use super::{
     trail::{End, Trail},
 };
 use crate::{
-    policy::key_pool::Lease,
+    policy::{key_pool::Lease, limits::Charge},
     telemetry::{TargetMetrics, metrics::Raised},
 };
 use bytes::Bytes;
@@ -22,6 +22,8 @@ pub struct Holds {
     pub lease: Option<Lease>,
     /// The place among the requests in flight.
     pub in_flight: Raised,
+    /// What limits have charged.
+    pub charge: Charge,
 }
 
 /// What is made of a reply on its way down.

@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, fmt, sync::Arc};
 use http::{HeaderName, HeaderValue};
 
 use super::{
-    Registry, Tokens,
+    Limits, Registry, Tokens,
     registry::{KeyStates, ProviderStates},
     snapshot::{Clients, Known, PoolKey, Provider, Route, SessionIn, Snapshot, Stranger, Target},
 };
@@ -76,6 +76,7 @@ pub fn compile(loaded: Loaded, ground: Ground<'_>) -> Result<Snapshot, CompileEr
         providers,
         routes,
         clients,
+        limits,
     } = config.clone();
     let listen = Arc::new(listen);
     let providers = providers
@@ -89,8 +90,9 @@ pub fn compile(loaded: Loaded, ground: Ground<'_>) -> Result<Snapshot, CompileEr
     let routes = routes.collect::<Result<Vec<_>, _>>()?;
     let passes_credentials = routes.iter().any(|route| route.credentials == Credentials::Client);
     let clients = clients.map(|clients| compile_clients(clients, jwt, ground)).transpose()?.unwrap_or_default();
+    let limits = Limits::new(limits, ground.registry, ground.metrics);
     let generation = ground.before.map_or(0, |before| before.generation) + 1;
-    Ok(Snapshot { generation, listen, body, annotate, trust, clients, passes_credentials, providers, routes, config })
+    Ok(Snapshot { generation, listen, body, annotate, trust, clients, passes_credentials, limits, providers, routes, config })
 }
 
 fn compile_provider(

@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, path::PathBuf, sync::Arc};
 
 use http::{HeaderName, HeaderValue};
 
-use super::{ClientKeys, Tokens};
+use super::{ClientKeys, Limits, Tokens};
 use crate::{
     config::{Annotate, Body, ClientKey, Config, Credentials, Listen, ModelPattern, Mtls, Trust},
     policy::key_pool::{self, Choice, Exhausted, Lease, Slot, Turn},
@@ -31,6 +31,8 @@ pub struct Snapshot {
     pub clients: Clients,
     /// Whether a route passes on the callers' own credentials.
     pub passes_credentials: bool,
+    /// How much each caller may have.
+    pub limits: Limits,
     /// All providers, also those that no route names.
     pub providers: BTreeMap<ProviderName, Arc<Provider>>,
     /// Which requests go where; the first that fits is taken.

@@ -27,12 +27,7 @@ use crate::{
         trace::{Span, encode},
     },
     types::Period,
-    upstream::{
-        Endpoint, Resolver, Upload, Upstream,
-        client::Outgoing,
-        endpoint::How,
-        tls::EndpointTls,
-    },
+    upstream::{Endpoint, Resolver, Upload, Upstream, client::Outgoing, endpoint::How, tls::EndpointTls},
 };
 
 /// The most spans of one batch.

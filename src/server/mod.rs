@@ -43,7 +43,7 @@ use std::{
     num::NonZeroUsize,
     sync::{Arc, atomic::AtomicBool},
     thread::{self, JoinHandle},
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use arc_swap::ArcSwap;
@@ -188,6 +188,7 @@ pub fn start(loaded: Loaded, options: Options) -> Result<Running> {
         held,
         failures: Seldom::default(),
         slow: Ration::default(),
+        began: Instant::now(),
         cut: AtomicBool::new(false),
     });
     let drain = Drain::default();
@@ -276,9 +277,10 @@ impl Control {
 }
 
 async fn upkeep(runtime: Arc<Runtime>) {
-    loop {
+    for turn in 0.. {
         tokio::time::sleep(UPKEEP).await;
         runtime.refresh();
+        runtime.snapshot.load().limits.sweep(turn, runtime.moment());
         runtime.metrics.run_upkeep();
     }
 }

@@ -26,7 +26,10 @@ pub(super) fn check(review: &mut Review<'_>, config: &Config) -> LoadedJwt {
     let Some(jwt) = config.clients.as_ref().and_then(|clients| clients.jwt.as_ref()) else { return LoadedJwt::default() };
     let at = field!["clients", "jwt"];
     if jwt.jwks.is_none() && jwt.keys.is_empty() && jwt.secret.is_none() && review.intact(&at) {
-        let fault = Fault::new("there is nothing to verify a token with", "add `jwks:` with the URL of the issuer's key set, `keys:`, or `secret:`");
+        let fault = Fault::new(
+            "there is nothing to verify a token with",
+            "add `jwks:` with the URL of the issuer's key set, `keys:`, or `secret:`",
+        );
         review.name(&at, fault);
     }
     words(review, &at, jwt);
@@ -60,15 +63,13 @@ fn fault_of(why: &str) -> Fault {
 
 /// Names that nobody could have.
 fn words(review: &mut Review<'_>, at: &FieldPath, jwt: &Jwt) {
-    if jwt.audience.is_empty() && review.intact(&at.then("audience")) {
-        let fault = Fault::new("tokens must be for somebody", "write the `aud` that the issuer gives to tokens for this service");
-        review.value(&at.then("audience"), fault);
-    }
-    let listed = [("audience", &jwt.audience), ("issuer", &jwt.issuer)];
-    let empty = listed.into_iter().filter(|(_, texts)| texts.0.iter().any(String::is_empty)).map(|(name, _)| name);
+    let issuers = jwt.issuer.as_deref().unwrap_or_default();
+    let listed = [("audience", &*jwt.audience), ("issuer", issuers)];
+    let empty = listed.into_iter().filter(|(_, texts)| texts.iter().any(String::is_empty)).map(|(name, _)| name);
     let claims =
         [("client_claim", Some(&jwt.client_claim)), ("tier_claim", jwt.tier_claim.as_ref()), ("region_claim", jwt.region_claim.as_ref())];
-    let empty: Vec<_> = empty.chain(claims.iter().filter(|(_, claim)| claim.is_some_and(String::is_empty)).map(|(name, _)| *name)).collect();
+    let empty: Vec<_> =
+        empty.chain(claims.iter().filter(|(_, claim)| claim.is_some_and(String::is_empty)).map(|(name, _)| *name)).collect();
     for name in empty {
         review.value(&at.then(name), Fault::new("an empty text names nothing", "write the name as the issuer writes it, or leave it out"));
     }
@@ -77,11 +78,13 @@ fn words(review: &mut Review<'_>, at: &FieldPath, jwt: &Jwt) {
 fn algorithms(review: &mut Review<'_>, at: &FieldPath, jwt: &Jwt) {
     let (Some(algorithms), at) = (&jwt.algorithms, at.then("algorithms")) else { return };
     if algorithms.is_empty() && review.intact(&at) {
-        review.value(&at, Fault::new("without an algorithm no token holds", "write those of the issuer, such as `[RS256]`, or leave it out"));
+        review
+            .value(&at, Fault::new("without an algorithm no token holds", "write those of the issuer, such as `[RS256]`, or leave it out"));
     }
     for (i, algorithm) in algorithms.iter().enumerate() {
         if algorithm.is_symmetric() && jwt.secret.is_none() {
-            let fault = Fault::new(format!("`{}` needs the secret of the issuer", algorithm.name()), "add `secret:`, or remove this algorithm");
+            let fault =
+                Fault::new(format!("`{}` needs the secret of the issuer", algorithm.name()), "add `secret:`, or remove this algorithm");
             review.value(&at.then(i), fault);
         }
     }
@@ -131,7 +134,8 @@ fn from_file(review: &mut Review<'_>, at: &FieldPath, jwt: &Jwt) -> Vec<TokenKey
     match KeySet::read(text.as_bytes()) {
         Ok(set) => set.keys,
         Err(why) => {
-            let fault = Fault::new(format!("the file `{}` is no key set: {why}", path.display()), "write `{\"keys\": […]}` with public keys");
+            let fault =
+                Fault::new(format!("the file `{}` is no key set: {why}", path.display()), "write `{\"keys\": […]}` with public keys");
             review.value(&at, fault);
             Vec::new()
         }

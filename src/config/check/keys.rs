@@ -190,8 +190,7 @@ fn is_new_name(review: &mut Review<'_>, at: &FieldPath, name: &str, seen: &mut S
 /// `NAME`, or with a star `NAME` and every `NAME_<digits>`, in the order of the numbers.
 fn from_environment(review: &mut Review<'_>, at: &FieldPath, pattern: &str) -> Option<Vec<Found>> {
     let name = pattern.strip_suffix('*').unwrap_or(pattern);
-    let found =
-        |name: &str, text: &str| Found { origin: Some(name.to_owned()), text: text.to_owned().into(), file: None };
+    let found = |name: &str, text: &str| Found { origin: Some(name.to_owned()), text: text.to_owned().into(), file: None };
     if name == pattern {
         return variable(review, at, name).map(|text| vec![Found { origin: Some(name.to_owned()), text, file: None }]);
     }

@@ -10,6 +10,7 @@ mod drain;
 mod files;
 mod jwt;
 mod keys;
+mod limits;
 mod listen;
 mod providers;
 mod proxies;
@@ -50,6 +51,7 @@ pub(super) fn check(review: &mut Review<'_>, config: &mut Config) -> Named {
     drain::check(review, config);
     clients::check(review, config);
     let jwt = jwt::check(review, config);
+    limits::check(review, config);
     let pools = providers::check(review, config);
     routes::check(review, config, &pools);
     let proxies = proxies::check(review, config);

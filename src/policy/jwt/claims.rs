@@ -27,8 +27,8 @@ pub struct Rules {
 impl From<&Jwt> for Rules {
     fn from(jwt: &Jwt) -> Self {
         Self {
-            issuers: jwt.issuer.0.clone(),
-            audiences: jwt.audience.0.clone(),
+            issuers: jwt.issuer.as_ref().map(|issuers| issuers.to_vec()).unwrap_or_default(),
+            audiences: jwt.audience.to_vec(),
             algorithms: jwt.algorithms(),
             client: jwt.client_claim.clone(),
             tier: jwt.tier_claim.clone(),

@@ -237,4 +237,3 @@ impl fmt::Debug for Verifier {
         f.debug_struct("Verifier").field("rules", &self.rules).field("own", &self.own).finish_non_exhaustive()
     }
 }
-

@@ -152,7 +152,10 @@ async fn no_token_chooses_how_it_is_verified() {
     attacks.push((rsa.sign("RS256", &json!({ "alg": "ES256", "kid": "r" }).to_string(), &said), "token_algorithm"));
     attacks.push((rsa.sign("RS256", &json!({ "alg": "RS1", "kid": "r" }).to_string(), &said), "token_algorithm"));
     // What has to be understood and is not; what has two readings.
-    attacks.push((rsa.sign("RS256", &json!({ "alg": "RS256", "kid": "r", "crit": ["b64"], "b64": false }).to_string(), &said), "token_critical"));
+    attacks.push((
+        rsa.sign("RS256", &json!({ "alg": "RS256", "kid": "r", "crit": ["b64"], "b64": false }).to_string(), &said),
+        "token_critical",
+    ));
     attacks.push((rsa.sign("RS256", &json!({ "alg": "RS256", "kid": "r", "crit": [] }).to_string(), &said), "token_critical"));
     attacks.push((rsa.sign("RS256", r#"{"alg":"none","alg":"RS256","kid":"r"}"#, &said), "token_malformed"));
     attacks.push((rsa.sign("RS256", r#"{"alg":"RS256","kid":"r","kid":"q"}"#, &said), "token_malformed"));
@@ -191,7 +194,8 @@ async fn who_has_several_keys_is_asked_which_and_a_client_key_is_believed_before
     let provider = Provider::always(Script::ok("served")).await;
     let (one, other) = (Signer::edwards("one"), Signer::edwards("other"));
     let hash = sidegate::config::KeyHash::of(b"sg-web-0123456789");
-    let section = written(&[&one, &other], "").replace("anonymous: free", &format!("anonymous: free, keys: [{{ name: web, sha256: {hash}, tier: premium }}]"));
+    let section = written(&[&one, &other], "")
+        .replace("anonymous: free", &format!("anonymous: free, keys: [{{ name: web, sha256: {hash}, tier: premium }}]"));
     let sidegate = Sidegate::with(&section, provider.address).await;
     let nameless = one.named(None).token(&claims(json!({})));
     assert_eq!(outcome(&sidegate, &nameless).await, refused("token_without_kid"));

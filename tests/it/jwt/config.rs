@@ -46,7 +46,8 @@ async fn a_secret_comes_from_a_variable_a_file_or_the_config_and_shows_nowhere()
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("secret");
     std::fs::write(&file, format!("{SECRET}\n")).unwrap();
-    let environment: Environment = [("ISSUER_SECRET", SECRET)].into_iter().map(|(name, value)| (name.to_owned(), value.to_owned())).collect();
+    let environment: Environment =
+        [("ISSUER_SECRET", SECRET)].into_iter().map(|(name, value)| (name.to_owned(), value.to_owned())).collect();
     let token = Signer::secret(SECRET).token(&claims(json!({})));
     for secret in ["env: ISSUER_SECRET".to_owned(), format!("file: \"{}\"", file.display()), "value: \"${ISSUER_SECRET}\"".to_owned()] {
         let text = text(&format!("secret: {{ {secret} }}")).replace("$UPSTREAM", &provider.address.to_string());
