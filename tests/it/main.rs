@@ -22,7 +22,6 @@ mod fidelity;
 mod jwt;
 mod keys;
 mod limits;
-mod limits;
 mod listener;
 mod log;
 mod outside;
