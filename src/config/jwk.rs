@@ -80,7 +80,7 @@ impl JsonSchema for PrivatePart {
 /// A key that verifies tokens: for each algorithm that it may be used with, the key made ready. So the algorithm is the key's to
 /// say, and never a token's alone.
 #[derive(Clone)]
-pub struct TokenKey {
+pub struct JwtKey {
     kid: Option<Box<str>>,
     /// Tells keys apart: a hash of all that counts of it.
     id: [u8; 32],
@@ -93,7 +93,7 @@ enum Way {
     Secret(hmac::Key),
 }
 
-impl TokenKey {
+impl JwtKey {
     /// The key that verifies what was signed with this secret.
     #[must_use]
     pub fn of_secret(secret: &Secret) -> Self {
@@ -159,15 +159,15 @@ impl TokenKey {
     }
 }
 
-impl PartialEq for TokenKey {
+impl PartialEq for JwtKey {
     fn eq(&self, other: &Self) -> bool {
         self.id == other.id
     }
 }
 
-impl fmt::Debug for TokenKey {
+impl fmt::Debug for JwtKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "TokenKey({:?})", self.kid)
+        write!(f, "JwtKey({:?})", self.kid)
     }
 }
 

@@ -3,7 +3,7 @@
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-use super::{Jwk, TokenKey};
+use super::{Jwk, JwtKey};
 
 /// The most keys of a set. Issuers have two or three.
 pub const MOST_KEYS: usize = 100;
@@ -12,7 +12,7 @@ pub const MOST_KEYS: usize = 100;
 #[derive(Clone, Debug, PartialEq)]
 pub struct KeySet {
     /// The keys that can be used.
-    pub keys: Vec<TokenKey>,
+    pub keys: Vec<JwtKey>,
     /// How many can't.
     pub skipped: usize,
 }
@@ -40,7 +40,7 @@ impl KeySet {
         for text in written.keys {
             // What serde would say may repeat a member's value.
             let jwk = serde_json::from_str::<Jwk>(text.get()).map_err(|_| "a member is missing, of another type, written twice, or secret");
-            match jwk.map_err(str::to_owned).and_then(|jwk| TokenKey::of(&jwk)) {
+            match jwk.map_err(str::to_owned).and_then(|jwk| JwtKey::of(&jwk)) {
                 Ok(key) => keys.push(key),
                 Err(why) => first = first.or(Some(why)),
             }

@@ -7,7 +7,7 @@ use std::{
 };
 
 use super::{
-    Config, Environment, Origin, Problems, Proxy, Roots, TokenKey,
+    Config, Environment, JwtKey, Origin, Problems, Proxy, Roots,
     check::{self, Named, Review},
     decode, end,
     expand::Expansion,
@@ -43,7 +43,7 @@ pub struct Key {
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct LoadedJwt {
     /// The keys.
-    pub keys: Vec<TokenKey>,
+    pub keys: Vec<JwtKey>,
     /// The egress proxy on the way to the key set.
     pub proxy: Option<Proxy>,
 }

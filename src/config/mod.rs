@@ -77,7 +77,7 @@ pub use diff::Diff;
 pub use dns::{Dns, NameResolution, NameServer};
 pub use drain::Drain;
 pub use environment::Environment;
-pub use jwk::{Jwk, TokenKey};
+pub use jwk::{Jwk, JwtKey};
 pub use jwt::{Algorithm, Jwt, JwtSecret};
 pub use key_set::KeySet;
 pub use limits::{Few, Limit, Per, When};

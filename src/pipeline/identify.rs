@@ -1,7 +1,7 @@
 //! Step 2: who calls. [`identify`] reads top to bottom:
 //!
 //! 1. where the request comes from (`address.rs`), and which session it belongs to (`session.rs`);
-//! 2. the name, by the first proof there is: a client key, a token (`token.rs`), the certificate of the connection. A credential that claims to be
+//! 2. the name, by the first proof there is: a client key, a token (`jwt.rs`), the certificate of the connection. A credential that claims to be
 //!    ours and is not ends it here, whatever else there is;
 //! 3. the tier, by the first that says one: that proof, a trusted proxy, `clients.anonymous`.
 //!
@@ -9,8 +9,8 @@
 //! provider's key that it brings ([`as_holder`]).
 
 mod address;
+pub mod jwt;
 mod session;
-pub mod token;
 
 use std::str::FromStr;
 
@@ -76,7 +76,7 @@ fn prove(request: &Admitted, certified: Option<&Subject>, clients: &Clients) -> 
     if let Some(proof) = by_key(&presented, clients)? {
         return Ok(Some(proof));
     }
-    if let Some(proof) = token::by_token(&presented, clients)? {
+    if let Some(proof) = jwt::by_jwt(&presented, clients)? {
         return Ok(Some(proof));
     }
     if let Some(proof) = certified.and_then(|subject| by_certificate(subject, clients)) {

@@ -147,8 +147,8 @@ impl Pipeline {
         // 2: before the body is polled, so that who is refused is not invited to send it.
         let certified = certified.as_ref();
         let identified = match identify::identify(&request, certified, &snapshot.clients, &snapshot.trust) {
-            Err(unproven) if identify::token::may_wait(&unproven) => {
-                let later = identify::token::identify_later(&request, certified, &snapshot.clients, &snapshot.trust, unproven);
+            Err(unproven) if identify::jwt::may_wait(&unproven) => {
+                let later = identify::jwt::identify_later(&request, certified, &snapshot.clients, &snapshot.trust, unproven);
                 // Seldom needed, and no part of every request's future.
                 Box::pin(later).await
             }
@@ -159,7 +159,7 @@ impl Pipeline {
             Err(unproven) => {
                 let Unproven { client, reject } = *unproven;
                 trail.identified(&client);
-                return Err(limit::failed_auth(&snapshot.limits, &client, reject, self.runtime.moment()));
+                return Err(limit::failed_auth(&snapshot.limits, &client, reject, &self.runtime));
             }
         };
         trail.identified(&client);
@@ -168,7 +168,7 @@ impl Pipeline {
         let pass_on = if snapshot.passes_credentials { candidates.pass_on() } else { None };
         let client = if let Some(dialect) = pass_on { identify::as_holder(client, &request, dialect) } else { client };
         // 4: before a byte of the body is read.
-        let Granted { mut charge, standings } = limit::first(&snapshot.limits, &client, self.runtime.moment())?;
+        let Granted { mut charge, standings } = limit::first(&snapshot.limits, &client, &self.runtime)?;
         trail.limited(standings);
         // 5: the first bytes of the body, and with them the route.
         let asked = ask::read((&request.head.headers, request.present), body, &candidates, (&snapshot.body, &self.runtime.held)).await?;
@@ -178,7 +178,7 @@ impl Pipeline {
         let route = route?;
         trail.routed(&route.path);
         // 7: the last gate before money.
-        match limit::second(&snapshot.limits, &client, candidates.asking(trail.ask()), self.runtime.moment()) {
+        match limit::second(&snapshot.limits, &client, candidates.asking(trail.ask()), &self.runtime) {
             Ok(Granted { charge: later, standings }) => {
                 charge.join(later);
                 trail.limited(standings);

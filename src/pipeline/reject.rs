@@ -47,7 +47,7 @@ pub enum Reject {
     /// A credential that claims to be ours and is not.
     WrongKey,
     /// A token that is not believed.
-    Token(Refused),
+    Jwt(Refused),
     /// A limit has not enough left.
     Limited(Box<Limited>),
     /// No route has this path.
@@ -108,10 +108,10 @@ impl Reject {
                 Shape { kind: "authentication_error", ..caller(StatusCode::UNAUTHORIZED, "invalid_api_key") }
             }
             // Nobody can tell whether it holds: that is no caller's fault, and passes.
-            Self::Token(Refused::NoKeys) => {
-                Shape { kind: "server_error", ..upstream(StatusCode::SERVICE_UNAVAILABLE, "token_keys_unavailable") }
+            Self::Jwt(Refused::NoKeys) => {
+                Shape { kind: "server_error", ..upstream(StatusCode::SERVICE_UNAVAILABLE, "jwt_keys_unavailable") }
             }
-            Self::Token(_) => Shape { kind: "authentication_error", ..caller(StatusCode::UNAUTHORIZED, "invalid_token") },
+            Self::Jwt(_) => Shape { kind: "authentication_error", ..caller(StatusCode::UNAUTHORIZED, "invalid_jwt") },
             Self::Limited(limited) => Shape {
                 kind: limited.spec.unit().as_str(),
                 final_answer: limited.wait.is_none(),
@@ -140,7 +140,7 @@ impl Reject {
     pub fn is_failed_proof(&self) -> bool {
         match self {
             Self::WrongKey => true,
-            Self::Token(refused) => *refused != Refused::NoKeys,
+            Self::Jwt(refused) => *refused != Refused::NoKeys,
             _ => false,
         }
     }
@@ -164,7 +164,7 @@ impl Reject {
             Self::Expectation => "The only expectation that can be met is `100-continue`.".to_owned(),
             Self::Unauthenticated => "A client key is needed: send it as `Authorization: Bearer …`.".to_owned(),
             Self::WrongKey => "This client key is not known.".to_owned(),
-            Self::Token(refused) => format!("This token {}.", refused.reason()),
+            Self::Jwt(refused) => format!("This token {}.", refused.reason()),
             Self::Limited(limited) => format!("The limit `{}` is used up.", limited.limit),
             Self::NoRoute => "No route is configured for this path.".to_owned(),
             Self::NoModel(Some(model)) => format!("No route is configured for the model `{}`.", shorten(model)),
@@ -227,7 +227,7 @@ impl Reject {
         if final_answer && status != StatusCode::NO_CONTENT {
             headers.insert("x-should-retry", HeaderValue::from_static("false"));
         }
-        if matches!(self, Self::Token(Refused::NoKeys)) {
+        if matches!(self, Self::Jwt(Refused::NoKeys)) {
             headers.insert(RETRY_AFTER, HeaderValue::from_static("2"));
         }
         if matches!(self, Self::Overloaded) {
@@ -257,7 +257,7 @@ pub fn answer(reject: &Reject, unread: Option<Incoming>, mut trail: Trail) -> Re
     if let Reject::Upstream(failure) = reject {
         trail.failed(failure.name());
     }
-    if let Reject::Token(refused) = reject {
+    if let Reject::Jwt(refused) = reject {
         trail.failed(refused.name());
     }
     let shape = reject.shape();

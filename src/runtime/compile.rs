@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, fmt, sync::Arc};
 use http::{HeaderName, HeaderValue};
 
 use super::{
-    Limits, Registry, Tokens,
+    JwtIdentity, Limits, Registry,
     registry::{KeyStates, ProviderStates},
     snapshot::{Clients, Known, PoolKey, Provider, Route, SessionIn, Snapshot, Stranger, Target},
 };
@@ -186,7 +186,7 @@ fn compile_clients(clients: config::Clients, jwt: LoadedJwt, ground: Ground<'_>)
     let no_name = |_| CompileError { field: "clients.session.header".to_owned(), problem: "this is no name of a field".to_owned() };
     let session = session.transpose().map_err(no_name)?;
     let by_hash = clients.keys.into_iter().map(|key| (key.sha256, Known::from(key))).collect();
-    let jwt = clients.jwt.map(|section| Tokens::new(&section, jwt, ground));
+    let jwt = clients.jwt.map(|section| JwtIdentity::new(&section, jwt, ground));
     Ok(Clients { by_hash, jwt, mtls: clients.mtls, anonymous, session })
 }
 

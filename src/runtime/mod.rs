@@ -3,11 +3,11 @@
 
 pub mod client_keys;
 pub mod compile;
+pub mod jwt;
 pub mod limits;
 pub mod registry;
 pub mod reload;
 pub mod snapshot;
-pub mod tokens;
 
 use std::{
     sync::{
@@ -21,11 +21,11 @@ use arc_swap::ArcSwap;
 
 pub use client_keys::ClientKeys;
 pub use compile::{CompileError, compile};
+pub use jwt::JwtIdentity;
 pub use limits::Limits;
 pub use registry::Registry;
 pub use reload::Reloader;
 pub use snapshot::{Provider, Route, Snapshot, Target};
-pub use tokens::Tokens;
 
 use crate::{
     telemetry::{

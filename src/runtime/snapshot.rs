@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, path::PathBuf, sync::Arc};
 
 use http::{HeaderName, HeaderValue};
 
-use super::{ClientKeys, Limits, Tokens};
+use super::{ClientKeys, JwtIdentity, Limits};
 use crate::{
     config::{Annotate, Body, ClientKey, Config, Credentials, Listen, ModelPattern, Mtls, Trust},
     policy::key_pool::{self, Choice, Exhausted, Lease, Slot, Turn},
@@ -47,7 +47,7 @@ pub struct Clients {
     /// Clients by the hash of their key.
     pub by_hash: ClientKeys,
     /// What tokens are verified with, if they count.
-    pub jwt: Option<Tokens>,
+    pub jwt: Option<JwtIdentity>,
     /// Which certificates name their clients, if any do.
     pub mtls: Option<Mtls>,
     /// What a caller is that has proved no name.

@@ -17,7 +17,7 @@ use super::nobody::Nobody;
 use crate::{
     config::{Connections, HttpVersion, KeySet, Timeouts, UpstreamTls},
     policy::jwt::issuer::Issuer,
-    runtime::{Runtime, tokens::Source},
+    runtime::{Runtime, jwt::Source},
     types::Period,
     upstream::{Endpoint, ReplyBody, Resolver, Upload, Upstream, client::Outgoing, endpoint::How, tls::EndpointTls},
 };

@@ -50,5 +50,5 @@ async fn outcome(sidegate: &Sidegate, token: &str) -> (u16, Option<String>, Opti
 
 /// How a token is refused for this reason.
 fn refused(why: &str) -> (u16, Option<String>, Option<String>) {
-    (401, Some("invalid_token".to_owned()), Some(why.to_owned()))
+    (401, Some("invalid_jwt".to_owned()), Some(why.to_owned()))
 }

@@ -129,7 +129,7 @@ fn documented() -> BTreeSet<String> {
 #[tokio::test]
 async fn every_answer_of_our_own_has_its_shape_and_its_row() {
     let mut provoked = BTreeSet::from(
-        ["final_recipient", "no_key_available", "overloaded", "upstream_unavailable", "invalid_token", "token_keys_unavailable"]
+        ["final_recipient", "no_key_available", "overloaded", "upstream_unavailable", "invalid_jwt", "jwt_keys_unavailable"]
             .map(str::to_owned),
     );
     for case in cases() {

@@ -3,7 +3,7 @@
 use super::{Review, keys};
 use crate::{
     config::{
-        Config, Jwt, JwtSecret, KeySet, LoadedJwt, Proxy, TokenKey,
+        Config, Jwt, JwtKey, JwtSecret, KeySet, LoadedJwt, Proxy,
         jwt::KeySetPlace,
         key_set::MOST_KEYS,
         path::{FieldPath, field},
@@ -42,23 +42,23 @@ pub(super) fn check(review: &mut Review<'_>, config: &Config) -> LoadedJwt {
         None => {}
     }
     for (i, jwk) in jwt.keys.iter().enumerate() {
-        match TokenKey::of(jwk) {
+        let at = at.then("keys").then(i);
+        match JwtKey::of(jwk) {
             Ok(key) => tokens.keys.push(key),
-            Err(why) => review.name(&at.then("keys").then(i), fault_of(&why)),
+            Err(why) if review.intact(&at) => {
+                let (message, fix) = why.split_once("; ").unwrap_or((&why, "correct it"));
+                review.name(&at, Fault::new(message, fix));
+            }
+            Err(_) => {}
         }
     }
     if tokens.keys.len() > MOST_KEYS {
         review.name(&at, Fault::new("so many keys are no issuer's", format!("write at most {MOST_KEYS}")));
     }
     if let Some(secret) = jwt.secret.as_ref().and_then(|secret| read_secret(review, &at.then("secret"), secret)) {
-        tokens.keys.push(TokenKey::of_secret(&secret));
+        tokens.keys.push(JwtKey::of_secret(&secret));
     }
     tokens
-}
-
-fn fault_of(why: &str) -> Fault {
-    let (message, fix) = why.split_once("; ").unwrap_or((why, "correct it"));
-    Fault::new(message, fix)
 }
 
 /// Names that nobody could have.
@@ -127,7 +127,7 @@ fn is_loopback(host: &str) -> bool {
     host.eq_ignore_ascii_case("localhost") || host.parse::<std::net::IpAddr>().is_ok_and(|ip| ip.to_canonical().is_loopback())
 }
 
-fn from_file(review: &mut Review<'_>, at: &FieldPath, jwt: &Jwt) -> Vec<TokenKey> {
+fn from_file(review: &mut Review<'_>, at: &FieldPath, jwt: &Jwt) -> Vec<JwtKey> {
     let Some(KeySetPlace::File(path)) = &jwt.jwks else { return Vec::new() };
     let at = at.then("jwks");
     let Some(text) = keys::from_file(review, &at, path) else { return Vec::new() };

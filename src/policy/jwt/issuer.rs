@@ -13,14 +13,14 @@ use std::{
 use arc_swap::ArcSwapOption;
 use tokio::sync::{Notify, watch};
 
-use crate::config::TokenKey;
+use crate::config::JwtKey;
 
 /// How long tokens with unknown keys have no more fetched, from one time to the next.
 pub const BETWEEN: Duration = Duration::from_secs(30);
 
 /// The key set of one issuer. It lives through generations of the config.
 pub struct Issuer {
-    keys: ArcSwapOption<Vec<Arc<TokenKey>>>,
+    keys: ArcSwapOption<Vec<Arc<JwtKey>>>,
     flight: Mutex<Flight>,
     /// How many fetches have come to an end.
     landed: watch::Sender<u64>,
@@ -44,7 +44,7 @@ impl Issuer {
 
     /// The keys, once they were here.
     #[must_use]
-    pub fn keys(&self) -> Option<Arc<Vec<Arc<TokenKey>>>> {
+    pub fn keys(&self) -> Option<Arc<Vec<Arc<JwtKey>>>> {
         self.keys.load_full()
     }
 
@@ -76,7 +76,7 @@ impl Issuer {
     }
 
     /// A fetch has ended: with these keys, or with none, and then those of the last one are kept.
-    pub fn end(&self, keys: Option<Vec<TokenKey>>) {
+    pub fn end(&self, keys: Option<Vec<JwtKey>>) {
         let mut flight = self.flight();
         if let Some(keys) = keys {
             self.keys.store(Some(Arc::new(keys.into_iter().map(Arc::new).collect())));

@@ -7,7 +7,7 @@ use std::{
 };
 
 use super::Verified;
-use crate::config::TokenKey;
+use crate::config::JwtKey;
 
 /// The most tokens that are remembered, over all workers: some 4 MB where each is one.
 pub(super) const MOST: usize = 10_000;
@@ -25,7 +25,7 @@ type Hash = [u8; 32];
 #[derive(Clone)]
 pub(super) struct Known {
     /// What its signature holds by. Where that key counts no more, neither does this.
-    pub(super) key: Arc<TokenKey>,
+    pub(super) key: Arc<JwtKey>,
     pub(super) verified: Arc<Verified>,
     /// From this second of Unix time on it holds no more.
     pub(super) until: u64,
@@ -94,7 +94,7 @@ mod tests {
 
     fn known(until: u64) -> Known {
         let verified = Verified { subject: crate::types::Subject::new("anna").unwrap(), tier: None, region: None, expires: Some(until) };
-        Known { key: Arc::new(TokenKey::of_secret(&Secret::new("x".repeat(32)))), verified: Arc::new(verified), until }
+        Known { key: Arc::new(JwtKey::of_secret(&Secret::new("x".repeat(32)))), verified: Arc::new(verified), until }
     }
 
     fn hash(number: u32) -> Hash {

@@ -28,7 +28,7 @@ use self::{
     memory::{Known, Memory},
     token::Token,
 };
-use crate::config::TokenKey;
+use crate::config::JwtKey;
 
 /// The most bytes of a token. Header sections are bounded as well, by more.
 pub const LONGEST: usize = 8 << 10;
@@ -74,20 +74,20 @@ impl Refused {
     #[must_use]
     pub fn name(self) -> &'static str {
         match self {
-            Self::TooLong => "token_too_long",
-            Self::Malformed => "token_malformed",
-            Self::Algorithm => "token_algorithm",
-            Self::Critical => "token_critical",
-            Self::UnknownKey => "token_unknown_key",
-            Self::WhichKey => "token_without_kid",
-            Self::NoKeys => "token_no_keys",
-            Self::Signature => "token_signature",
-            Self::NoExpiry => "token_without_exp",
-            Self::Expired => "token_expired",
-            Self::NotYetValid => "token_not_yet_valid",
-            Self::Issuer => "token_issuer",
-            Self::Audience => "token_audience",
-            Self::Client => "token_client",
+            Self::TooLong => "jwt_too_long",
+            Self::Malformed => "jwt_malformed",
+            Self::Algorithm => "jwt_algorithm",
+            Self::Critical => "jwt_critical",
+            Self::UnknownKey => "jwt_unknown_key",
+            Self::WhichKey => "jwt_without_kid",
+            Self::NoKeys => "jwt_no_keys",
+            Self::Signature => "jwt_signature",
+            Self::NoExpiry => "jwt_without_exp",
+            Self::Expired => "jwt_expired",
+            Self::NotYetValid => "jwt_not_yet_valid",
+            Self::Issuer => "jwt_issuer",
+            Self::Audience => "jwt_audience",
+            Self::Client => "jwt_client",
         }
     }
 
@@ -117,7 +117,7 @@ impl Refused {
 /// verify again, and the memory is bounded once. One of sixteen locks is held for a look-up.
 pub struct Verifier {
     rules: Rules,
-    own: Vec<Arc<TokenKey>>,
+    own: Vec<Arc<JwtKey>>,
     issuer: Option<Arc<Issuer>>,
     memory: Memory,
 }
@@ -125,13 +125,13 @@ pub struct Verifier {
 impl Verifier {
     /// By these rules, with these keys and those of the issuer.
     #[must_use]
-    pub fn new(rules: Rules, own: Vec<TokenKey>, issuer: Option<Arc<Issuer>>) -> Self {
+    pub fn new(rules: Rules, own: Vec<JwtKey>, issuer: Option<Arc<Issuer>>) -> Self {
         Self { rules, own: own.into_iter().map(Arc::new).collect(), issuer, memory: Memory::default() }
     }
 
     /// Whether it was made so. Then what it remembers still holds.
     #[must_use]
-    pub fn is_like(&self, rules: &Rules, own: &[TokenKey], issuer: Option<&Arc<Issuer>>) -> bool {
+    pub fn is_like(&self, rules: &Rules, own: &[JwtKey], issuer: Option<&Arc<Issuer>>) -> bool {
         let same_issuer = match (&self.issuer, issuer) {
             (None, None) => true,
             (Some(one), Some(other)) => Arc::ptr_eq(one, other),
@@ -173,7 +173,7 @@ impl Verifier {
         }))
     }
 
-    fn verify(&self, text: &[u8], now: u64) -> Result<(Arc<TokenKey>, Verified), Refused> {
+    fn verify(&self, text: &[u8], now: u64) -> Result<(Arc<JwtKey>, Verified), Refused> {
         let token = Token::read(text)?;
         if !self.rules.allows(token.algorithm) {
             return Err(Refused::Algorithm);
@@ -187,12 +187,12 @@ impl Verifier {
     }
 
     /// The keys that may have signed it: those of its `kid`, else those without one, which a token need not know by name.
-    fn candidates<'k, I: Iterator<Item = &'k Arc<TokenKey>>>(
+    fn candidates<'k, I: Iterator<Item = &'k Arc<JwtKey>>>(
         &self,
         token: &Token<'_>,
         published: bool,
         keys: &impl Fn() -> I,
-    ) -> Result<Vec<&'k Arc<TokenKey>>, Refused> {
+    ) -> Result<Vec<&'k Arc<JwtKey>>, Refused> {
         let fitting = || keys().filter(|key| key.fits(token.algorithm));
         let found: Vec<_> = match token.kid.as_deref() {
             // OpenID Connect Core 1.0 §10.1: with several keys, the token has to name one.
@@ -220,7 +220,7 @@ impl Verifier {
     }
 
     /// Whether a key counts still.
-    fn has(&self, key: &TokenKey) -> bool {
+    fn has(&self, key: &JwtKey) -> bool {
         let published = self.issuer.as_ref().and_then(|issuer| issuer.keys());
         self.own.iter().chain(published.iter().flat_map(|keys| keys.iter())).any(|held| **held == *key)
     }

@@ -97,16 +97,16 @@ async fn what_a_token_says_is_held_against_the_config() {
     };
     let now = unix_now();
     for (changes, why) in [
-        (json!({ "exp": now - 60 }), "token_expired"),
-        (json!({ "exp": null }), "token_without_exp"),
-        (json!({ "nbf": now + 60 }), "token_not_yet_valid"),
-        (json!({ "aud": "another" }), "token_audience"),
-        (json!({ "aud": ["another", "sidegate.example"] }), "token_audience"),
-        (json!({ "aud": null }), "token_audience"),
-        (json!({ "iss": "https://c.example" }), "token_issuer"),
-        (json!({ "sub": null }), "token_client"),
-        (json!({ "sub": ["anna"] }), "token_client"),
-        (json!({ "exp": "never" }), "token_malformed"),
+        (json!({ "exp": now - 60 }), "jwt_expired"),
+        (json!({ "exp": null }), "jwt_without_exp"),
+        (json!({ "nbf": now + 60 }), "jwt_not_yet_valid"),
+        (json!({ "aud": "another" }), "jwt_audience"),
+        (json!({ "aud": ["another", "sidegate.example"] }), "jwt_audience"),
+        (json!({ "aud": null }), "jwt_audience"),
+        (json!({ "iss": "https://c.example" }), "jwt_issuer"),
+        (json!({ "sub": null }), "jwt_client"),
+        (json!({ "sub": ["anna"] }), "jwt_client"),
+        (json!({ "exp": "never" }), "jwt_malformed"),
     ] {
         assert_eq!(outcome(&sidegate, &signer.token(&said(changes.clone()))).await, refused(why), "{changes}");
     }
@@ -127,14 +127,14 @@ async fn no_token_chooses_how_it_is_verified() {
     for none in ["none", "None", "NONE", "nOnE", ""] {
         let header = json!({ "alg": none, "kid": "r" }).to_string();
         for signature in ["", "AA"] {
-            attacks.push((format!("{}.{}.{signature}", part(&header), part(&said)), "token_algorithm"));
+            attacks.push((format!("{}.{}.{signature}", part(&header), part(&said)), "jwt_algorithm"));
         }
     }
     // The public key, which everybody has, as the secret.
     for bytes in rsa.public_bytes() {
         let signer = Signer::secret(bytes);
         for header in [json!({ "alg": "HS256", "kid": "r" }), json!({ "alg": "HS256" })] {
-            attacks.push((signer.sign("HS256", &header.to_string(), &said), "token_signature"));
+            attacks.push((signer.sign("HS256", &header.to_string(), &said), "jwt_signature"));
         }
     }
     // A key that the token brings along, or says where to find.
@@ -145,29 +145,29 @@ async fn no_token_chooses_how_it_is_verified() {
         json!({ "alg": "RS256", "kid": "r", "x5c": ["MIIB"] }),
         json!({ "alg": "RS256", "jwk": mine.jwk() }),
     ] {
-        attacks.push((mine.sign("RS256", &header.to_string(), &said), "token_signature"));
+        attacks.push((mine.sign("RS256", &header.to_string(), &said), "jwt_signature"));
     }
     // Signed as it says, and not as the key is for; or not signed as it says.
-    attacks.push((rsa.sign("RS256", &json!({ "alg": "PS256", "kid": "r" }).to_string(), &said), "token_signature"));
-    attacks.push((rsa.sign("RS256", &json!({ "alg": "ES256", "kid": "r" }).to_string(), &said), "token_algorithm"));
-    attacks.push((rsa.sign("RS256", &json!({ "alg": "RS1", "kid": "r" }).to_string(), &said), "token_algorithm"));
+    attacks.push((rsa.sign("RS256", &json!({ "alg": "PS256", "kid": "r" }).to_string(), &said), "jwt_signature"));
+    attacks.push((rsa.sign("RS256", &json!({ "alg": "ES256", "kid": "r" }).to_string(), &said), "jwt_algorithm"));
+    attacks.push((rsa.sign("RS256", &json!({ "alg": "RS1", "kid": "r" }).to_string(), &said), "jwt_algorithm"));
     // What has to be understood and is not; what has two readings.
     attacks.push((
         rsa.sign("RS256", &json!({ "alg": "RS256", "kid": "r", "crit": ["b64"], "b64": false }).to_string(), &said),
-        "token_critical",
+        "jwt_critical",
     ));
-    attacks.push((rsa.sign("RS256", &json!({ "alg": "RS256", "kid": "r", "crit": [] }).to_string(), &said), "token_critical"));
-    attacks.push((rsa.sign("RS256", r#"{"alg":"none","alg":"RS256","kid":"r"}"#, &said), "token_malformed"));
-    attacks.push((rsa.sign("RS256", r#"{"alg":"RS256","kid":"r","kid":"q"}"#, &said), "token_malformed"));
-    attacks.push((rsa.sign("RS256", r#"{"alg":"RS256","kid":["r"]}"#, &said), "token_malformed"));
-    attacks.push((rsa.sign("RS256", r#"{"alg":["RS256"],"kid":"r"}"#, &said), "token_malformed"));
+    attacks.push((rsa.sign("RS256", &json!({ "alg": "RS256", "kid": "r", "crit": [] }).to_string(), &said), "jwt_critical"));
+    attacks.push((rsa.sign("RS256", r#"{"alg":"none","alg":"RS256","kid":"r"}"#, &said), "jwt_malformed"));
+    attacks.push((rsa.sign("RS256", r#"{"alg":"RS256","kid":"r","kid":"q"}"#, &said), "jwt_malformed"));
+    attacks.push((rsa.sign("RS256", r#"{"alg":"RS256","kid":["r"]}"#, &said), "jwt_malformed"));
+    attacks.push((rsa.sign("RS256", r#"{"alg":["RS256"],"kid":"r"}"#, &said), "jwt_malformed"));
     let twice = said.replacen('{', r#"{"sub":"admin","#, 1);
-    attacks.push((rsa.sign("RS256", r#"{"alg":"RS256","kid":"r"}"#, &twice), "token_malformed"));
-    attacks.push((rsa.sign("RS256", r#"{"alg":"RS256","kid":"r"}"#, "[]"), "token_malformed"));
-    attacks.push((rsa.sign("RS256", r#"{"alg":"RS256","kid":"r"}"#, "not JSON"), "token_malformed"));
-    attacks.push((rsa.sign("RS256", r#"{"alg":"RS256","kid":"other"}"#, &said), "token_unknown_key"));
+    attacks.push((rsa.sign("RS256", r#"{"alg":"RS256","kid":"r"}"#, &twice), "jwt_malformed"));
+    attacks.push((rsa.sign("RS256", r#"{"alg":"RS256","kid":"r"}"#, "[]"), "jwt_malformed"));
+    attacks.push((rsa.sign("RS256", r#"{"alg":"RS256","kid":"r"}"#, "not JSON"), "jwt_malformed"));
+    attacks.push((rsa.sign("RS256", r#"{"alg":"RS256","kid":"other"}"#, &said), "jwt_unknown_key"));
     let long = claims(json!({ "padding": "x".repeat(8 << 10) }));
-    attacks.push((rsa.token(&long), "token_too_long"));
+    attacks.push((rsa.token(&long), "jwt_too_long"));
     for (token, why) in &attacks {
         assert_eq!(outcome(&sidegate, token).await, refused(why), "{token}");
     }
@@ -183,8 +183,8 @@ async fn a_config_that_names_algorithms_takes_no_other() {
     let keys = format!("keys: [{only}], algorithms: [RS256, PS384]");
     let sidegate = Sidegate::with(&clients(&keys), provider.address).await;
     let said = claims(json!({}));
-    assert_eq!(outcome(&sidegate, &rsa.token_by("RS256", &said)).await, refused("token_algorithm"), "the key is for another");
-    assert_eq!(outcome(&sidegate, &rsa.token_by("PS256", &said)).await, refused("token_algorithm"), "the config has others");
+    assert_eq!(outcome(&sidegate, &rsa.token_by("RS256", &said)).await, refused("jwt_algorithm"), "the key is for another");
+    assert_eq!(outcome(&sidegate, &rsa.token_by("PS256", &said)).await, refused("jwt_algorithm"), "the config has others");
     provider.script(Script::ok("served"));
     assert_eq!(outcome(&sidegate, &rsa.token_by("PS384", &said)).await.0, 200);
 }
@@ -198,7 +198,7 @@ async fn who_has_several_keys_is_asked_which_and_a_client_key_is_believed_before
         .replace("anonymous: free", &format!("anonymous: free, keys: [{{ name: web, sha256: {hash}, tier: premium }}]"));
     let sidegate = Sidegate::with(&section, provider.address).await;
     let nameless = one.named(None).token(&claims(json!({})));
-    assert_eq!(outcome(&sidegate, &nameless).await, refused("token_without_kid"));
+    assert_eq!(outcome(&sidegate, &nameless).await, refused("jwt_without_kid"));
 
     let mut client = Client::connect(sidegate.address).await;
     let token = other.token(&claims(json!({})));
@@ -219,6 +219,6 @@ async fn a_bearer_is_told_why_and_nothing_else() {
     let reply = ask(&sidegate, &token).await;
     let error = &reply.json()["error"];
     assert_eq!(error["message"], "This token has expired.");
-    assert_eq!((error["type"].as_str(), error["code"].as_str()), (Some("authentication_error"), Some("invalid_token")));
+    assert_eq!((error["type"].as_str(), error["code"].as_str()), (Some("authentication_error"), Some("invalid_jwt")));
     assert_eq!(reply.head.get("x-should-retry").as_deref(), Some("false"));
 }

@@ -70,7 +70,7 @@ async fn a_key_that_is_gone_takes_what_was_verified_with_it() {
     assert_eq!(ask(&sidegate, &token).await.status(), 200);
     issuer.otherwise(Script::ok(&key_set(&[&new])));
     assert_eq!(ask(&sidegate, &new.token(&claims(json!({})))).await.status(), 200);
-    assert_eq!(outcome(&sidegate, &token).await, refused("token_unknown_key"));
+    assert_eq!(outcome(&sidegate, &token).await, refused("jwt_unknown_key"));
 }
 
 #[tokio::test]
@@ -109,7 +109,7 @@ async fn without_any_keys_a_token_may_come_again_later_and_others_are_not_held_u
     let token = signer.token(&claims(json!({})));
     let reply = ask(&sidegate, &token).await;
     assert_eq!((reply.status(), reply.head.get("retry-after").as_deref()), (503, Some("2")));
-    assert_eq!(reply.json()["error"]["code"], "token_keys_unavailable");
+    assert_eq!(reply.json()["error"]["code"], "jwt_keys_unavailable");
     assert_eq!(reply.head.get("x-should-retry"), None);
     assert_eq!(ask_with(&sidegate, "").await.status(), 200);
     issuer.otherwise(Script::ok(&key_set(&[&signer])));
@@ -161,7 +161,7 @@ async fn what_the_issuer_can_not_mean_changes_nothing() {
         let token = signer.token(&claims(json!({})));
         assert_eq!(ask(&sidegate, &token).await.status(), 200);
         issuer.otherwise(nonsense);
-        assert_eq!(outcome(&sidegate, &rsa.token(&claims(json!({})))).await, refused("token_unknown_key"));
+        assert_eq!(outcome(&sidegate, &rsa.token(&claims(json!({})))).await, refused("jwt_unknown_key"));
         asked(&issuer, 2).await;
         assert_eq!(ask(&sidegate, &token).await.status(), 200);
     }

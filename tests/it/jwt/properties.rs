@@ -5,7 +5,7 @@ use std::sync::OnceLock;
 use proptest::{prelude::*, sample::Index};
 use serde_json::json;
 use sidegate::{
-    config::{Algorithm, Jwk, Jwt, TokenKey},
+    config::{Algorithm, Jwk, Jwt, JwtKey},
     policy::jwt::{LONGEST, Refused, Rules, Verifier},
 };
 
@@ -27,8 +27,8 @@ fn section() -> Jwt {
     serde_json::from_value(json!({ "audience": "sidegate", "tier_claim": "tier" })).unwrap()
 }
 
-fn key(jwk: &serde_json::Value) -> TokenKey {
-    TokenKey::of(&serde_json::from_value::<Jwk>(jwk.clone()).unwrap()).unwrap()
+fn key(jwk: &serde_json::Value) -> JwtKey {
+    JwtKey::of(&serde_json::from_value::<Jwk>(jwk.clone()).unwrap()).unwrap()
 }
 
 /// The letters of base64url and the dot.

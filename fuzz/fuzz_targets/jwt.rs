@@ -1,6 +1,6 @@
 //! No token and no key set makes their reader fail, and what nobody signed never holds.
 //!
-//! `cargo +nightly fuzz run token`
+//! `cargo +nightly fuzz run jwt`
 
 #![no_main]
 
@@ -8,7 +8,7 @@ use std::sync::LazyLock;
 
 use libfuzzer_sys::fuzz_target;
 use sidegate::{
-    config::{Jwt, KeySet, TokenKey},
+    config::{Jwt, KeySet, JwtKey},
     policy::jwt::{Rules, Verifier},
     types::Secret,
 };
@@ -22,7 +22,7 @@ fn rules() -> Rules {
 /// Nothing that comes from elsewhere was signed with it.
 static VERIFIER: LazyLock<Verifier> = LazyLock::new(|| {
     let secret = Secret::new("nobody signs with this one, not even the fuzzer".to_owned());
-    Verifier::new(rules(), vec![TokenKey::of_secret(&secret)], None)
+    Verifier::new(rules(), vec![JwtKey::of_secret(&secret)], None)
 });
 
 fuzz_target!(|bytes: &[u8]| {

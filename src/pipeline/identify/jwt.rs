@@ -23,14 +23,14 @@ const PATIENCE: Duration = Duration::from_secs(2);
 
 /// A token, where they count. The first credential that has the form of one decides: a request that brings many costs no more than
 /// one that brings one.
-pub(super) fn by_token(presented: &Presented<'_>, clients: &Clients) -> Result<Option<Proof>, Reject> {
+pub(super) fn by_jwt(presented: &Presented<'_>, clients: &Clients) -> Result<Option<Proof>, Reject> {
     let Some(tokens) = &clients.jwt else { return Ok(None) };
     let mut now = None;
     let examined = presented.find(|credential| {
         let now = *now.get_or_insert_with(|| SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs());
         tokens.verifier.examine(credential, now)
     });
-    let Some(verified) = examined.transpose().map_err(Reject::Token)? else { return Ok(None) };
+    let Some(verified) = examined.transpose().map_err(Reject::Jwt)? else { return Ok(None) };
     let (tier, region) = (verified.tier.clone(), verified.region.clone());
     Ok(Some(Proof { name: Name::Token(verified.subject.clone()), tier, region, otherwise: tokens.tier.clone() }))
 }
@@ -38,7 +38,7 @@ pub(super) fn by_token(presented: &Presented<'_>, clients: &Clients) -> Result<O
 /// Whether a token was refused for a key that may be had by now, or soon.
 #[must_use]
 pub fn may_wait(unproven: &Unproven) -> bool {
-    matches!(unproven.reject, Reject::Token(Refused::UnknownKey | Refused::NoKeys))
+    matches!(unproven.reject, Reject::Jwt(Refused::UnknownKey | Refused::NoKeys))
 }
 
 /// Finds out who calls once the issuer's keys were fetched, if they may be fetched now or are on their way; else it is refused at once.

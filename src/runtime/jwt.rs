@@ -14,7 +14,7 @@ use crate::{
 
 /// What tokens are verified with.
 #[derive(Clone, Debug)]
-pub struct Tokens {
+pub struct JwtIdentity {
     /// Verifies them. It is the same in the next generation if nothing about it changes, and with it what it remembers.
     pub verifier: Arc<Verifier>,
     /// Where the issuer's key set is fetched, if it is.
@@ -42,7 +42,7 @@ impl fmt::Debug for Source {
     }
 }
 
-impl Tokens {
+impl JwtIdentity {
     /// The tokens of this section. The keys of an issuer that was known before are here at once.
     #[must_use]
     pub fn new(jwt: &Jwt, loaded: LoadedJwt, ground: Ground<'_>) -> Self {
