@@ -90,7 +90,7 @@ pub struct JwtKey {
 #[derive(Clone)]
 enum Way {
     Public(ParsedPublicKey),
-    Secret(hmac::Key),
+    Secret(Box<hmac::Key>),
 }
 
 impl JwtKey {
@@ -99,7 +99,7 @@ impl JwtKey {
     pub fn of_secret(secret: &Secret) -> Self {
         let bytes = secret.expose().as_bytes();
         let ways = [(Algorithm::HS256, hmac::HMAC_SHA256), (Algorithm::HS384, hmac::HMAC_SHA384), (Algorithm::HS512, hmac::HMAC_SHA512)];
-        let ways = ways.map(|(algorithm, hash)| (algorithm, Way::Secret(hmac::Key::new(hash, bytes)))).into();
+        let ways = ways.map(|(algorithm, hash)| (algorithm, Way::Secret(Box::new(hmac::Key::new(hash, bytes))))).into();
         Self { kid: None, id: id_of(&[b"secret", bytes]), ways }
     }
 
