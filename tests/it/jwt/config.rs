@@ -1,12 +1,17 @@
 //! `clients.jwt` as an operator writes it: keys in files, secrets that show nowhere, and a reload that follows both.
 
 use serde_json::json;
-use sidegate::config::{self, Environment};
+use sidegate::{
+    config::{self, Environment, MasterKey},
+    types::Secret,
+};
 
 use super::{ask, claims, key_set};
 use crate::support::{Provider, Script, Sidegate, Signer};
 
 const SECRET: &str = "canary-of-the-issuer-0123456789-0123456789";
+
+const MASTER: &str = "00112233445566778899aabbccddeeff00112233445566778899aabbccddeeff";
 
 fn text(section: &str) -> String {
     format!(
@@ -46,11 +51,20 @@ async fn a_secret_comes_from_a_variable_a_file_or_the_config_and_shows_nowhere()
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("secret");
     std::fs::write(&file, format!("{SECRET}\n")).unwrap();
-    let environment: Environment =
-        [("ISSUER_SECRET", SECRET)].into_iter().map(|(name, value)| (name.to_owned(), value.to_owned())).collect();
+    let master = MasterKey::from_text(MASTER).unwrap();
+    let sealed = master.seal(&"one".parse().unwrap(), &Secret::new(SECRET.to_owned())).unwrap();
+    let variables = [("ISSUER_SECRET", SECRET), ("SEALED", &sealed), ("MASTER", MASTER)];
+    let environment: Environment = variables.into_iter().map(|(name, value)| (name.to_owned(), value.to_owned())).collect();
     let token = Signer::secret(SECRET).token(&claims(json!({})));
-    for secret in ["env: ISSUER_SECRET".to_owned(), format!("file: \"{}\"", file.display()), "value: \"${ISSUER_SECRET}\"".to_owned()] {
+    for secret in [
+        "env: ISSUER_SECRET".to_owned(),
+        format!("file: \"{}\"", file.display()),
+        "value: \"${ISSUER_SECRET}\"".to_owned(),
+        format!("value: \"{sealed}\""),
+        "env: SEALED".to_owned(),
+    ] {
         let text = text(&format!("secret: {{ {secret} }}")).replace("$UPSTREAM", &provider.address.to_string());
+        let text = format!("{text}sealing: {{ keys: [{{ id: one, env: MASTER }}] }}\n");
         let loaded = config::from_text("proxy.yaml", &text, &environment).unwrap();
         assert!(!format!("{loaded:?}").contains("canary"), "{secret}");
         let sidegate = Sidegate::start_in(&text, &environment);
