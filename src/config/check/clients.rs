@@ -6,11 +6,12 @@ use http::{HeaderName, header::COOKIE};
 
 use super::Review;
 use crate::{
-    config::{Anonymous, ClientKey, Config, KeyHash, Mtls, SessionField, path::field, problem::Fault},
+    config::{Anonymous, ClientKey, Config, KeyHash, Mtls, SessionField, limits::Per, path::field, problem::Fault},
     types::{ClientName, Tier},
 };
 
 pub(super) fn check(review: &mut Review<'_>, config: &Config) {
+    sessions_are_named(review, config);
     let Some(clients) = &config.clients else { return };
     let nobody = clients.anonymous == Anonymous::Deny && clients.keys.is_empty() && clients.mtls.is_none() && clients.jwt.is_none();
     if nobody && review.intact(&field!["clients"]) {
@@ -33,6 +34,20 @@ pub(super) fn check(review: &mut Review<'_>, config: &Config) {
     }
     if let Some(place) = &clients.session {
         session(review, place);
+    }
+}
+
+/// A limit that counts by session would apply to nobody.
+fn sessions_are_named(review: &mut Review<'_>, config: &Config) {
+    if config.clients.as_ref().is_some_and(|clients| clients.session.is_some()) || !review.intact(&field!["clients"]) {
+        return;
+    }
+    for (i, limit) in config.limits.iter().enumerate().filter(|(_, limit)| limit.per.contains(&Per::Session)) {
+        let fault = Fault::new(
+            format!("the limit `{}` counts by session, and nothing says which session a request belongs to", limit.name),
+            "say where that stands: `clients: { session: { header: x-session-id } }`",
+        );
+        review.value(&field!["limits", i, "per"], fault.noting("needs `clients.session`"));
     }
 }
 
