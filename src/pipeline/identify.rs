@@ -1,6 +1,6 @@
 //! Step 2: who calls. [`identify`] reads top to bottom:
 //!
-//! 1. where the request comes from (`address.rs`), and which session it belongs to (`session.rs`);
+//! 1. where the request comes from (`address.rs`, `region.rs`), and which session it belongs to (`session.rs`);
 //! 2. the name, by the first proof there is: a client key, a token (`jwt.rs`), the certificate of the connection. A credential that claims to be
 //!    ours and is not ends it here, whatever else there is;
 //! 3. the tier, by the first that says one: that proof, a trusted proxy, `clients.anonymous`.
@@ -10,6 +10,7 @@
 
 mod address;
 pub mod jwt;
+pub mod region;
 mod session;
 
 use std::str::FromStr;
@@ -23,7 +24,10 @@ use super::{
 use crate::{
     config::Trust,
     provider::auth,
-    runtime::snapshot::{Clients, Stranger},
+    runtime::{
+        Regions,
+        snapshot::{Clients, Stranger},
+    },
     types::{Dialect, Digest, Region, Subject, Tier},
 };
 
@@ -54,15 +58,22 @@ struct Proof {
 /// # Errors
 ///
 /// 401 for a key that claims to be ours and is not, and for strangers where they are not let in.
-pub fn identify(request: &Admitted, certified: Option<&Subject>, clients: &Clients, trust: &Trust) -> Result<Client, Box<Unproven>> {
+pub fn identify(
+    request: &Admitted,
+    certified: Option<&Subject>,
+    clients: &Clients,
+    (trust, regions): (&Trust, &Regions),
+) -> Result<Client, Box<Unproven>> {
     let ip = address::client_ip(request, trust);
+    let region = region::of(&request.claims, ip, regions);
     let session = clients.session.as_ref().and_then(|place| session::of(place, &request.head.headers, request.present));
-    let client = Client { ip, session, ..Client::default() };
+    let client = Client { ip, region, session, ..Client::default() };
     let tier = || claimed_tier(request).or_else(|| default_tier(clients));
     match prove(request, certified, clients) {
-        Ok(Some(Proof { name, tier: proved, region, otherwise })) => {
+        Ok(Some(Proof { name, tier: proved, region: said, otherwise })) => {
             let key_is_ours = matches!(name, Name::Key(_) | Name::Token(_));
             let tier = proved.or_else(|| claimed_tier(request)).or(otherwise).or_else(|| default_tier(clients));
+            let region = said.or_else(|| client.region.clone());
             Ok(Client { name: Some(name), tier, region, key_is_ours, ..client })
         }
         Ok(None) => Ok(Client { tier: tier(), ..client }),

@@ -4,7 +4,7 @@
 //! | --- | --- | --- |
 //! | 0 | take the snapshot, start the trail | here, `trail.rs`, `trace.rs` |
 //! | 1 | **admit**: nothing malformed goes further | `admit.rs`, `fields.rs` |
-//! | 2 | **identify**: client, address, tier | `identify.rs` |
+//! | 2 | **identify**: client, address, tier, region | `identify.rs`, `identify/region.rs` |
 //! | 3 | **endpoint**: path and method → candidate routes | `route.rs` |
 //! | 4 | **limit**, what needs no body: requests, concurrency | `limit.rs` |
 //! | 5 | **read the ask**: model and stream, by peeking at the bytes | `ask.rs` |
@@ -146,9 +146,10 @@ impl Pipeline {
         let request = admit::admit(head, present, peer, &snapshot.listen, &snapshot.trust)?;
         // 2: before the body is polled, so that who is refused is not invited to send it.
         let certified = certified.as_ref();
-        let identified = match identify::identify(&request, certified, &snapshot.clients, &snapshot.trust) {
+        let origin = (&snapshot.trust, &snapshot.regions);
+        let identified = match identify::identify(&request, certified, &snapshot.clients, origin) {
             Err(unproven) if identify::jwt::may_wait(&unproven) => {
-                let later = identify::jwt::identify_later(&request, certified, &snapshot.clients, &snapshot.trust, unproven);
+                let later = identify::jwt::identify_later(&request, certified, &snapshot.clients, origin, unproven);
                 // Seldom needed, and no part of every request's future.
                 Box::pin(later).await
             }

@@ -8,3 +8,4 @@ pub mod autoscaling;
 pub mod jwt;
 pub mod key_pool;
 pub mod limits;
+pub mod regions;

@@ -13,7 +13,7 @@ use crate::{
         reject::Reject,
     },
     policy::jwt::Refused,
-    runtime::snapshot::Clients,
+    runtime::{Regions, snapshot::Clients},
     types::Subject,
 };
 
@@ -50,7 +50,7 @@ pub async fn identify_later(
     request: &Admitted,
     certified: Option<&Subject>,
     clients: &Clients,
-    trust: &Trust,
+    origin: (&Trust, &Regions),
     mut unproven: Box<Unproven>,
 ) -> Result<Client, Box<Unproven>> {
     let Some(issuer) = clients.jwt.as_ref().and_then(|tokens| tokens.verifier.issuer()) else { return Err(unproven) };
@@ -60,7 +60,7 @@ pub async fn identify_later(
         if !matches!(timeout_at(until, fetch.changed()).await, Ok(Ok(()))) {
             break;
         }
-        match identify(request, certified, clients, trust) {
+        match identify(request, certified, clients, origin) {
             Ok(client) => return Ok(client),
             Err(again) => unproven = again,
         }
