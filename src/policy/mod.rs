@@ -5,4 +5,5 @@
 //! stay, so a reload never touches a state.
 
 pub mod autoscaling;
+pub mod estimate;
 pub mod key_pool;
