@@ -27,7 +27,7 @@ pub fn weigh(body: &[u8]) -> Weight {
         && let Some(open) = memchr::memchr(b'"', &body[at..])
     {
         let string = &body[at + open + 1..];
-        let length = end_of(string);
+        let length = string_length(string);
         if length >= LONG && is_attachment(&string[..length]) {
             weight.text -= length as u64;
             weight.attachments += 1;
@@ -37,8 +37,8 @@ pub fn weigh(body: &[u8]) -> Weight {
     weight
 }
 
-/// The length of a string, behind its opening quotation mark.
-fn end_of(string: &[u8]) -> usize {
+/// The length of a string, behind its opening quotation mark; of one that does not end, up to where it breaks off.
+pub(in crate::provider) fn string_length(string: &[u8]) -> usize {
     let mut at = 0;
     while let Some(found) = memchr2(b'"', b'\\', &string[at..]) {
         if string[at + found] == b'"' {
