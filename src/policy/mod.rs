@@ -7,3 +7,4 @@
 pub mod autoscaling;
 pub mod estimate;
 pub mod key_pool;
+pub mod limits;

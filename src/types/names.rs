@@ -62,6 +62,16 @@ name! {
 }
 
 name! {
+    /// A region: the label by which limits tell places apart that requests come from.
+    Region
+}
+
+name! {
+    /// The name of a limit, as the config's `limits:` gives it.
+    LimitName
+}
+
+name! {
     /// The name of a client, as the config's `clients:` gives it.
     ClientName
 }

@@ -1,0 +1,97 @@
+//! What a request was charged, until all of it is known.
+
+use std::{fmt, sync::Arc};
+
+use super::{Spec, State, Subject, table::Slot};
+use crate::types::{Moment, Unit};
+
+/// What a request was charged. Dropped, it gives back the permits, and what was counted stays counted.
+#[must_use = "a charge that is dropped gives its permits back at once"]
+#[derive(Default)]
+pub struct Charge(Vec<Hold>);
+
+/// The charge of one limit.
+pub(super) struct Hold {
+    pub(super) state: Arc<State>,
+    pub(super) spec: Spec,
+    pub(super) slot: Slot,
+    pub(super) amount: u64,
+    pub(super) at: Moment,
+}
+
+impl Charge {
+    pub(super) fn new(holds: Vec<Hold>) -> Self {
+        Self(holds)
+    }
+
+    /// Whether no limit applied.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// Whether something of this unit was charged.
+    #[must_use]
+    pub fn has(&self, unit: Unit) -> bool {
+        self.0.iter().any(|hold| hold.spec.unit() == unit)
+    }
+
+    /// Adds what was charged later.
+    pub fn join(&mut self, mut later: Self) {
+        if self.0.is_empty() {
+            std::mem::swap(self, &mut later);
+        }
+        self.0.append(&mut later.0);
+    }
+
+    /// Gives back `amount` of this unit to each limit that counts it: never more than it was charged, nor what has passed since.
+    pub fn refund(&mut self, unit: Unit, amount: u64, now: Moment) {
+        for hold in self.0.iter_mut().filter(|hold| hold.spec.unit() == unit) {
+            hold.refund(amount, now);
+        }
+    }
+
+    /// Gives back all: the request was not let through after all.
+    pub fn cancel(mut self, now: Moment) {
+        self.0.iter_mut().filter(|hold| hold.spec.unit() != Unit::Concurrent).for_each(|hold| hold.refund(u64::MAX, now));
+    }
+
+    /// Takes more of this unit than was asked for: it has been used already, so nothing is refused, and what goes beyond the limit
+    /// is a debt.
+    pub fn force(&mut self, unit: Unit, amount: u64, now: Moment) {
+        for hold in self.0.iter().filter(|hold| hold.spec.unit() == unit && amount > 0) {
+            // What was swept meanwhile had passed, and begins anew.
+            let anew = |key| hold.state.seat(&hold.spec, Subject { key, group: key }, now);
+            if let Some(mut seat) = hold.state.find(hold.slot).or_else(|| hold.slot.key().map(anew)) {
+                seat.force(&hold.spec, amount, now);
+            }
+        }
+    }
+}
+
+impl Hold {
+    fn refund(&mut self, amount: u64, now: Moment) {
+        let back = amount.min(self.amount);
+        self.amount -= back;
+        if back > 0
+            && let Some(mut seat) = self.state.find(self.slot)
+        {
+            seat.refund(&self.spec, back, self.at, now);
+        }
+    }
+}
+
+impl Drop for Charge {
+    fn drop(&mut self) {
+        for hold in self.0.iter_mut().filter(|hold| hold.spec.unit() == Unit::Concurrent) {
+            // Permits know no time.
+            hold.refund(u64::MAX, Moment::default());
+        }
+    }
+}
+
+impl fmt::Debug for Charge {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_list().entries(self.0.iter().map(|hold| (hold.spec.unit(), hold.amount))).finish()
+    }
+}

@@ -1,0 +1,176 @@
+//! Limits: how much of something a subject may have in a stretch of time.
+//!
+//! Four ways of counting, one table each: a window that slides ([`sliding`]), a bucket of tokens where a burst is allowed
+//! ([`bucket`]), a page of the calendar for days and months ([`calendar`]), and permits for what goes on at the same time
+//! ([`permits`]). A request is weighed against all limits that apply to it under one `now`: it is charged to each of them or
+//! to none.
+//!
+//! Counters hold what was used, never what is left, and no number of the config: a limit that is made smaller counts what was
+//! used before against the new one.
+
+mod bucket;
+mod calendar;
+mod charge;
+mod permits;
+mod seat;
+mod sliding;
+mod spec;
+mod state;
+mod table;
+
+use std::{sync::Arc, time::Duration};
+
+use smallvec::SmallVec;
+
+pub use charge::Charge;
+pub use spec::{Counting, Spec};
+pub use state::{Consumer, State};
+
+use self::{charge::Hold, seat::Seat};
+use crate::types::{Moment, Unit};
+
+/// More limits than this are weighed at the price of an allocation.
+const USUAL: usize = 8;
+
+/// Who is counted: hashes with a key that nobody outside knows, so that nobody can choose whose counter he shares.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Subject {
+    /// The subject itself.
+    pub key: u64,
+    /// Its neighbourhood: where a table is full, the new ones of a neighbourhood share a counter.
+    pub group: u64,
+}
+
+/// One limit that a request is weighed against.
+#[derive(Clone, Copy, Debug)]
+pub struct Check<'c> {
+    /// Its numbers.
+    pub spec: &'c Spec,
+    /// Its counters. No two checks of one request have the same.
+    pub state: &'c Arc<State>,
+    /// Whose counter.
+    pub subject: Subject,
+    /// How much is asked for.
+    pub amount: u64,
+    /// Whether it counts and never refuses.
+    pub shadow: bool,
+    /// Which of the caller's limits it is: it comes back with what is told of it.
+    pub tag: usize,
+    /// How it turned out.
+    pub outcome: Outcome,
+}
+
+impl<'c> Check<'c> {
+    /// A limit that is about to be asked.
+    #[must_use]
+    pub fn new(spec: &'c Spec, state: &'c Arc<State>, subject: Subject, amount: u64) -> Self {
+        Self { spec, state, subject, amount, shadow: false, tag: 0, outcome: Outcome::default() }
+    }
+}
+
+/// How a check turned out.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Outcome {
+    /// Whether there was not enough left.
+    pub is_over: bool,
+    /// What is left, with what was charged.
+    pub standing: Standing,
+}
+
+/// What is left of a limit for one subject.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Standing {
+    /// The most there is at once.
+    pub limit: u64,
+    /// What is left of it.
+    pub remaining: u64,
+    /// Until it is whole again, if nothing more is taken.
+    pub reset: Duration,
+    /// Until there is more of it than now.
+    pub more: Duration,
+}
+
+/// Why a request was refused. Nothing was charged.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Refusal {
+    /// The tag of the limit that has to be waited for longest.
+    pub tag: usize,
+    /// How long that is; `None` if no wait is long enough, since more was asked for than there ever is.
+    pub wait: Option<Duration>,
+}
+
+impl Refusal {
+    fn is_longer_than(&self, other: &Self) -> bool {
+        match (self.wait, other.wait) {
+            (_, None) => false,
+            (None, Some(_)) => true,
+            (Some(one), Some(other)) => one > other,
+        }
+    }
+}
+
+/// Charges all of `checks` or none. Each of them is told how it turned out; their order may change.
+///
+/// All counters concerned are locked at once, always in the same order, so that no other request sees half of it.
+///
+/// # Errors
+///
+/// [`Refusal`] if one that is no shadow has not enough left. Shadows are charged where they have enough, as if they refused.
+pub fn acquire(checks: &mut [Check<'_>], now: Moment) -> Result<Charge, Refusal> {
+    checks.sort_unstable_by_key(|check| check.state.id());
+    let mut seats: SmallVec<[Seat<'_>; USUAL]> = SmallVec::new();
+    let mut refusal: Option<Refusal> = None;
+    for check in &mut *checks {
+        let seat = check.state.seat(check.spec, check.subject, now);
+        let weighed = seat.weigh(check.spec, check.amount, now);
+        check.outcome.is_over = weighed.is_err();
+        if let (Err(wait), false) = (weighed, check.shadow) {
+            let this = Refusal { tag: check.tag, wait };
+            if refusal.is_none_or(|longest| this.is_longer_than(&longest)) {
+                refusal = Some(this);
+            }
+        }
+        seats.push(seat);
+    }
+    if let Some(refusal) = refusal {
+        for (check, seat) in checks.iter_mut().zip(&seats) {
+            check.outcome.standing = seat.standing(check.spec, now);
+        }
+        return Err(refusal);
+    }
+    let mut holds = Vec::with_capacity(checks.len());
+    for (check, mut seat) in checks.iter_mut().zip(seats) {
+        if !check.outcome.is_over {
+            let slot = seat.charge(check.spec, check.amount, now);
+            holds.push(Hold { state: Arc::clone(check.state), spec: *check.spec, slot, amount: check.amount, at: now });
+        }
+        check.outcome.standing = seat.standing(check.spec, now);
+    }
+    Ok(Charge::new(holds))
+}
+
+/// Tells how checks would turn out, and charges nothing.
+pub fn weigh(checks: &mut [Check<'_>], now: Moment) -> Option<Refusal> {
+    let mut longest: Option<Refusal> = None;
+    for check in checks {
+        let seat = check.state.seat(check.spec, check.subject, now);
+        let weighed = seat.weigh(check.spec, check.amount, now);
+        check.outcome = Outcome { is_over: weighed.is_err(), standing: seat.standing(check.spec, now) };
+        if let (Err(wait), false) = (weighed, check.shadow) {
+            let this = Refusal { tag: check.tag, wait };
+            if longest.is_none_or(|longest| this.is_longer_than(&longest)) {
+                longest = Some(this);
+            }
+        }
+    }
+    longest
+}
+
+/// What is counted per unit where no unit is told: one request.
+#[must_use]
+pub const fn one(unit: Unit) -> bool {
+    matches!(unit, Unit::Requests | Unit::Concurrent | Unit::FailedAuth)
+}
+
+#[cfg(test)]
+mod tests;

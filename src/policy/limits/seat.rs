@@ -1,0 +1,56 @@
+//! A locked counter of whichever kind.
+
+use std::time::Duration;
+
+use super::{
+    Spec, Standing,
+    bucket::Bucket,
+    calendar::Page,
+    permits::Permits,
+    sliding::Log,
+    table::{Cell, Place, Slot},
+};
+use crate::types::Moment;
+
+/// A locked counter, or the place for one.
+#[derive(Debug)]
+pub(super) enum Seat<'s> {
+    Sliding(Place<'s, Log>),
+    Bucket(Place<'s, Bucket>),
+    Calendar(Place<'s, Page>),
+    Permits(Place<'s, Permits>),
+}
+
+/// Does the same with whichever it is.
+macro_rules! each {
+    ($seat:expr, $place:ident => $what:expr) => {
+        match $seat {
+            Seat::Sliding($place) => $what,
+            Seat::Bucket($place) => $what,
+            Seat::Calendar($place) => $what,
+            Seat::Permits($place) => $what,
+        }
+    };
+}
+
+impl Seat<'_> {
+    pub(super) fn weigh(&self, spec: &Spec, amount: u64, now: Moment) -> Result<(), Option<Duration>> {
+        each!(self, place => place.look(|cell| cell.weigh(spec, amount, now)))
+    }
+
+    pub(super) fn charge(&mut self, spec: &Spec, amount: u64, now: Moment) -> Slot {
+        each!(self, place => place.change(|cell| cell.charge(spec, amount, now)))
+    }
+
+    pub(super) fn force(&mut self, spec: &Spec, amount: u64, now: Moment) -> Slot {
+        each!(self, place => place.change(|cell| cell.force(spec, amount, now)))
+    }
+
+    pub(super) fn refund(&mut self, spec: &Spec, amount: u64, taken: Moment, now: Moment) -> Slot {
+        each!(self, place => place.change(|cell| cell.refund(spec, amount, taken, now)))
+    }
+
+    pub(super) fn standing(&self, spec: &Spec, now: Moment) -> Standing {
+        each!(self, place => place.look(|cell| cell.standing(spec, now)))
+    }
+}
