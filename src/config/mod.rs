@@ -24,6 +24,7 @@ pub mod diff;
 pub mod dns;
 pub mod drain;
 pub mod environment;
+pub mod limits;
 pub mod listen;
 pub mod load;
 pub mod log;
@@ -70,6 +71,7 @@ pub use diff::Diff;
 pub use dns::{Dns, NameResolution, NameServer};
 pub use drain::Drain;
 pub use environment::Environment;
+pub use limits::{Few, Limit, Per, When};
 pub use listen::{Admin, Body, Listen, ListenTls};
 pub use load::{Key, Loaded, from_environment, from_text, load};
 pub use log::{Level, Levels, Log, LogFormat};
@@ -146,6 +148,9 @@ pub struct Config {
     /// Who may call. Needed where `listen` can be reached from other machines.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub clients: Option<Clients>,
+    /// How much each caller may have: all limits that fit a request must have room for it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub limits: Vec<Limit>,
 }
 
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "the signature that serde asks for")]

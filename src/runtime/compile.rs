@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, fmt, sync::Arc};
 use http::HeaderValue;
 
 use super::{
-    Registry,
+    Limits, Registry,
     registry::{KeyStates, ProviderStates},
     snapshot::{Clients, Known, PoolKey, Provider, Route, Snapshot, Stranger, Target},
 };
@@ -76,6 +76,7 @@ pub fn compile(loaded: Loaded, ground: Ground<'_>) -> Result<Snapshot, CompileEr
         providers,
         routes,
         clients,
+        limits,
     } = config.clone();
     let listen = Arc::new(listen);
     let providers = providers
@@ -88,8 +89,9 @@ pub fn compile(loaded: Loaded, ground: Ground<'_>) -> Result<Snapshot, CompileEr
     let routes = routes.into_iter().enumerate().map(|(at, route)| compile_route(at, route, &providers, (&told_apart, ground.metrics)));
     let routes = routes.collect::<Result<_, _>>()?;
     let clients = clients.map(compile_clients).unwrap_or_default();
+    let limits = Limits::new(limits, ground.registry, ground.metrics);
     let generation = ground.before.map_or(0, |before| before.generation) + 1;
-    Ok(Snapshot { generation, listen, body, annotate, trust, clients, providers, routes, config })
+    Ok(Snapshot { generation, listen, body, annotate, trust, clients, limits, providers, routes, config })
 }
 
 fn compile_provider(

@@ -2,26 +2,34 @@
 //! snapshot is in force. A request takes it once and keeps it, whatever happens to the pointer meanwhile.
 
 pub mod compile;
+pub mod limits;
 pub mod registry;
 pub mod reload;
 pub mod snapshot;
 
-use std::sync::{
-    Arc,
-    atomic::{AtomicBool, AtomicU64, Ordering},
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicBool, AtomicU64, Ordering},
+    },
+    time::{Instant, SystemTime},
 };
 
 use arc_swap::ArcSwap;
 
 pub use compile::{CompileError, compile};
+pub use limits::Limits;
 pub use registry::Registry;
 pub use reload::Reloader;
 pub use snapshot::{Provider, Route, Snapshot, Target};
 
-use crate::telemetry::{
-    AccessLog, Metrics, ServerMetrics, Traffic,
-    log::{Ration, Seldom},
-    trace::Spans,
+use crate::{
+    telemetry::{
+        AccessLog, Metrics, ServerMetrics, Traffic,
+        log::{Ration, Seldom},
+        trace::Spans,
+    },
+    types::Moment,
 };
 
 /// What all workers share.
@@ -47,11 +55,21 @@ pub struct Runtime {
     pub failures: Seldom,
     /// Whether a slow request may be told of in the log.
     pub slow: Ration,
+    /// When the process began.
+    pub began: Instant,
     /// Whether what still runs is being cut, at the end of a drain: who loses a request then has not left.
     pub cut: AtomicBool,
 }
 
 impl Runtime {
+    /// Now, as policies take it.
+    #[must_use]
+    pub fn moment(&self) -> Moment {
+        let nanos = self.began.elapsed().as_nanos().try_into().unwrap_or(u64::MAX);
+        let unix = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).map_or(0, |since| since.as_secs());
+        Moment { nanos, unix }
+    }
+
     /// Brings the metrics up to date that are read rather than counted.
     pub fn refresh(&self) {
         self.server_metrics.buffered.set(self.held.bytes() as f64);

@@ -12,9 +12,15 @@ use std::{
     time::{Duration, Instant},
 };
 
-use super::Snapshot;
+use super::{
+    Snapshot,
+    limits::{self, Hasher, LimitId},
+};
 use crate::{
-    policy::key_pool::{self, Turn},
+    policy::{
+        key_pool::{self, Turn},
+        limits::{Spec, State},
+    },
     telemetry::{KeyRecord, ProviderRecord},
     types::{Fingerprint, ProviderName},
 };
@@ -49,6 +55,9 @@ pub struct ProviderStates {
 pub struct Registry {
     keys: Shelf<(ProviderName, Fingerprint), KeyStates>,
     providers: Shelf<ProviderName, ProviderStates>,
+    limits: Shelf<LimitId, limits::Kept>,
+    /// By which subjects of limits are hashed, in all generations alike.
+    pub hasher: Hasher,
 }
 
 impl Registry {
@@ -65,21 +74,34 @@ impl Registry {
         self.providers.take(name.clone(), new)
     }
 
+    /// The counters of one limit: they are the same as long as its name is, and what it counts, for whom, and in how long.
+    #[must_use]
+    pub fn limit(&self, id: LimitId, spec: &Spec) -> Arc<State> {
+        let memory = spec.memory();
+        self.limits.take_as(id, || limits::Kept { state: Arc::new(State::new(spec.counting())), memory }, |kept| kept.memory = memory).state
+    }
+
     /// `snapshot` has come into force. Keys that it does not name get no request more, from whichever generation; those that are
     /// back do again.
     pub fn follow(&self, snapshot: &Snapshot, now: Instant) {
         let named: HashSet<_> =
             snapshot.providers.values().flat_map(|provider| provider.keys.iter().map(|key| (provider.name.clone(), key.id))).collect();
-        self.keys.settle(now, LINGER, |id, state| {
-            let in_use = named.contains(id);
-            if in_use {
-                state.pool.revive()
-            } else {
-                state.pool.retire()
-            }
-            in_use
-        });
-        self.providers.settle(now, LINGER, |name, _| snapshot.providers.contains_key(name));
+        let counters: HashSet<_> = limits::states(&snapshot.limits).map(Arc::as_ptr).collect();
+        self.limits.settle(now, |kept| kept.memory.max(LINGER), |_, kept| counters.contains(&Arc::as_ptr(&kept.state)));
+        self.keys.settle(
+            now,
+            |_| LINGER,
+            |id, state| {
+                let in_use = named.contains(id);
+                if in_use {
+                    state.pool.revive()
+                } else {
+                    state.pool.retire()
+                }
+                in_use
+            },
+        );
+        self.providers.settle(now, |_| LINGER, |name, _| snapshot.providers.contains_key(name));
     }
 }
 
@@ -94,15 +116,23 @@ struct Kept<S> {
 
 impl<K: Eq + Hash, S: Clone> Shelf<K, S> {
     fn take(&self, id: K, new: impl FnOnce() -> S) -> S {
-        self.lock().entry(id).or_insert_with(|| Kept { state: new(), left: None }).state.clone()
+        self.take_as(id, new, |_| {})
     }
 
-    /// Notes what is in use, and sweeps what has not been for longer than `linger`.
-    fn settle(&self, now: Instant, linger: Duration, mut in_use: impl FnMut(&K, &S) -> bool) {
+    /// The same, changed to what it is from now on.
+    fn take_as(&self, id: K, new: impl FnOnce() -> S, change: impl FnOnce(&mut S)) -> S {
+        let mut shelf = self.lock();
+        let kept = shelf.entry(id).or_insert_with(|| Kept { state: new(), left: None });
+        change(&mut kept.state);
+        kept.state.clone()
+    }
+
+    /// Notes what is in use, and sweeps what has not been for longer than `linger` says of it.
+    fn settle(&self, now: Instant, linger: impl Fn(&S) -> Duration, mut in_use: impl FnMut(&K, &S) -> bool) {
         let mut shelf = self.lock();
         shelf.retain(|id, kept| {
             kept.left = if in_use(id, &kept.state) { None } else { kept.left.or(Some(now)) };
-            kept.left.is_none_or(|left| now.saturating_duration_since(left) < linger)
+            kept.left.is_none_or(|left| now.saturating_duration_since(left) < linger(&kept.state))
         });
         let surplus = shelf.values().filter(|kept| kept.left.is_some()).count().saturating_sub(MOST_LINGERING);
         if surplus > 0 {
@@ -139,7 +169,7 @@ mod tests {
     fn a_state_is_the_same_until_it_was_unused_for_long_enough() {
         let (shelf, start) = (Shelf::<u32, Arc<u32>>::default(), Instant::now());
         let (first, linger) = (shelf.take(1, Arc::default), Duration::from_secs(10));
-        let settle = |seconds, used: bool| shelf.settle(start + Duration::from_secs(seconds), linger, |_, _| used);
+        let settle = |seconds, used: bool| shelf.settle(start + Duration::from_secs(seconds), |_| linger, |_, _| used);
         settle(0, true);
         assert!(Arc::ptr_eq(&first, &shelf.take(1, Arc::default)));
         settle(5, false);
@@ -156,7 +186,7 @@ mod tests {
         let (shelf, start) = (Shelf::<usize, ()>::default(), Instant::now());
         for id in 0..=MOST_LINGERING {
             shelf.take(id, || ());
-            shelf.settle(start + Duration::from_millis(id as u64), LINGER, |_, _| false);
+            shelf.settle(start + Duration::from_millis(id as u64), |()| LINGER, |_, ()| false);
         }
         let shelf = shelf.lock();
         assert_eq!(shelf.len(), MOST_LINGERING);

@@ -8,6 +8,7 @@ use std::{
 
 use http::HeaderValue;
 
+use super::Limits;
 use crate::{
     config::{Annotate, Body, ClientKey, Config, Credentials, Listen, ModelPattern, Trust, clients::KeyHash},
     policy::key_pool::{self, Choice, Exhausted, Lease, Slot, Turn},
@@ -32,6 +33,8 @@ pub struct Snapshot {
     pub trust: Trust,
     /// Who may call.
     pub clients: Clients,
+    /// How much each caller may have.
+    pub limits: Limits,
     /// All providers, also those that no route names.
     pub providers: BTreeMap<ProviderName, Arc<Provider>>,
     /// Which requests go where; the first that fits is taken.

@@ -39,7 +39,7 @@ use std::{
     num::NonZeroUsize,
     sync::{Arc, atomic::AtomicBool},
     thread::{self, JoinHandle},
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use arc_swap::ArcSwap;
@@ -184,6 +184,7 @@ pub fn start(loaded: Loaded, options: Options) -> Result<Running> {
         held,
         failures: Seldom::default(),
         slow: Ration::default(),
+        began: Instant::now(),
         cut: AtomicBool::new(false),
     });
     let drain = Drain::default();
@@ -271,9 +272,10 @@ impl Control {
 }
 
 async fn upkeep(runtime: Arc<Runtime>) {
-    loop {
+    for turn in 0.. {
         tokio::time::sleep(UPKEEP).await;
         runtime.refresh();
+        runtime.snapshot.load().limits.sweep(turn, runtime.moment());
         runtime.metrics.run_upkeep();
     }
 }

@@ -84,6 +84,8 @@ pub const LAST_RELOAD_SUCCESS: &str = "sidegate_config_last_reload_success";
 /// When the running config was last known to be what stands in its files.
 pub const LAST_RELOAD_TIMESTAMP: &str = "sidegate_config_last_reload_timestamp_seconds";
 
+/// How the checks of limits turned out.
+pub const LIMIT_CHECKS: &str = "sidegate_limit_checks_total";
 /// Requests by key.
 pub const KEY_REQUESTS: &str = "sidegate_key_requests_total";
 /// Requests in flight by key.
@@ -193,6 +195,13 @@ pub const ALL: &[Metric] = &[
     ),
     row(LAST_RELOAD_SUCCESS, Kind::Gauge, &[], "1 when the last reload was applied or found nothing changed, 0 when it was refused."),
     row(LAST_RELOAD_TIMESTAMP, Kind::Gauge, &[], "When the config was last loaded without an error, in seconds of Unix time."),
+    row(
+        LIMIT_CHECKS,
+        Kind::Counter,
+        &["limit", "unit", "outcome"],
+        "Requests that a limit was asked about, by what it counts and how it turned out: allowed, refused, shadowed (a limit with \
+         `shadow: true` would have refused it).",
+    ),
     row(
         KEY_REQUESTS,
         Kind::Counter,

@@ -9,6 +9,7 @@ mod dns;
 mod drain;
 mod files;
 mod keys;
+mod limits;
 mod listen;
 mod providers;
 mod proxies;
@@ -46,6 +47,7 @@ pub(super) fn check(review: &mut Review<'_>, config: &mut Config) -> Named {
     autoscaling::check(review, config);
     drain::check(review, config);
     clients::check(review, config);
+    limits::check(review, config);
     let pools = providers::check(review, config);
     routes::check(review, config, &pools);
     let proxies = proxies::check(review, config);

@@ -75,13 +75,13 @@ impl State {
         }
     }
 
-    /// Forgets the subjects of whom nothing counts any more.
-    pub fn sweep(&self, spec: &Spec, now: Moment) {
+    /// Forgets the subjects of whom nothing counts any more; with a `turn`, only a part of them.
+    pub fn sweep(&self, spec: &Spec, now: Moment, turn: Option<usize>) {
         match &self.tables {
-            Tables::Sliding(table) => table.sweep(spec, now),
-            Tables::Bucket(table) => table.sweep(spec, now),
-            Tables::Calendar(table) => table.sweep(spec, now),
-            Tables::Permits(table) => table.sweep(spec, now),
+            Tables::Sliding(table) => table.sweep(spec, now, turn),
+            Tables::Bucket(table) => table.sweep(spec, now, turn),
+            Tables::Calendar(table) => table.sweep(spec, now, turn),
+            Tables::Permits(table) => table.sweep(spec, now, turn),
         }
     }
 

@@ -142,8 +142,11 @@ impl<C: Cell> Table<C> {
     }
 
     /// Forgets the subjects of whom nothing counts any more, and gives back memory that was only needed for them.
-    pub(super) fn sweep(&self, spec: &Spec, now: Moment) {
-        self.shards.iter().for_each(|shard| lock(&shard.0).sweep(spec, now));
+    /// With a `turn`, only of a sixteenth of them: which one goes round.
+    pub(super) fn sweep(&self, spec: &Spec, now: Moment, turn: Option<usize>) {
+        const TURNS: usize = 16;
+        let (first, step) = turn.map_or((0, 1), |turn| (turn % TURNS, TURNS));
+        self.shards.iter().skip(first).step_by(step).for_each(|shard| lock(&shard.0).sweep(spec, now));
     }
 
     /// Subjects with a counter of their own.

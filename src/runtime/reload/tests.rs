@@ -35,6 +35,7 @@ fn runtime(loaded: &Loaded) -> Arc<Runtime> {
         held: Held::default(),
         failures: Seldom::default(),
         slow: Ration::default(),
+        began: Instant::now(),
         cut: AtomicBool::new(false),
     })
 }

@@ -1,0 +1,286 @@
+//! The limits of a generation: which apply to whom, with their numbers, over counters that outlive it.
+
+use std::{
+    fmt,
+    hash::{BuildHasher, Hash, RandomState},
+    net::IpAddr,
+    sync::Arc,
+    time::Duration,
+};
+
+use super::Registry;
+use crate::{
+    config::{self, Few, Per, When},
+    policy::limits::{Check, Counting, Spec, State, Subject},
+    telemetry::{LimitMetrics, Metrics},
+    types::{LimitName, Moment, Region, Subnet, Tier, Unit},
+};
+
+/// The networks around an IPv6 address that are counted with it, and how many times as much they may have: a site has a /56 or
+/// a /48 (RFC 6177), and all of its /64.
+const AROUND: [(u8, u64); 2] = [(56, 4), (48, 16)];
+
+/// What makes counters the same through all generations.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct LimitId {
+    name: LimitName,
+    unit: Unit,
+    per: Box<[Per]>,
+    counting: Counting,
+    /// Of an IPv6 network around the subject, its prefix.
+    around: Option<u8>,
+}
+
+/// One limit and one thing that it counts.
+#[derive(Debug)]
+pub struct Rule {
+    /// The limit's name.
+    pub name: LimitName,
+    /// Which requests it is for.
+    pub when: When,
+    /// Whose requests are counted together.
+    pub per: Few<Per>,
+    /// Its numbers.
+    pub spec: Spec,
+    /// Whether it refuses nobody.
+    pub shadow: bool,
+    /// Its counters.
+    pub state: Arc<State>,
+    /// Those of the networks around an IPv6 address.
+    pub around: Vec<Around>,
+    /// How its checks turned out.
+    pub metrics: LimitMetrics,
+}
+
+/// The networks of one size around IPv6 addresses.
+#[derive(Debug)]
+pub struct Around {
+    prefix: u8,
+    spec: Spec,
+    state: Arc<State>,
+}
+
+impl Rule {
+    /// Whether it is for this caller's requests for this model. Where it turns on a model that nobody could read, it is: or else
+    /// who hides it would be free.
+    #[must_use]
+    pub fn fits(&self, caller: &Caller<'_>) -> bool {
+        let among = |few: &Option<Few<Tier>>| few.as_ref().is_none_or(|few| caller.tier.is_some_and(|tier| few.contains(tier)));
+        among(&self.when.tier)
+            && self.when.region.as_ref().is_none_or(|few| caller.region.is_some_and(|region| few.contains(region)))
+            && self.when.client.as_ref().is_none_or(|few| caller.name.is_some_and(|name| few.iter().any(|one| one.as_str() == name)))
+            && self.when.model.as_ref().is_none_or(|few| caller.model.is_none_or(|model| few.iter().any(|one| one.matches(model))))
+    }
+}
+
+/// Who makes a request, as limits tell callers apart.
+#[derive(Clone, Copy, Debug)]
+pub struct Caller<'c> {
+    /// The name, of who has one.
+    pub name: Option<&'c str>,
+    /// Who it is, as a hash by [`Hasher::hash`].
+    pub client: u64,
+    /// The tier.
+    pub tier: Option<&'c Tier>,
+    /// The region.
+    pub region: Option<&'c Region>,
+    /// The address.
+    pub ip: Option<IpAddr>,
+    /// The session, as a hash by [`Hasher::hash`].
+    pub session: Option<u64>,
+    /// The model, as far as it could be read.
+    pub model: Option<&'c str>,
+}
+
+/// All limits of a generation.
+#[derive(Debug, Default)]
+pub struct Limits {
+    /// Those that are asked before a body is read.
+    pub first: Vec<Rule>,
+    /// Those that are asked once it is known what is asked for.
+    pub second: Vec<Rule>,
+    /// Those that count credentials that do not hold.
+    pub failed_auth: Vec<Rule>,
+    /// Whether any turns on the model.
+    pub turn_on_model: bool,
+    /// Whether any counts tokens or money.
+    pub count_usage: bool,
+    hasher: Hasher,
+}
+
+impl Limits {
+    /// Prepares `limits`, over the counters that `registry` keeps.
+    #[must_use]
+    pub fn new(limits: Vec<config::Limit>, registry: &Registry, metrics: &Metrics) -> Self {
+        let mut made = Self { hasher: registry.hasher.clone(), ..Self::default() };
+        for limit in limits {
+            for (unit, spec) in specs(&limit) {
+                let rule = rule(&limit, spec, registry, metrics);
+                let late = limit.turns_on_model() || matches!(unit, Unit::Tokens | Unit::Cost);
+                made.turn_on_model |= limit.turns_on_model();
+                made.count_usage |= matches!(unit, Unit::Tokens | Unit::Cost);
+                match unit {
+                    Unit::FailedAuth => made.failed_auth.push(rule),
+                    _ if late => made.second.push(rule),
+                    _ => made.first.push(rule),
+                }
+            }
+        }
+        made
+    }
+
+    /// All of them.
+    pub fn rules(&self) -> impl Iterator<Item = &Rule> {
+        self.first.iter().chain(&self.second).chain(&self.failed_auth)
+    }
+
+    /// Hashes whatever tells callers apart.
+    #[must_use]
+    pub fn hasher(&self) -> &Hasher {
+        &self.hasher
+    }
+
+    /// The checks of a rule for this caller: none where it lacks what is counted by.
+    pub fn checks<'l>(&'l self, (tag, rule): (usize, &'l Rule), caller: &Caller<'_>, amount: u64, mut add: impl FnMut(Check<'l>)) {
+        if !rule.fits(caller) {
+            return;
+        }
+        let Some(subject) = self.subject(&rule.per, caller) else { return };
+        let check = |spec, state, subject| Check { shadow: rule.shadow, tag, ..Check::new(spec, state, subject, amount) };
+        add(check(&rule.spec, &rule.state, subject));
+        if rule.around.is_empty() {
+            return;
+        }
+        if let Some(subnet @ IpAddr::V6(_)) = caller.ip.map(|ip| ip.to_canonical()) {
+            for around in &rule.around {
+                let key = self.hasher.hash((around.prefix, network(subnet, around.prefix)));
+                add(check(&around.spec, &around.state, Subject { key, group: key }));
+            }
+        }
+    }
+
+    /// Whose counter it is.
+    #[must_use]
+    pub fn subject(&self, per: &[Per], caller: &Caller<'_>) -> Option<Subject> {
+        let group = |key: u64| caller.ip.map_or(key, |ip| self.hasher.hash(neighbourhood(ip)));
+        let one = |per: Per| match per {
+            Per::Ip => caller.ip.map(|ip| self.hasher.hash(Subnet::from(ip))),
+            Per::Client => Some(caller.client),
+            Per::Tier => caller.tier.map(|tier| self.hasher.hash(tier)),
+            Per::Region => caller.region.map(|region| self.hasher.hash(region)),
+            Per::Model => Some(self.hasher.hash(caller.model)),
+            Per::Session => caller.session,
+            Per::All => Some(self.hasher.hash(())),
+        };
+        let key = match per {
+            [per] => one(*per)?,
+            several => self.hasher.hash(several.iter().map(|per| one(*per)).collect::<Option<Vec<_>>>()?),
+        };
+        Some(Subject { key, group: group(key) })
+    }
+
+    /// Forgets a part of the subjects of whom nothing counts any more. `turn` counts up.
+    pub fn sweep(&self, turn: usize, now: Moment) {
+        for rule in self.rules() {
+            rule.state.sweep(&rule.spec, now, Some(turn));
+            rule.around.iter().for_each(|around| around.state.sweep(&around.spec, now, Some(turn)));
+        }
+    }
+}
+
+fn specs(limit: &config::Limit) -> impl Iterator<Item = (Unit, Spec)> {
+    let burst = limit.burst.and_then(|burst| u64::try_from(burst.get()).ok()?.try_into().ok());
+    let rate = move |unit, rate: Option<_>, burst| rate.map(|rate| (unit, Spec::rate(unit, rate, burst)));
+    let permits = |most: std::num::NonZeroUsize| (Unit::Concurrent, Spec::permits(most.get() as u64));
+    [
+        rate(Unit::Requests, limit.requests, burst),
+        rate(Unit::Tokens, limit.tokens, burst),
+        limit.concurrent.map(permits),
+        limit.cost.map(|cost| (Unit::Cost, Spec::cost(cost))),
+        rate(Unit::FailedAuth, limit.failed_auth, None),
+    ]
+    .into_iter()
+    .flatten()
+}
+
+fn rule(limit: &config::Limit, spec: Spec, registry: &Registry, metrics: &Metrics) -> Rule {
+    let (unit, counting) = (spec.unit(), spec.counting());
+    let id = |around| LimitId { name: limit.name.clone(), unit, per: limit.per[..].into(), counting, around };
+    let state = |spec: &Spec, around| registry.limit(id(around), spec);
+    let around = |(prefix, times): (u8, u64)| {
+        let spec = spec.times(times);
+        Around { prefix, spec, state: state(&spec, Some(prefix)) }
+    };
+    Rule {
+        name: limit.name.clone(),
+        when: limit.when.clone(),
+        per: limit.per.clone(),
+        shadow: limit.shadow,
+        state: state(&spec, None),
+        around: if *limit.per == [Per::Ip] { AROUND.into_iter().map(around).collect() } else { Vec::new() },
+        metrics: metrics.limit(&limit.name, unit),
+        spec,
+    }
+}
+
+/// The states of a generation, for the registry.
+pub(super) fn states(limits: &Limits) -> impl Iterator<Item = &Arc<State>> {
+    limits.rules().flat_map(|rule| std::iter::once(&rule.state).chain(rule.around.iter().map(|around| &around.state)))
+}
+
+/// The network with this prefix that an address is in.
+fn network(ip: IpAddr, prefix: u8) -> IpAddr {
+    match ip.to_canonical() {
+        IpAddr::V4(ip) => IpAddr::V4((ip.to_bits() & !(u32::MAX.checked_shr(prefix.into()).unwrap_or(0))).into()),
+        IpAddr::V6(ip) => IpAddr::V6((ip.to_bits() & !(u128::MAX.checked_shr(prefix.into()).unwrap_or(0))).into()),
+    }
+}
+
+/// The addresses that are likely to be one network's: a /24, or a /48.
+fn neighbourhood(ip: IpAddr) -> IpAddr {
+    let ip = ip.to_canonical();
+    network(ip, if ip.is_ipv4() { 24 } else { 48 })
+}
+
+/// Hashes with a key of this process, so that nobody outside can choose whose counter he shares.
+#[derive(Clone, Default)]
+pub struct Hasher(RandomState);
+
+impl Hasher {
+    /// A hash of 64 bits (SipHash-1-3): among a million subjects two share one with a chance of 1 to 37 million.
+    #[must_use]
+    pub fn hash(&self, what: impl Hash) -> u64 {
+        self.0.hash_one(what)
+    }
+}
+
+impl fmt::Debug for Hasher {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Hasher")
+    }
+}
+
+/// A state that outlives generations, and how long it says something when none names it.
+#[derive(Clone, Debug)]
+pub(super) struct Kept {
+    pub(super) state: Arc<State>,
+    pub(super) memory: Duration,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn ip(text: &str) -> IpAddr {
+        text.parse().unwrap()
+    }
+
+    #[test]
+    fn networks_and_neighbourhoods() {
+        assert_eq!(network(ip("2001:db8:1:23ff::1"), 56), ip("2001:db8:1:2300::"));
+        assert_eq!(network(ip("2001:db8:1:23ff::1"), 48), ip("2001:db8:1::"));
+        assert_eq!(neighbourhood(ip("203.0.113.7")), ip("203.0.113.0"));
+        assert_eq!(neighbourhood(ip("::ffff:203.0.113.7")), ip("203.0.113.0"));
+        assert_eq!(neighbourhood(ip("2001:db8:1:2::3")), ip("2001:db8:1::"));
+    }
+}
