@@ -20,14 +20,17 @@ pub mod ask;
 pub mod attempt;
 pub mod body;
 pub mod client;
+pub mod decoded;
 pub mod deliver;
 pub mod downward;
 pub mod fields;
 pub mod identify;
+pub mod include_usage;
 pub mod observe;
 pub mod outgoing;
 pub mod reject;
 pub mod relay;
+pub mod reservation;
 pub mod respond;
 pub mod route;
 pub mod settle;
@@ -41,7 +44,7 @@ use std::{cell::OnceCell, fmt, net::IpAddr, sync::Arc, time::Instant};
 use http::{Request, Response, request::Parts};
 use hyper::body::Incoming;
 
-use self::{body::Body, deliver::Delivery, fields::Present, reject::Reject, trace::Traced, trail::Trail};
+use self::{ask::Needs, body::Body, deliver::Delivery, fields::Present, reject::Reject, trace::Traced, trail::Trail};
 use crate::{
     policy::key_pool::Choice,
     runtime::{Runtime, Snapshot},
@@ -141,8 +144,10 @@ impl Pipeline {
         trail.identified(&client);
         // 3: tells whether the body may be read.
         let candidates = route::candidates(snapshot, &request.head.method, &request.head.uri)?;
+        let needs = Needs { model: snapshot.limits.turn_on_model, tokens: snapshot.limits.count_usage };
         // 5: the first bytes of the body, and with them the route.
-        let asked = ask::read((&request.head.headers, request.present), body, &candidates, (&snapshot.body, &self.runtime.held)).await?;
+        let asked =
+            ask::read((&request.head.headers, request.present), body, &candidates, (&snapshot.body, &self.runtime.held, needs)).await?;
         let route = candidates.select(&asked.ask);
         let choice = if candidates.need_home(&asked.ask) { Choice::Home } else { Choice::Any };
         trail.asked(asked.ask, asked.waited, candidates.tells_usage);
@@ -150,7 +155,14 @@ impl Pipeline {
         trail.routed(&route.path);
         // The memory of a body that may go up again is kept until a reply has begun.
         let _held = asked.reserved;
+        let mut upload = asked.upload;
+        if candidates.tells_if_asked
+            && trail.counts()
+            && include_usage::ask((&request.head.headers, request.present), trail.ask(), &mut upload)
+        {
+            trail.unasked();
+        }
         // 8: the last step that may refuse. From here on the provider speaks.
-        deliver::deliver(&self.upstream, (generations, route, choice), &client, (request, asked.upload), trail).await
+        deliver::deliver(&self.upstream, (generations, route, choice), &client, (request, upload), trail).await
     }
 }

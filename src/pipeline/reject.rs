@@ -211,6 +211,7 @@ pub fn answer(reject: &Reject, unread: Option<Incoming>, mut trail: Trail) -> Re
     }
     let shape = reject.shape();
     trail.runtime().metrics.rejected(shape.code);
+    trail.settle_rejected(reject);
     let response = reject.respond(&trail.request_id());
     let overhead = trail.overhead();
     trail.end(shape.status, End::Rejected(shape.code), 0, overhead);

@@ -22,6 +22,8 @@ pub struct Candidates<'s, 'p> {
     keeps_objects: bool,
     /// Whether the reply may tell what it used.
     pub tells_usage: bool,
+    /// Whether a stream tells it only if the request asks for it.
+    pub tells_if_asked: bool,
 }
 
 /// Finds the routes for a path.
@@ -32,15 +34,23 @@ pub struct Candidates<'s, 'p> {
 pub fn candidates<'s, 'p>(snapshot: &'s Snapshot, method: &Method, uri: &'p Uri) -> Result<Candidates<'s, 'p>, Reject> {
     let path = uri.path();
     let under_path = || snapshot.routes.iter().filter_map(|route| Some((route, route.rest(path)?)));
-    let mut found =
-        Candidates { routes: &snapshot.routes, path, reads_body: false, model_in_target: None, keeps_objects: false, tells_usage: false };
+    let mut found = Candidates {
+        routes: &snapshot.routes,
+        path,
+        reads_body: false,
+        model_in_target: None,
+        keeps_objects: false,
+        tells_usage: false,
+        tells_if_asked: false,
+    };
     if under_path().next().is_none() {
         return Err(Reject::NoRoute);
     }
     for (route, rest) in under_path() {
-        let Endpoint { model, keeps_objects, tells_usage } = Endpoint::of(route.format, method, (rest, uri.query()));
+        let Endpoint { model, keeps_objects, tells_usage, tells_if_asked } = Endpoint::of(route.format, method, (rest, uri.query()));
         found.keeps_objects |= keeps_objects;
         found.tells_usage |= tells_usage;
+        found.tells_if_asked |= tells_if_asked;
         match model {
             ModelIn::Body => found.reads_body = true,
             ModelIn::Target(model) => found.model_in_target = Some(model),

@@ -11,6 +11,7 @@ use super::{
 use crate::{
     policy::key_pool::Lease,
     telemetry::{TargetMetrics, metrics::Raised},
+    types::Usage,
 };
 use bytes::Bytes;
 use http::StatusCode;
@@ -81,6 +82,9 @@ impl Settlement {
         }
         if let Some(observer) = &mut self.watch.observer {
             observer.frame(data);
+            if let Some(produced) = observer.produced() {
+                self.trail.produced(produced);
+            }
         }
     }
 
@@ -109,13 +113,16 @@ impl Settlement {
         });
         let model = self.metrics.of(self.model, &self.trail.runtime().metrics);
         model.duration.record(self.trail.elapsed());
+        let (mut usage, mut produced) = (Usage::default(), None);
         if let Some(observer) = self.watch.observer.take() {
-            let usage = observer.usage(end == End::Complete);
+            produced = observer.produced();
+            usage = observer.usage(end == End::Complete);
             if !usage.is_unknown() {
                 model.used(usage);
                 self.trail.used(usage);
             }
         }
+        self.trail.settle_charge((self.status, end), usage, produced.ok_or(self.bytes_out));
         if self.watch.stream {
             self.metrics.streams.decrement(1);
         }

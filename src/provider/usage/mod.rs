@@ -17,7 +17,7 @@ use serde::{
     de::{IgnoredAny, MapAccess, SeqAccess, Visitor},
 };
 
-pub use produced::Produced;
+pub use produced::{BYTES_OF_A_TOKEN, Produced};
 
 use super::sse;
 use crate::types::{RequestFormat, Usage};

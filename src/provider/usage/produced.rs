@@ -8,7 +8,7 @@ use memchr::{memchr3, memmem::Finder};
 use crate::{provider::reader::weight::string_length, types::RequestFormat};
 
 /// Bytes of a token of a reply, about.
-const BYTES_OF_A_TOKEN: u64 = 4;
+pub const BYTES_OF_A_TOKEN: u64 = 4;
 
 /// Members of a delta whose texts a model has not written.
 const NO_WORDS: [&[u8]; 7] = [b"type", b"role", b"id", b"signature", b"name", b"object", b"finish_reason"];
