@@ -5,6 +5,7 @@ use std::{borrow::Cow, fmt};
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
+use super::{Mtls, SessionField};
 use crate::types::{Tier, names::ClientName};
 
 /// Who may call, and as whom.
@@ -17,6 +18,12 @@ pub struct Clients {
     /// The client keys. Only their hashes are written down.
     #[serde(default)]
     pub keys: Vec<ClientKey>,
+    /// Which certificates of `listen.tls.client_ca` name their clients. Without it, such a certificate opens the door and says no more.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub mtls: Option<Mtls>,
+    /// Where a request says which session it belongs to, for limits that count `per: session`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub session: Option<SessionField>,
 }
 
 /// What a caller without a key of ours is.
@@ -63,7 +70,8 @@ impl JsonSchema for Anonymous {
 pub struct ClientKey {
     /// The client's name in logs, metrics and limits.
     pub name: ClientName,
-    /// The SHA-256 of the whole key, 64 hex digits: `printf %s "$KEY" | sha256sum`.
+    /// The SHA-256 of the whole key, 64 hex digits, as `sidegate key new` prints it beside a new key; of another key,
+    /// `printf %s "$KEY" | sha256sum`.
     pub sha256: KeyHash,
     /// The client's tier.
     pub tier: Tier,

@@ -31,15 +31,6 @@ const SLOWEST: u64 = 8 << 10;
 /// Two readers could take two models from it.
 const REPEATED: Reject = Reject::Malformed("a member that decides where the request goes stands there twice");
 
-/// What else must be known of a body than where it goes.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct Needs {
-    /// Its model: a limit turns on it. Who hides it is subject to all that do.
-    pub model: bool,
-    /// Its length in tokens, about: a limit counts tokens or money.
-    pub tokens: bool,
-}
-
 /// What a request asks for, and its body made ready to go up.
 #[derive(Debug)]
 pub struct Asked {
@@ -63,7 +54,7 @@ impl Asked {
     }
 }
 
-/// Reads what the endpoint allows to be read.
+/// Reads what the endpoint allows to be read. A body that `is_weighed` has its length in tokens estimated: a limit counts them.
 ///
 /// # Errors
 ///
@@ -72,9 +63,10 @@ pub async fn read(
     (headers, present): (&HeaderMap, Present),
     unread: &mut Option<Incoming>,
     candidates: &Candidates<'_, '_>,
-    bounds: (&config::Body, &Held, Needs),
+    bounds: (&config::Body, &Held),
+    is_weighed: bool,
 ) -> Result<Asked, Reject> {
-    let (limits, held, needs) = bounds;
+    let (limits, held) = bounds;
     let max = limits.max.map(|max| max.0);
     let encoding = if present.has(Present::ENCODING) { headers.get(CONTENT_ENCODING) } else { None };
     let encoding = encoding.filter(|coding| !coding.as_bytes().eq_ignore_ascii_case(b"identity"));
@@ -88,7 +80,7 @@ pub async fn read(
         return Ok(Asked::unread(candidates, Upload::held(Bytes::new(), None)));
     }
     // One that is encoded is held only where something must be known of it.
-    let is_read = encoding.is_none_or(|coding| decisive || (needs.model || needs.tokens) && decoded::is_readable(coding));
+    let is_read = encoding.is_none_or(|coding| decisive || is_weighed && decoded::is_readable(coding));
     if !candidates.reads_body || !is_read {
         return Ok(Asked::unread(candidates, Upload::streamed(VecDeque::new(), body, max, outgoing::trailers)));
     }
@@ -96,9 +88,11 @@ pub async fn read(
     let (read, rest, reserved) = hold(body, limits, held, decisive).await?;
     let waited = started.elapsed();
     let (ask, prompt) = match encoding {
-        None => understand(&read, rest.is_nothing(), (decisive, needs))?,
+        None => understand(&read, rest.is_nothing(), (decisive, is_weighed))?,
         Some(coding) => match decoded::decode(coding, &read, limits.buffer.0, (held, limits.buffer_total.0)) {
-            Some(text) if text.whole || !rest.is_nothing() => understand(&text.bytes, text.whole && rest.is_nothing(), (decisive, needs))?,
+            Some(text) if text.whole || !rest.is_nothing() => {
+                understand(&text.bytes, text.whole && rest.is_nothing(), (decisive, is_weighed))?
+            }
             _ if decisive => return Err(Reject::Encoded),
             _ => (Ask::default(), Prompt::Unread),
         },
@@ -114,7 +108,7 @@ pub async fn read(
 }
 
 /// Reads the text of a body, or of the first part of one.
-fn understand(text: &[u8], whole: bool, (decisive, needs): (bool, Needs)) -> Result<(Ask, Prompt), Reject> {
+fn understand(text: &[u8], whole: bool, (decisive, is_weighed): (bool, bool)) -> Result<(Ask, Prompt), Reject> {
     if !whole {
         return Ok((reader::read_prefix(text).map_err(|_| REPEATED)?, Prompt::Unread));
     }
@@ -125,7 +119,7 @@ fn understand(text: &[u8], whole: bool, (decisive, needs): (bool, Needs)) -> Res
         Err(Unreadable::NotJson) => Ask::default(),
         read => read.map_err(|_| REPEATED)?,
     };
-    Ok((ask, if needs.tokens { reservation::prompt(text) } else { Prompt::Unread }))
+    Ok((ask, if is_weighed { reservation::prompt(text) } else { Prompt::Unread }))
 }
 
 /// What follows the part that is held.

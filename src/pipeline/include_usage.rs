@@ -5,15 +5,24 @@
 
 use http::HeaderMap;
 
-use super::fields::Present;
+use super::{admit::Admitted, fields::Present, trail::Trail};
 use crate::{provider::splice, types::Ask, upstream::Upload};
 
 /// Fields that say something about the bytes of the body: RFC 9530, RFC 3230, RFC 1864, RFC 9421, and the signatures of AWS.
 const DIGESTS: [&str; 7] =
     ["content-digest", "content-md5", "digest", "repr-digest", "signature", "signature-input", "x-amz-content-sha256"];
 
-/// Asks for the usage where the client has not. Whether it was done: then the chunk that tells it is none of the client's.
-pub fn ask((headers, present): (&HeaderMap, Present), ask: &Ask, upload: &mut Upload) -> bool {
+/// The body as it goes up: with that member, where the usage is of interest and the client has not asked for it. Then the chunk
+/// that tells it is none of the client's.
+#[must_use]
+pub fn ask(request: &Admitted, mut upload: Upload, trail: &mut Trail) -> Upload {
+    if trail.counts() && splice_in((&request.head.headers, request.present), trail.ask(), &mut upload) {
+        trail.unasked();
+    }
+    upload
+}
+
+fn splice_in((headers, present): (&HeaderMap, Present), ask: &Ask, upload: &mut Upload) -> bool {
     if !ask.stream || present.has(Present::ENCODING) || DIGESTS.iter().any(|name| headers.contains_key(*name)) {
         return false;
     }
@@ -40,7 +49,7 @@ mod tests {
             fields.iter().map(|(name, value)| (HeaderName::from_static(name), HeaderValue::from_static(value))).collect();
         let mut upload = Upload::held(Bytes::from(body), trailers);
         let read = reader::read(body.as_bytes()).unwrap();
-        if !ask((&headers, Present::read(&headers)), &read, &mut upload) {
+        if !splice_in((&headers, Present::read(&headers)), &read, &mut upload) {
             assert!(upload.whole().is_none_or(|whole| whole == body), "it stays as it is");
             return None;
         }

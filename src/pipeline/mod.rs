@@ -6,7 +6,9 @@
 //! | 1 | **admit**: nothing malformed goes further | `admit.rs`, `fields.rs` |
 //! | 2 | **identify**: client, address, tier | `identify.rs` |
 //! | 3 | **endpoint**: path and method → candidate routes | `route.rs` |
+//! | 4 | **limit**, what needs no body: requests, concurrency | `limit.rs` |
 //! | 5 | **read the ask**: model and stream, by peeking at the bytes | `ask.rs` |
+//! | 7 | **limit**, per model, tokens, cost | `limit.rs` |
 //! | 8 | **deliver**: key, send, the reply's head | `deliver.rs`, `outgoing.rs`, `downward.rs` |
 //! | 9 | **relay** the body, frame by frame; or a WebSocket's bytes | `respond.rs`, `relay.rs`, `observe.rs`, `upgrade.rs`, `tunnel.rs` |
 //! | 10 | **settle**, exactly once, also on `Drop` | `settle.rs`, `attempt.rs` |
@@ -26,6 +28,7 @@ pub mod downward;
 pub mod fields;
 pub mod identify;
 pub mod include_usage;
+pub mod limit;
 pub mod observe;
 pub mod outgoing;
 pub mod reject;
@@ -44,10 +47,13 @@ use std::{cell::OnceCell, fmt, net::IpAddr, sync::Arc, time::Instant};
 use http::{Request, Response, request::Parts};
 use hyper::body::Incoming;
 
-use self::{ask::Needs, body::Body, deliver::Delivery, fields::Present, reject::Reject, trace::Traced, trail::Trail};
+use self::{
+    body::Body, deliver::Delivery, fields::Present, identify::Unproven, limit::Granted, reject::Reject, trace::Traced, trail::Trail,
+};
 use crate::{
     policy::key_pool::Choice,
     runtime::{Runtime, Snapshot},
+    types::Subject,
     upstream::Upstream,
 };
 
@@ -57,6 +63,8 @@ pub struct Inbound {
     pub request: Request<Incoming>,
     /// The peer's address; `None` on a Unix socket.
     pub peer: Option<IpAddr>,
+    /// What the certificate that the peer showed calls it, if it had to show one.
+    pub certified: Option<Subject>,
     /// When its head was read.
     pub received: Instant,
 }
@@ -112,7 +120,7 @@ impl Pipeline {
     pub async fn handle(self, inbound: Inbound) -> Response<Body> {
         // 0: one generation of the config for the whole request.
         let snapshot = self.runtime.snapshot.load_full();
-        let Inbound { request, peer, received } = inbound;
+        let Inbound { request, peer, certified, received } = inbound;
         let (head, body) = request.into_parts();
         // From here on it goes from hand to hand.
         let head = Box::new(head);
@@ -121,7 +129,7 @@ impl Pipeline {
         let mut trail = Trail::start(Arc::clone(&self.runtime), received, peer, (&head, present));
         trail.watched(Traced::of(&head.headers, present, &snapshot.config.trace), snapshot.config.log.slow);
         let generations = Generations { own: &snapshot, newest: Default::default(), runtime: &self.runtime };
-        match self.serve(&generations, (head, present, peer), &mut unread, &mut trail).await {
+        match self.serve(&generations, (head, present, peer, certified), &mut unread, &mut trail).await {
             // 9, and 10 at the end of the body.
             Ok(delivery) => respond::respond(delivery, &snapshot, trail),
             // !: the only place that answers for us.
@@ -132,7 +140,7 @@ impl Pipeline {
     async fn serve<'s>(
         &self,
         generations: &'s Generations<'s>,
-        (head, present, peer): (Box<Parts>, Present, Option<IpAddr>),
+        (head, present, peer, certified): (Box<Parts>, Present, Option<IpAddr>, Option<Subject>),
         body: &mut Option<Incoming>,
         trail: &mut Trail,
     ) -> Result<Delivery<'s>, Reject> {
@@ -140,28 +148,37 @@ impl Pipeline {
         // 1: before anything else is believed of it.
         let request = admit::admit(head, present, peer, &snapshot.listen, &snapshot.trust)?;
         // 2: before the body is polled, so that who is refused is not invited to send it.
-        let client = identify::identify(&request, &snapshot.clients, &snapshot.trust)?;
+        let client = match identify::identify(&request, certified.as_ref(), &snapshot.clients, &snapshot.trust) {
+            Ok(client) => client,
+            Err(unproven) => {
+                let Unproven { client, reject } = *unproven;
+                trail.identified(&client);
+                return Err(limit::failed_auth(&snapshot.limits, &client, reject, self.runtime.moment()));
+            }
+        };
         trail.identified(&client);
         // 3: tells whether the body may be read.
         let candidates = route::candidates(snapshot, &request.head.method, &request.head.uri)?;
-        let needs = Needs { model: snapshot.limits.turn_on_model, tokens: snapshot.limits.count_usage };
+        let pass_on = if snapshot.passes_credentials { candidates.pass_on() } else { None };
+        let client = if let Some(dialect) = pass_on { identify::as_holder(client, &request, dialect) } else { client };
+        // 4: before a byte of the body is read.
+        let Granted { charge, standings } = limit::first(&snapshot.limits, &client, self.runtime.moment())?;
+        trail.limited(standings);
+        trail.charged(charge);
         // 5: the first bytes of the body, and with them the route.
-        let asked =
-            ask::read((&request.head.headers, request.present), body, &candidates, (&snapshot.body, &self.runtime.held, needs)).await?;
+        let bounds = (&snapshot.body, &self.runtime.held);
+        let is_weighed = snapshot.limits.count_usage && candidates.tells_usage;
+        let asked = ask::read((&request.head.headers, request.present), body, &candidates, bounds, is_weighed).await?;
         let route = candidates.select(&asked.ask);
         let choice = if candidates.need_home(&asked.ask) { Choice::Home } else { Choice::Any };
         trail.asked(asked.ask, asked.waited, candidates.tells_usage);
         let route = route?;
         trail.routed(&route.path);
+        // 7: the last gate before money.
+        reservation::reserve(&snapshot.limits, &client, (&candidates, asked.prompt), trail)?;
+        let upload = if candidates.tells_if_asked { include_usage::ask(&request, asked.upload, trail) } else { asked.upload };
         // The memory of a body that may go up again is kept until a reply has begun.
         let _held = asked.reserved;
-        let mut upload = asked.upload;
-        if candidates.tells_if_asked
-            && trail.counts()
-            && include_usage::ask((&request.head.headers, request.present), trail.ask(), &mut upload)
-        {
-            trail.unasked();
-        }
         // 8: the last step that may refuse. From here on the provider speaks.
         deliver::deliver(&self.upstream, (generations, route, choice), &client, (request, upload), trail).await
     }

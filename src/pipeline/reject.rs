@@ -15,6 +15,7 @@ use serde::Serialize;
 use super::{
     body::Body,
     fields::X_REQUEST_ID,
+    limit::Limited,
     trail::{End, Trail},
 };
 use crate::upstream::{Failure, Phase, Reason};
@@ -42,6 +43,8 @@ pub enum Reject {
     Unauthenticated,
     /// A credential that claims to be ours and is not.
     WrongKey,
+    /// A limit has not enough left.
+    Limited(Box<Limited>),
     /// No route has this path.
     NoRoute,
     /// Routes have this path, and none serves this model.
@@ -99,6 +102,11 @@ impl Reject {
             Self::Unauthenticated | Self::WrongKey => {
                 Shape { kind: "authentication_error", ..caller(StatusCode::UNAUTHORIZED, "invalid_api_key") }
             }
+            Self::Limited(limited) => Shape {
+                kind: limited.spec.unit().as_str(),
+                final_answer: limited.wait.is_none(),
+                ..caller(StatusCode::TOO_MANY_REQUESTS, "rate_limit_exceeded")
+            },
             Self::NoRoute => caller(StatusCode::NOT_FOUND, "route_not_found"),
             Self::NoModel(_) => caller(StatusCode::NOT_FOUND, "model_not_found"),
             Self::Encoded => caller(StatusCode::UNSUPPORTED_MEDIA_TYPE, "encoding_not_supported"),
@@ -117,6 +125,22 @@ impl Reject {
         }
     }
 
+    /// Whether a credential was presented and failed, which counts as a failed authentication; not so where there was none.
+    #[must_use]
+    pub fn is_failed_proof(&self) -> bool {
+        matches!(self, Self::WrongKey)
+    }
+
+    /// Whether nobody has answered, for no fault of the caller's: what was charged is given back.
+    #[must_use]
+    pub fn is_upstreams_fault(&self) -> bool {
+        match self {
+            Self::NoKey => true,
+            Self::Upstream(failure) => !matches!(failure.reason, Reason::Upload | Reason::TooLarge),
+            _ => false,
+        }
+    }
+
     fn message(&self) -> String {
         match self {
             Self::Malformed(problem) => format!("The request is malformed: {problem}."),
@@ -126,6 +150,7 @@ impl Reject {
             Self::Expectation => "The only expectation that can be met is `100-continue`.".to_owned(),
             Self::Unauthenticated => "A client key is needed: send it as `Authorization: Bearer …`.".to_owned(),
             Self::WrongKey => "This client key is not known.".to_owned(),
+            Self::Limited(limited) => format!("The limit `{}` is used up.", limited.limit),
             Self::NoRoute => "No route is configured for this path.".to_owned(),
             Self::NoModel(Some(model)) => format!("No route is configured for the model `{}`.", shorten(model)),
             Self::NoModel(None) => {
@@ -189,6 +214,11 @@ impl Reject {
         }
         if matches!(self, Self::Overloaded) {
             headers.insert(RETRY_AFTER, HeaderValue::from_static("1"));
+        }
+        if let Self::Limited(limited) = self
+            && let Some(wait) = limited.wait
+        {
+            headers.insert(RETRY_AFTER, HeaderValue::from(wait.as_nanos().div_ceil(1_000_000_000) as u64));
         }
         if matches!(self, Self::Method | Self::FinalRecipient) {
             headers.insert(ALLOW, HeaderValue::from_static(METHODS));

@@ -7,17 +7,25 @@
 //! Cancel: the trail owns it, and settles it when it is dropped. A reservation that is itself dropped keeps what was charged and
 //! gives the permits back.
 
+use std::sync::Arc;
+
 use http::StatusCode;
 
-use super::reject::Reject;
+use super::{
+    client::Client,
+    limit::{self, Expected, Granted},
+    reject::Reject,
+    route::Candidates,
+    trail::Trail,
+};
 use crate::{
     policy::{
         estimate::{Estimate, Estimator, Prompt},
         limits::Charge,
     },
     provider::{reader::weight::weigh, usage::BYTES_OF_A_TOKEN},
+    runtime::Limits,
     types::{Ask, Moment, Money, Unit, Usage},
-    upstream::Reason,
 };
 
 /// A stream that says more than was reserved is charged in steps of so many tokens: none is charged one by one.
@@ -52,9 +60,8 @@ impl Outcome {
     #[must_use]
     pub fn of_reject(reject: &Reject) -> Self {
         match reject {
-            // A client that breaks off has sent the provider a part of its prompt.
-            Reject::Upstream(failure) if matches!(failure.reason, Reason::Upload | Reason::TooLarge) => Self::Refused,
-            reject if Self::of_reply(reject.shape().status) == Self::Unserved => Self::Unserved,
+            Reject::Limited(_) | Reject::Overloaded => Self::Unserved,
+            reject if reject.is_upstreams_fault() => Self::Unserved,
             _ => Self::Refused,
         }
     }
@@ -179,6 +186,31 @@ fn true_up(charge: &mut Charge, unit: Unit, (held, used): (u64, u64), now: Momen
         Some(more) => charge.force(unit, more, now),
         None => charge.refund(unit, held - used, now),
     }
+}
+
+/// Step 7: the limits that turn on what is asked for, and what is reserved of those that count tokens and money.
+///
+/// # Errors
+///
+/// 429 if one of them has not enough left. Nothing was charged by this step, and what was before is given back with the answer.
+pub fn reserve(
+    limits: &Limits,
+    client: &Client,
+    (candidates, prompt): (&Candidates<'_, '_>, Prompt),
+    trail: &mut Trail,
+) -> Result<(), Reject> {
+    if limits.second.is_empty() {
+        return Ok(());
+    }
+    let runtime = Arc::clone(trail.runtime());
+    let estimate = runtime.estimator.estimate(trail.ask(), prompt);
+    let cost = Money(0);
+    let expected = Expected { tokens: estimate.total(), cost: cost.0 };
+    let Granted { charge, standings } = limit::second(limits, client, candidates.asking(trail.ask(), expected), runtime.moment())?;
+    trail.limited(standings);
+    // To tell clients apart, about, the end of a hash is enough.
+    trail.reserved(charge, (estimate, cost), limits.hasher().hash(client.identity()) as u16);
+    Ok(())
 }
 
 /// What a body weighs.

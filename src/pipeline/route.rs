@@ -2,11 +2,15 @@
 
 use http::{Method, Uri};
 
-use super::reject::Reject;
+use super::{
+    limit::{Asking, Expected},
+    reject::Reject,
+};
 use crate::{
+    config::Credentials,
     provider::{Endpoint, ModelIn},
     runtime::{Route, Snapshot},
-    types::Ask,
+    types::{Ask, Dialect},
 };
 
 /// The routes that have a request's path, and what is known of its operation.
@@ -24,6 +28,8 @@ pub struct Candidates<'s, 'p> {
     pub tells_usage: bool,
     /// Whether a stream tells it only if the request asks for it.
     pub tells_if_asked: bool,
+    /// Whether a limit turns on the model.
+    limits_turn_on_model: bool,
 }
 
 /// Finds the routes for a path.
@@ -42,6 +48,7 @@ pub fn candidates<'s, 'p>(snapshot: &'s Snapshot, method: &Method, uri: &'p Uri)
         keeps_objects: false,
         tells_usage: false,
         tells_if_asked: false,
+        limits_turn_on_model: snapshot.limits.turn_on_model,
     };
     if under_path().next().is_none() {
         return Err(Reject::NoRoute);
@@ -71,7 +78,26 @@ impl<'s> Candidates<'s, '_> {
     /// Whether the model has a say in where the request goes: then it must be known for certain.
     #[must_use]
     pub fn turn_on_model(&self) -> bool {
-        self.iter().any(|route| !route.models.is_empty())
+        self.limits_turn_on_model || self.iter().any(|route| !route.models.is_empty())
+    }
+
+    /// The dialect of the provider that sees the caller's own credential, if that is so whichever of the routes is taken.
+    #[must_use]
+    pub fn pass_on(&self) -> Option<Dialect> {
+        let whole = self.iter().all(|route| route.credentials == Credentials::Client);
+        let first = self.iter().next().filter(|_| whole)?;
+        Some(first.targets.first()?.provider.dialect)
+    }
+
+    /// Whether the operation names a model.
+    fn has_model(&self) -> bool {
+        self.reads_body || self.model_in_target.is_some()
+    }
+
+    /// What the limits of step 7 turn on.
+    #[must_use]
+    pub fn asking<'a>(&self, ask: &'a Ask, expected: Expected) -> Asking<'a> {
+        Asking { ask, has_model: self.has_model(), tells_usage: self.tells_usage, expected }
     }
 
     /// Whether only the account that keeps the objects can serve this.
@@ -86,12 +112,11 @@ impl<'s> Candidates<'s, '_> {
     ///
     /// 404 if none does.
     pub fn select(&self, ask: &Ask) -> Result<&'s Route, Reject> {
-        let has_model = self.reads_body || self.model_in_target.is_some();
         let fits = |route: &&Route| match &ask.model {
             Some(model) => route.serves(model),
             None => route.models.is_empty(),
         };
-        let first = self.iter().find(fits).or_else(|| self.iter().next().filter(|_| !has_model));
+        let first = self.iter().find(fits).or_else(|| self.iter().next().filter(|_| !self.has_model()));
         first.ok_or_else(|| Reject::NoModel(ask.model.clone()))
     }
 }

@@ -25,6 +25,7 @@ use super::{
     attempt::Attempt,
     client::Client,
     fields::{Present, X_REQUEST_ID},
+    limit::Standings,
     reservation::Reservation,
     trace::Traced,
 };
@@ -73,6 +74,7 @@ struct Course {
     client: Option<Client>,
     route: Option<Arc<str>>,
     ask: Ask,
+    standings: Option<Box<Standings>>,
     waited: Duration,
     attempts: u32,
     last: Option<Attempt>,
@@ -110,6 +112,7 @@ impl Trail {
             client: None,
             route: None,
             ask: Ask::default(),
+            standings: None,
             waited: Duration::ZERO,
             attempts: 0,
             last: None,
@@ -133,6 +136,25 @@ impl Trail {
         self.0.ask = ask;
         self.0.tells_usage = tells_usage;
         self.0.waited = waited;
+    }
+
+    /// Limits let it through, and this is left of them.
+    pub fn limited(&mut self, standings: Standings) {
+        if !standings.is_empty() {
+            self.0.standings.get_or_insert_default().join(standings);
+        }
+    }
+
+    /// What is left of the caller's tightest limits, if any apply.
+    #[must_use]
+    pub fn standings(&self) -> Option<&Standings> {
+        self.0.standings.as_deref()
+    }
+
+    /// What is asked for.
+    #[must_use]
+    pub fn ask(&self) -> &Ask {
+        &self.0.ask
     }
 
     /// The route is settled.

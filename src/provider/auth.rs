@@ -37,11 +37,10 @@ impl Credential {
     /// `None` if the key or a name holds bytes that no header value may hold (RFC 9110 §5.5).
     #[must_use]
     pub fn new(dialect: Dialect, key: &Secret, organization: Option<&str>, project: Option<&str>) -> Option<Self> {
-        let (name, text) = match dialect {
-            Dialect::Openai => (AUTHORIZATION, Cow::Owned(format!("Bearer {}", key.expose()))),
-            Dialect::Azure => (API_KEY, Cow::Borrowed(key.expose())),
-            Dialect::Anthropic => (X_API_KEY, Cow::Borrowed(key.expose())),
-            Dialect::Gemini => (X_GOOG_API_KEY, Cow::Borrowed(key.expose())),
+        let name = own_field(dialect);
+        let text = match dialect {
+            Dialect::Openai => Cow::Owned(format!("Bearer {}", key.expose())),
+            Dialect::Azure | Dialect::Anthropic | Dialect::Gemini => Cow::Borrowed(key.expose()),
         };
         let mut value = HeaderValue::from_str(&text).ok()?;
         value.set_sensitive(true);
@@ -69,6 +68,16 @@ impl Credential {
     pub fn value_of(&self, name: &HeaderName) -> Option<&HeaderValue> {
         let mut fields = std::iter::once((&self.name, &self.value)).chain(self.scope.iter().map(|(name, value)| (name, value)));
         fields.find_map(|(ours, value)| (ours == name).then_some(value))
+    }
+}
+
+/// The field in which a provider of this dialect looks for its key.
+fn own_field(dialect: Dialect) -> HeaderName {
+    match dialect {
+        Dialect::Openai => AUTHORIZATION,
+        Dialect::Azure => API_KEY,
+        Dialect::Anthropic => X_API_KEY,
+        Dialect::Gemini => X_GOOG_API_KEY,
     }
 }
 
@@ -178,6 +187,14 @@ pub fn find_presented<'a, T>(headers: &'a HeaderMap, query: Option<&'a str>, mut
     parameters.filter_map(|parameter| Some(parameter.split_once('=')?.1.as_bytes())).find_map(look)
 }
 
+/// The credential that a provider of this dialect reads: the one in its own form, else the first in any. A query counts behind
+/// the fields.
+#[must_use]
+pub fn presented_to<'a>(dialect: Dialect, headers: &'a HeaderMap, query: Option<&'a str>) -> Option<&'a [u8]> {
+    let own = headers.get(own_field(dialect)).map(|value| without_scheme(value.as_bytes())).filter(|key| !key.is_empty());
+    own.or_else(|| find_presented(headers, query, Some))
+}
+
 fn without_scheme(value: &[u8]) -> &[u8] {
     let scheme = value.get(..7).filter(|scheme| scheme.eq_ignore_ascii_case(b"bearer "));
     if scheme.is_some() { value[7..].trim_ascii() } else { value }
@@ -262,5 +279,20 @@ mod tests {
         assert_eq!(presented(&given("x-api-key", "sg-1"), Some("alt=sse&key=sg-2&KEY=sg-3")), [b"sg-1", b"sg-2", b"sg-3"]);
         assert!(presented(&given("authorization", "Bearer "), Some("key=&key")).is_empty());
         assert!(presented(&HeaderMap::new(), None).is_empty());
+    }
+
+    #[test]
+    fn of_several_credentials_a_provider_reads_its_own() {
+        let headers: HeaderMap = [("x-goog-api-key", "g"), ("authorization", "Bearer o"), ("x-api-key", "a"), ("api-key", "z")]
+            .into_iter()
+            .map(|(name, value)| (HeaderName::from_static(name), HeaderValue::from_static(value)))
+            .collect();
+        for (dialect, key) in [(Dialect::Openai, "o"), (Dialect::Azure, "z"), (Dialect::Anthropic, "a"), (Dialect::Gemini, "g")] {
+            assert_eq!(presented_to(dialect, &headers, Some("key=q")), Some(key.as_bytes()), "{dialect:?}");
+        }
+        let oauth = HeaderMap::from_iter([(AUTHORIZATION, HeaderValue::from_static("Bearer o"))]);
+        assert_eq!(presented_to(Dialect::Anthropic, &oauth, None), Some(&b"o"[..]));
+        assert_eq!(presented_to(Dialect::Gemini, &HeaderMap::new(), Some("key=q")), Some(&b"q"[..]));
+        assert_eq!(presented_to(Dialect::Openai, &HeaderMap::new(), None), None);
     }
 }

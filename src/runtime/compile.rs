@@ -2,15 +2,15 @@
 
 use std::{collections::BTreeMap, fmt, sync::Arc};
 
-use http::HeaderValue;
+use http::{HeaderName, HeaderValue};
 
 use super::{
     Limits, Registry,
     registry::{KeyStates, ProviderStates},
-    snapshot::{Clients, Known, PoolKey, Provider, Route, Snapshot, Stranger, Target},
+    snapshot::{Clients, Known, PoolKey, Provider, Route, SessionIn, Snapshot, Stranger, Target},
 };
 use crate::{
-    config::{self, Anonymous, Config, Key, Loaded, Proxy},
+    config::{self, Anonymous, Config, Credentials, Key, Loaded, Proxy, SessionField},
     policy::key_pool::{self, Slot},
     provider::Credential,
     telemetry::{Metrics, ModelLabels, ProviderRecord, metrics::ProviderMetrics},
@@ -87,11 +87,12 @@ pub fn compile(loaded: Loaded, ground: Ground<'_>) -> Result<Snapshot, CompileEr
         })
         .collect::<Result<BTreeMap<_, _>, CompileError>>()?;
     let routes = routes.into_iter().enumerate().map(|(at, route)| compile_route(at, route, &providers, (&told_apart, ground.metrics)));
-    let routes = routes.collect::<Result<_, _>>()?;
-    let clients = clients.map(compile_clients).unwrap_or_default();
+    let routes = routes.collect::<Result<Vec<_>, _>>()?;
+    let passes_credentials = routes.iter().any(|route| route.credentials == Credentials::Client);
+    let clients = clients.map(compile_clients).transpose()?.unwrap_or_default();
     let limits = Limits::new(limits, ground.registry, ground.metrics);
     let generation = ground.before.map_or(0, |before| before.generation) + 1;
-    Ok(Snapshot { generation, listen, body, annotate, trust, clients, limits, providers, routes, config })
+    Ok(Snapshot { generation, listen, body, annotate, trust, clients, passes_credentials, limits, providers, routes, config })
 }
 
 fn compile_provider(
@@ -173,12 +174,19 @@ fn compile_route(
     Ok(Route { path, models: route.models, format, credentials: route.credentials, targets })
 }
 
-fn compile_clients(clients: config::Clients) -> Clients {
+fn compile_clients(clients: config::Clients) -> Result<Clients, CompileError> {
     let anonymous = match clients.anonymous {
         Anonymous::Deny => Stranger::Denied,
         Anonymous::Tier(tier) => Stranger::Tier(tier),
     };
-    Clients { by_hash: clients.keys.into_iter().map(|key| (key.sha256, Known::from(key))).collect(), anonymous }
+    let session = clients.session.and_then(|SessionField { header, cookie }| match header {
+        Some(name) => Some(HeaderName::from_bytes(name.as_bytes()).map(SessionIn::Header)),
+        None => cookie.map(|name| Ok(SessionIn::Cookie(name.into()))),
+    });
+    let no_name = |_| CompileError { field: "clients.session.header".to_owned(), problem: "this is no name of a field".to_owned() };
+    let session = session.transpose().map_err(no_name)?;
+    let by_hash = clients.keys.into_iter().map(|key| (key.sha256, Known::from(key))).collect();
+    Ok(Clients { by_hash, mtls: clients.mtls, anonymous, session })
 }
 
 /// Counts a provider's connections.

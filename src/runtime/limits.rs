@@ -44,6 +44,8 @@ pub struct Rule {
     pub spec: Spec,
     /// Whether it refuses nobody.
     pub shadow: bool,
+    /// Whether it is only for operations that have a model.
+    pub turns_on_model: bool,
     /// Its counters.
     pub state: Arc<State>,
     /// Those of the networks around an IPv6 address.
@@ -216,6 +218,7 @@ fn rule(limit: &config::Limit, spec: Spec, registry: &Registry, metrics: &Metric
         when: limit.when.clone(),
         per: limit.per.clone(),
         shadow: limit.shadow,
+        turns_on_model: limit.turns_on_model(),
         state: state(&spec, None),
         around: if *limit.per == [Per::Ip] { AROUND.into_iter().map(around).collect() } else { Vec::new() },
         metrics: metrics.limit(&limit.name, unit),

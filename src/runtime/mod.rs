@@ -1,6 +1,7 @@
 //! Layer 3: the config made live. [`compile()`] turns plain data into a [`Snapshot`], and one pointer says which
 //! snapshot is in force. A request takes it once and keeps it, whatever happens to the pointer meanwhile.
 
+pub mod client_keys;
 pub mod compile;
 pub mod limits;
 pub mod registry;
@@ -17,6 +18,7 @@ use std::{
 
 use arc_swap::ArcSwap;
 
+pub use client_keys::ClientKeys;
 pub use compile::{CompileError, compile};
 pub use limits::Limits;
 pub use registry::Registry;

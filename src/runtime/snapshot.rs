@@ -1,16 +1,12 @@
 //! The config in the form in which requests use it: everything looked up, parsed and prepared beforehand.
 
-use std::{
-    collections::{BTreeMap, HashMap},
-    path::PathBuf,
-    sync::Arc,
-};
+use std::{collections::BTreeMap, path::PathBuf, sync::Arc};
 
-use http::HeaderValue;
+use http::{HeaderName, HeaderValue};
 
-use super::Limits;
+use super::{ClientKeys, Limits};
 use crate::{
-    config::{Annotate, Body, ClientKey, Config, Credentials, Listen, ModelPattern, Trust, clients::KeyHash},
+    config::{Annotate, Body, ClientKey, Config, Credentials, Listen, ModelPattern, Mtls, Trust},
     policy::key_pool::{self, Choice, Exhausted, Lease, Slot, Turn},
     provider::Credential,
     telemetry::{KeyRecord, ProviderRecord, TargetMetrics},
@@ -33,6 +29,8 @@ pub struct Snapshot {
     pub trust: Trust,
     /// Who may call.
     pub clients: Clients,
+    /// Whether a route passes on the callers' own credentials.
+    pub passes_credentials: bool,
     /// How much each caller may have.
     pub limits: Limits,
     /// All providers, also those that no route names.
@@ -43,13 +41,26 @@ pub struct Snapshot {
     pub config: Config,
 }
 
-/// The client keys by hash, and what a caller without one is.
+/// How clients are known.
 #[derive(Debug, Default)]
 pub struct Clients {
-    /// Clients by the hash of their key. A look-up by hash tells an attacker nothing about any key.
-    pub by_hash: HashMap<KeyHash, Known>,
-    /// What a caller without a key of ours is.
+    /// Clients by the hash of their key.
+    pub by_hash: ClientKeys,
+    /// Which certificates name their clients, if any do.
+    pub mtls: Option<Mtls>,
+    /// What a caller is that has proved no name.
     pub anonymous: Stranger,
+    /// Where a request names its session, if it may.
+    pub session: Option<SessionIn>,
+}
+
+/// Where a request names its session.
+#[derive(Clone, Debug)]
+pub enum SessionIn {
+    /// In a field of this name.
+    Header(HeaderName),
+    /// In a cookie of this name.
+    Cookie(Box<str>),
 }
 
 /// A client with a key of its own.
@@ -67,7 +78,7 @@ impl From<ClientKey> for Known {
     }
 }
 
-/// What a caller without a key of ours is.
+/// What a caller is that has proved no name.
 #[derive(Clone, Debug, Default)]
 pub enum Stranger {
     /// Let in without a tier: nobody said who may call, and only this machine can.

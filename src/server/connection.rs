@@ -39,11 +39,13 @@ use super::{
     proxy_protocol,
     socket::Socket,
     streams::Streams,
+    subject,
     tls::ListenerTls,
 };
 use crate::{
     config::Listen,
     pipeline::{Inbound, Pipeline, body::Body, tunnel::Tunnel},
+    types::Subject,
     upstream::coalesce::Coalesced,
 };
 
@@ -106,12 +108,15 @@ pub async fn serve(
     match shared.tls.clone() {
         None => {
             let (early, multiplexed) = in_time(patience, told_protocol(&mut socket)).await?.map_err(|_| Ended::Silent)?;
-            speak(socket, early, multiplexed, (watched, activity), (peer, &listen, shared)).await
+            speak(socket, early, multiplexed, (watched, activity), ((peer, None), &listen, shared)).await
         }
         Some(tls) => {
             let stream = in_time(patience, tls.acceptor().accept(socket)).await?.map_err(|_| Ended::Handshake)?;
-            let multiplexed = stream.get_ref().1.alpn_protocol() == Some(b"h2");
-            speak(stream, BytesMut::new(), multiplexed, (watched, activity), (peer, &listen, shared)).await
+            let session = stream.get_ref().1;
+            let multiplexed = session.alpn_protocol() == Some(b"h2");
+            // Asked for, and so verified, or there is none. Its name holds for as long as the connection does.
+            let certified = session.peer_certificates().and_then(|chain| subject::of(chain.first()?));
+            speak(stream, BytesMut::new(), multiplexed, (watched, activity), ((peer, certified), &listen, shared)).await
         }
     }
 }
@@ -129,11 +134,11 @@ async fn speak(
     early: BytesMut,
     multiplexed: bool,
     (socket, activity): (Socket, Rc<Activity>),
-    (peer, listen, shared): (Option<IpAddr>, &Listen, Rc<Shared>),
+    ((peer, certified), listen, shared): ((Option<IpAddr>, Option<Subject>), &Listen, Rc<Shared>),
 ) -> Result<(), Ended> {
     activity.spoken();
     let io = TokioIo::new(Stream::new(stream, early, !multiplexed, Rc::clone(&activity)));
-    let inbound = |request| Inbound { request, peer, received: Instant::now() };
+    let inbound = |request| Inbound { request, peer, certified: certified.clone(), received: Instant::now() };
     let result = if multiplexed {
         let service = service_fn(|request: Request<Incoming>| {
             let answered = answer(shared.pipeline.clone(), inbound(request), Rc::clone(&activity));

@@ -27,6 +27,7 @@ pub mod signals;
 pub mod socket;
 pub mod socket_file;
 pub mod streams;
+pub mod subject;
 pub mod systemd;
 pub mod tls;
 pub mod watch;

@@ -8,24 +8,23 @@ use crate::{
         reject::Reject,
         reservation::{Outcome, Reservation, Told},
     },
-    types::{Ask, Money, Usage},
+    policy::{estimate::Estimate, limits::Charge},
+    types::{Money, Usage},
 };
 
 impl Trail {
-    /// Limits have let it through, and charged this.
-    pub fn charged(&mut self, reservation: Reservation) {
-        self.0.reservation = Some(Box::new(reservation));
+    /// Limits that need no body have charged this.
+    pub fn charged(&mut self, charge: Charge) {
+        if !charge.is_empty() {
+            self.0.reservation = Some(Box::new(Reservation::new(charge)));
+        }
     }
 
-    /// What limits have charged until now.
-    pub fn reservation(&mut self) -> Option<&mut Reservation> {
-        self.0.reservation.as_deref_mut()
-    }
-
-    /// What is asked for.
-    #[must_use]
-    pub fn ask(&self) -> &Ask {
-        &self.0.ask
+    /// Limits that turn on what is asked for have charged this, by the estimate.
+    pub fn reserved(&mut self, charge: Charge, (estimate, cost): (Estimate, Money), who: u16) {
+        if !charge.is_empty() {
+            self.0.reservation.get_or_insert_with(|| Box::new(Reservation::new(Charge::default()))).reserve(charge, (estimate, cost), who);
+        }
     }
 
     /// Its stream was asked for a chunk that its client has not asked for.

@@ -25,7 +25,7 @@ pub struct Entry<'a> {
     pub path: &'a str,
     /// The status that went down; 499 if the client left before one did.
     pub status: u16,
-    /// The client's name, where it has one.
+    /// The client's name, where it has proved one.
     pub client: Option<&'a str>,
     /// The client's tier.
     pub tier: Option<&'a str>,
@@ -85,7 +85,7 @@ impl Entry<'_> {
         line.word(key!("method"), Some(self.method));
         line.text(key!("path"), Some(self.path));
         line.number(key!("status"), self.status.into());
-        line.word(key!("client"), self.client);
+        line.text(key!("client"), self.client);
         line.word(key!("tier"), self.tier);
         line.ip(key!("ip"), self.ip);
         line.text(key!("route"), self.route);

@@ -1,0 +1,220 @@
+//! Steps 4 and 7: what the caller may still have.
+//!
+//! Step 4 asks the limits that need no body: it comes before a byte of it is read. Step 7 asks those that turn on the model, and
+//! those that count tokens and money: the last gate before money. Each step charges all of its limits or none, and when step 7
+//! refuses, what step 4 has charged is given back.
+//!
+//! Cancel: a charge that is dropped gives its permits back; what was counted stays counted.
+
+use std::time::Duration;
+
+use smallvec::SmallVec;
+
+use super::{client::Client, reject::Reject};
+use crate::{
+    policy::limits::{self, Charge, Check, Refusal, Spec, Standing},
+    runtime::{
+        Limits,
+        limits::{Caller, Hasher, Rule},
+    },
+    types::{Ask, LimitName, Moment, Unit},
+};
+
+/// Why a limit refuses a request.
+#[derive(Clone, Debug)]
+pub struct Limited {
+    /// The limit that has to be waited for longest.
+    pub limit: LimitName,
+    /// Its numbers.
+    pub spec: Spec,
+    /// How long that is; `None` if no wait is long enough.
+    pub wait: Option<Duration>,
+    /// What is left of the caller's tightest limits.
+    pub standings: Standings,
+}
+
+/// What is left of a limit.
+#[derive(Clone, Debug)]
+pub struct Left {
+    /// The limit.
+    pub limit: LimitName,
+    /// Its numbers.
+    pub spec: Spec,
+    /// What is left of it.
+    pub standing: Standing,
+}
+
+impl Left {
+    /// Whether a smaller part is left than of `other`.
+    fn is_tighter_than(&self, other: &Self) -> bool {
+        let part = |one: &Standing, other: &Standing| u128::from(one.remaining) * u128::from(other.limit);
+        part(&self.standing, &other.standing) < part(&other.standing, &self.standing)
+    }
+}
+
+/// The caller's tightest limits.
+#[derive(Clone, Debug, Default)]
+pub struct Standings {
+    /// Of those that count requests.
+    pub requests: Option<Left>,
+    /// Of those that count tokens.
+    pub tokens: Option<Left>,
+}
+
+impl Standings {
+    /// Takes in what is left of another limit.
+    fn add(&mut self, left: Left) {
+        let place = match left.spec.unit() {
+            Unit::Requests => &mut self.requests,
+            Unit::Tokens => &mut self.tokens,
+            Unit::Concurrent | Unit::Cost | Unit::FailedAuth => return,
+        };
+        if place.as_ref().is_none_or(|tightest| left.is_tighter_than(tightest)) {
+            *place = Some(left);
+        }
+    }
+
+    /// Takes in what another step has found.
+    pub fn join(&mut self, other: Self) {
+        [other.requests, other.tokens].into_iter().flatten().for_each(|left| self.add(left));
+    }
+
+    /// Whether no limit applied.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.requests.is_none() && self.tokens.is_none()
+    }
+}
+
+/// What a step has charged.
+#[derive(Debug, Default)]
+pub struct Granted {
+    /// What is settled at the end.
+    pub charge: Charge,
+    /// What is left.
+    pub standings: Standings,
+}
+
+/// What a request is expected to use, before anybody knows.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Expected {
+    /// Tokens.
+    pub tokens: u64,
+    /// Pico-dollars.
+    pub cost: u64,
+}
+
+/// What the limits of step 7 turn on.
+#[derive(Clone, Copy, Debug)]
+pub struct Asking<'a> {
+    /// What is asked for.
+    pub ask: &'a Ask,
+    /// Whether the operation has a model.
+    pub has_model: bool,
+    /// Whether its reply may tell what it used.
+    pub tells_usage: bool,
+    /// What it is expected to use.
+    pub expected: Expected,
+}
+
+/// Step 4: the limits that need no body.
+///
+/// # Errors
+///
+/// 429 if one of them has not enough left. Nothing was charged.
+pub fn first(limits: &Limits, client: &Client, now: Moment) -> Result<Granted, Reject> {
+    if limits.first.is_empty() {
+        return Ok(Granted::default());
+    }
+    let caller = caller(client, None, limits.hasher());
+    take(limits, &limits.first, &caller, now, |_| Some(1))
+}
+
+/// Step 7: the limits that turn on what is asked for.
+///
+/// # Errors
+///
+/// 429 if one of them has not enough left. Nothing was charged by this step.
+pub fn second(limits: &Limits, client: &Client, asking: Asking<'_>, now: Moment) -> Result<Granted, Reject> {
+    if limits.second.is_empty() {
+        return Ok(Granted::default());
+    }
+    let Asking { ask, has_model, tells_usage, expected } = asking;
+    let caller = caller(client, ask.model.as_deref(), limits.hasher());
+    take(limits, &limits.second, &caller, now, |rule| match rule.spec.unit() {
+        _ if rule.turns_on_model && !has_model => None,
+        Unit::Tokens => tells_usage.then_some(expected.tokens),
+        Unit::Cost => tells_usage.then_some(expected.cost),
+        Unit::Requests | Unit::Concurrent | Unit::FailedAuth => Some(1),
+    })
+}
+
+/// A credential did not hold: the answer that goes down, `reject` or that there were too many.
+#[must_use]
+pub fn failed_auth(limits: &Limits, client: &Client, reject: Reject, now: Moment) -> Reject {
+    if limits.failed_auth.is_empty() || !reject.is_failed_proof() {
+        return reject;
+    }
+    let caller = caller(client, None, limits.hasher());
+    take(limits, &limits.failed_auth, &caller, now, |_| Some(1)).err().unwrap_or(reject)
+}
+
+/// The caller as limits tell callers apart.
+#[must_use]
+pub fn caller<'c>(client: &'c Client, model: Option<&'c str>, hasher: &Hasher) -> Caller<'c> {
+    Caller {
+        name: client.name.as_ref().map(|name| name.as_str()),
+        client: hasher.hash(client.identity()),
+        tier: client.tier.as_ref(),
+        region: client.region.as_ref(),
+        ip: client.ip,
+        session: client.session.map(|session| hasher.hash(session)),
+        model,
+    }
+}
+
+fn take(
+    limits: &Limits,
+    rules: &[Rule],
+    caller: &Caller<'_>,
+    now: Moment,
+    amount: impl Fn(&Rule) -> Option<u64>,
+) -> Result<Granted, Reject> {
+    let mut checks: SmallVec<[Check<'_>; 8]> = SmallVec::new();
+    for (tag, rule) in rules.iter().enumerate() {
+        if let Some(amount) = amount(rule) {
+            limits.checks((tag, rule), caller, amount, |check| checks.push(check));
+        }
+    }
+    if checks.is_empty() {
+        return Ok(Granted::default());
+    }
+    let taken = limits::acquire(&mut checks, now);
+    let mut standings = Standings::default();
+    for check in checks.iter().filter(|check| !check.shadow) {
+        let limit = rules[check.tag].name.clone();
+        standings.add(Left { limit, spec: *check.spec, standing: check.outcome.standing });
+    }
+    match taken {
+        Ok(charge) => {
+            count(rules, &checks);
+            Ok(Granted { charge, standings })
+        }
+        Err(Refusal { tag, wait }) => {
+            let rule = &rules[tag];
+            rule.metrics.refused.increment(1);
+            Err(Reject::Limited(Box::new(Limited { limit: rule.name.clone(), spec: rule.spec, wait, standings })))
+        }
+    }
+}
+
+/// A rule may have several checks; it counts once.
+fn count(rules: &[Rule], checks: &[Check<'_>]) {
+    for (tag, rule) in rules.iter().enumerate() {
+        let mut of = checks.iter().filter(|check| check.tag == tag).peekable();
+        if of.peek().is_some() {
+            let outcome = if of.any(|check| check.outcome.is_over) { &rule.metrics.shadowed } else { &rule.metrics.allowed };
+            outcome.increment(1);
+        }
+    }
+}
