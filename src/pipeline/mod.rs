@@ -153,7 +153,7 @@ impl Pipeline {
             Err(unproven) => {
                 let Unproven { client, reject } = *unproven;
                 trail.identified(&client);
-                return Err(limit::failed_auth(&snapshot.limits, &client, reject, self.runtime.moment()));
+                return Err(limit::failed_auth(&snapshot.limits, &client, reject, &self.runtime));
             }
         };
         trail.identified(&client);
@@ -162,7 +162,7 @@ impl Pipeline {
         let pass_on = if snapshot.passes_credentials { candidates.pass_on() } else { None };
         let client = if let Some(dialect) = pass_on { identify::as_holder(client, &request, dialect) } else { client };
         // 4: before a byte of the body is read.
-        let Granted { charge, standings } = limit::first(&snapshot.limits, &client, self.runtime.moment())?;
+        let Granted { charge, standings } = limit::first(&snapshot.limits, &client, &self.runtime)?;
         trail.limited(standings);
         trail.charged(charge);
         // 5: the first bytes of the body, and with them the route.

@@ -206,7 +206,7 @@ pub fn reserve(
     let estimate = runtime.estimator.estimate(trail.ask(), prompt);
     let cost = Money(0);
     let expected = Expected { tokens: estimate.total(), cost: cost.0 };
-    let Granted { charge, standings } = limit::second(limits, client, candidates.asking(trail.ask(), expected), runtime.moment())?;
+    let Granted { charge, standings } = limit::second(limits, client, candidates.asking(trail.ask(), expected), &runtime)?;
     trail.limited(standings);
     // To tell clients apart, about, the end of a hash is enough.
     trail.reserved(charge, (estimate, cost), limits.hasher().hash(client.identity()) as u16);
