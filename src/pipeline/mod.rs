@@ -7,8 +7,8 @@
 //! | 2 | **identify**: client, address, tier | `identify.rs` |
 //! | 3 | **endpoint**: path and method → candidate routes | `route.rs` |
 //! | 4 | **limit**, what needs no body: requests, concurrency | `limit.rs` |
-//! | 5 | **read the ask**: model and stream, by peeking at the bytes | `ask.rs` |
-//! | 7 | **limit**, per model, tokens, cost | `limit.rs` |
+//! | 5 | **read the ask**: model and stream, by peeking at the bytes | `ask.rs`, `decoded.rs` |
+//! | 7 | **limit**, per model, tokens, cost: reserve what it will take | `limit.rs`, `reservation.rs`, `include_usage.rs` |
 //! | 8 | **deliver**: key, send, the reply's head | `deliver.rs`, `outgoing.rs`, `downward.rs` |
 //! | 9 | **relay** the body, frame by frame; or a WebSocket's bytes | `respond.rs`, `relay.rs`, `observe.rs`, `upgrade.rs`, `tunnel.rs` |
 //! | 10 | **settle**, exactly once, also on `Drop` | `settle.rs`, `attempt.rs` |

@@ -133,6 +133,13 @@ impl Observer {
         }
     }
 
+    /// The end is here: what was not looked at yet is.
+    pub fn flush(&mut self) {
+        if let Reading::Encoded(decoder) = &mut self.reading {
+            decoder.flush();
+        }
+    }
+
     /// What was told until now. The usage of a JSON body is known once the body is `whole`.
     #[must_use]
     pub fn usage(mut self, whole: bool) -> Usage {

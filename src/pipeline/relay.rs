@@ -29,8 +29,12 @@ type Item = Option<Result<Frame<Bytes>, Failure>>;
 #[derive(Debug, Default)]
 pub struct TakenOut {
     unasked: Unasked,
-    /// What comes behind bytes that were held until now.
+    /// What was held of an event that has no end.
+    last: Bytes,
+    /// What comes behind it.
     next: Option<Item>,
+    /// Whether the server had the time to write what came before.
+    paused: bool,
 }
 
 /// A reply on its way down.
@@ -87,22 +91,29 @@ impl Relay {
             Poll::Ready(Some(Ok(frame))) => {
                 // Nearly every frame is data, which is moved and not looked at; what else there is comes once.
                 let frame = match frame.into_data() {
+                    Ok(data) if self.taken_out.is_some() => Frame::data(self.passed_less(&data)),
                     Ok(data) => {
                         self.passed(&data);
                         Frame::data(data)
                     }
-                    Err(other) => without_fields_of_a_head(other),
+                    Err(other) => {
+                        self.release();
+                        without_fields_of_a_head(other)
+                    }
                 };
                 if self.reply.is_end_stream() {
+                    self.release();
                     self.settle(End::Complete);
                 }
                 Poll::Ready(Some(Ok(frame)))
             }
             Poll::Ready(Some(Err(failure))) => {
+                self.release();
                 self.settle(End::Truncated(failure.name()));
                 Poll::Ready(Some(Err(failure)))
             }
             Poll::Ready(None) => {
+                self.release();
                 self.settle(End::Complete);
                 Poll::Ready(None)
             }
@@ -110,30 +121,59 @@ impl Relay {
         }
     }
 
-    /// The same, less the chunk that is none of the client's.
+    /// What passes of these bytes, if not all is the client's. They are observed in any case.
+    #[cold]
+    fn passed_less(&mut self, data: &Bytes) -> Bytes {
+        let passes = self.taken_out.as_mut().map(|taken_out| taken_out.unasked.push(data.clone())).unwrap_or_default();
+        if let Some(settlement) = &mut self.settlement {
+            settlement.relayed_less(data, passes.len() as u64);
+        }
+        passes
+    }
+
+    /// Nothing more comes: what was held till now goes down.
+    fn release(&mut self) {
+        if let Some(taken_out) = &mut self.taken_out
+            && taken_out.last.is_empty()
+        {
+            taken_out.last = taken_out.unasked.finish();
+            if let Some(settlement) = &mut self.settlement {
+                settlement.passed(taken_out.last.len() as u64);
+            }
+        }
+    }
+
+    /// The same as [`Self::poll_reply`], less the chunk that is none of the client's.
     #[cold]
     fn poll_less(&mut self, cx: &mut Context<'_>) -> Poll<Item> {
         loop {
-            if let Some(next) = self.taken_out.as_mut().and_then(|taken_out| taken_out.next.take()) {
-                return Poll::Ready(next);
+            if let Some(taken_out) = &mut self.taken_out
+                && taken_out.next.is_some()
+            {
+                // Behind an error the server writes nothing, not even what it was handed before.
+                if matches!(taken_out.next, Some(Some(Err(_)))) && !std::mem::replace(&mut taken_out.paused, true) {
+                    cx.waker().wake_by_ref();
+                    return Poll::Pending;
+                }
+                return Poll::Ready(taken_out.next.take().flatten());
             }
             let item = ready!(self.poll_reply(cx));
-            let Some(TakenOut { unasked, next }) = self.taken_out.as_deref_mut() else { return Poll::Ready(item) };
-            let passes = match item {
-                Some(Ok(frame)) => match frame.into_data() {
-                    Ok(data) => unasked.push(data),
-                    Err(frame) => {
-                        *next = Some(Some(Ok(frame)));
-                        unasked.finish()
-                    }
-                },
-                other => {
-                    *next = Some(other);
-                    unasked.finish()
+            let Some(taken_out) = &mut self.taken_out else { return Poll::Ready(item) };
+            let is_nothing = matches!(&item, Some(Ok(frame)) if frame.data_ref().is_some_and(Bytes::is_empty));
+            let is_behind = item.as_ref().is_none_or(|item| item.as_ref().map_or(true, |frame| !frame.is_data()));
+            match std::mem::take(&mut taken_out.last) {
+                last if last.is_empty() && is_nothing => {}
+                last if last.is_empty() => return Poll::Ready(item),
+                last if is_behind => {
+                    taken_out.next = Some(item);
+                    return Poll::Ready(Some(Ok(Frame::data(last))));
                 }
-            };
-            if !passes.is_empty() {
-                return Poll::Ready(Some(Ok(Frame::data(passes))));
+                last => {
+                    taken_out.next = Some(Some(Ok(Frame::data(last))));
+                    if !is_nothing {
+                        return Poll::Ready(item);
+                    }
+                }
             }
         }
     }

@@ -148,6 +148,8 @@ impl Reservation {
         let prompt = if outcome == Outcome::Refused { 0 } else { estimate.prompt };
         let output = match told.usage.output {
             Some(output) if told.whole => output,
+            // One that tells its prompt alone has nothing else.
+            None if told.whole && told.usage.input.is_some() => 0,
             // Some tell one token at the beginning, and the rest at the end.
             output => output.unwrap_or(0).max(counted),
         };

@@ -88,6 +88,13 @@ impl Settlement {
         }
     }
 
+    /// These bytes came, and so many go down.
+    pub fn relayed_less(&mut self, data: &Bytes, passed: u64) {
+        let before = self.bytes_out;
+        self.relayed(data);
+        self.bytes_out = before + passed;
+    }
+
     /// The first bytes of a stream are here.
     #[cold]
     fn begin(&mut self) {
@@ -114,7 +121,8 @@ impl Settlement {
         let model = self.metrics.of(self.model, &self.trail.runtime().metrics);
         model.duration.record(self.trail.elapsed());
         let (mut usage, mut produced) = (Usage::default(), None);
-        if let Some(observer) = self.watch.observer.take() {
+        if let Some(mut observer) = self.watch.observer.take() {
+            observer.flush();
             produced = observer.produced();
             usage = observer.usage(end == End::Complete);
             if !usage.is_unknown() {

@@ -52,7 +52,8 @@ async fn used(sidegate: &Sidegate) -> u64 {
     let (mut fits, mut refused) = (10, LIMIT + 1);
     while refused - fits > 1 {
         let tokens = u64::midpoint(fits, refused);
-        let body = format!("{:<1$}", r#"{"model":"probe","max_tokens":0}"#, (tokens * 36 / 10) as usize);
+        let mut body = r#"{"model":"probe","max_tokens":0}"#.to_owned();
+        body.extend(std::iter::repeat_n(' ', (tokens * 36 / 10) as usize - body.len()));
         match ask(sidegate, "X-Probe: 1\r\n", &body).await.status() {
             502 => fits = tokens,
             429 => refused = tokens,
@@ -60,6 +61,12 @@ async fn used(sidegate: &Sidegate) -> u64 {
         }
     }
     LIMIT - fits
+}
+
+/// The request that ends so has been settled.
+async fn ended(sidegate: &Sidegate, end: &str) {
+    let end = format!("\"end\":\"{end}\"");
+    eventually("its line in the log", || sidegate.log_lines().iter().any(|line| line.contains(&end)), |there| *there).await;
 }
 
 /// A provider that answers nobody but those who come with a script, before which tokens are limited.
@@ -151,7 +158,7 @@ async fn nothing_is_put_into_a_request_or_taken_out_of_a_reply_but_there() {
         ("no limit counts tokens", "limits: [{ name: r, per: all, requests: 9/s }]\n", "/v1/chat/completions", "", STREAMED),
         (
             "its limit is for another model",
-            "limits: [{ name: t, when: { model: x }, tokens: 9k/s }]\n",
+            "limits: [{ name: t, when: { model: x }, per: all, tokens: 9k/s }]\n",
             "/v1/chat/completions",
             "",
             STREAMED,
@@ -186,20 +193,18 @@ async fn a_stream_that_is_encoded_keeps_what_it_tells() {
 async fn a_stream_is_reserved_then_extended_and_one_who_leaves_pays_what_was_said() {
     let (provider, sidegate) = house().await;
     let (begin, more) = (Gate::new(), Gate::new());
-    let script = Script::on_request().write(STREAM).chunk(WORD).wait(&begin).chunk(&WORD.repeat(599)).wait(&more).until_left();
+    let script =
+        Script::on_request().write(STREAM).chunk(WORD).wait(&begin).chunk(&(WORD.repeat(599) + ": so far\n\n")).wait(&more).until_left();
     provider.script(script);
     let mut client = Client::connect(sidegate.address).await;
     client.post("/v1/chat/completions", STREAMED).await;
     client.until(WORD).await;
     assert_eq!(used(&sidegate).await, 10 + COLD, "what a prompt of 36 bytes takes, and what is expected of the reply");
     begin.open();
-    for _ in 0..599 {
-        client.until(WORD).await;
-    }
+    client.until("so far").await;
     assert_eq!(used(&sidegate).await, 10 + COLD + 256, "600 words are more than was expected");
-    let before = sidegate.log_lines().len();
     drop(client);
-    eventually("the request is over", || sidegate.log_lines().len(), |lines| *lines > before).await;
+    ended(&sidegate, "left").await;
     assert_eq!(used(&sidegate).await, 10 + 600);
     more.open();
 }
@@ -224,9 +229,8 @@ async fn who_leaves_before_the_reply_pays_the_prompt() {
     client.post("/v1/chat/completions", ASK).await;
     provider.request().await;
     assert_eq!(used(&sidegate).await, 10 + COLD);
-    let before = sidegate.log_lines().len();
     drop(client);
-    eventually("the request is over", || sidegate.log_lines().len(), |lines| *lines > before).await;
+    ended(&sidegate, "left").await;
     assert_eq!(used(&sidegate).await, 10);
 }
 
@@ -297,10 +301,9 @@ async fn what_cannot_be_read_is_reserved_as_if_nothing_were_known_and_trued_up()
     client.post_with("/v1/audio/transcriptions", "Content-Type: multipart/form-data; boundary=b\r\n", form).await;
     eventually("it is at the provider", || provider.asked(), |asked| *asked == 1).await;
     assert_eq!(used(&sidegate).await, 2 * COLD);
-    let before = sidegate.log_lines().len();
     gate.open();
     assert_eq!(client.reply("POST").await.text(), USAGE);
-    eventually("the request is over", || sidegate.log_lines().len(), |lines| *lines > before).await;
+    ended(&sidegate, "complete").await;
     assert_eq!(used(&sidegate).await, 20);
 }
 
@@ -339,7 +342,7 @@ providers:
   gemini: { dialect: gemini, base_url: "http://$UPSTREAM/v1beta", http_version: "1.1", keys: [{ name: pool, value: "$KEY" }] }
   nobody: { base_url: "http://127.0.0.1:1", keys: [{ name: pool, value: "$KEY" }] }
 routes:
-  - { path: /v1/chat, models: [probe], targets: [nobody] }
+  - { path: /v1, models: [probe], targets: [nobody] }
   - { path: /anthropic, targets: [anthropic] }
   - { path: /v1beta, targets: [gemini] }
   - { path: /v1, targets: [openai] }

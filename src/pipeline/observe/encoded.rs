@@ -90,9 +90,13 @@ impl Decoder {
         decoded.observer.as_ref()?.produced()
     }
 
-    pub(super) fn usage(mut self, whole: bool) -> Usage {
-        // What the decoder has not handed over yet.
+    /// What the decoder has not handed over yet.
+    pub(super) fn flush(&mut self) {
         self.failed = self.failed || self.coded.writer().flush().is_err();
+    }
+
+    pub(super) fn usage(mut self, whole: bool) -> Usage {
+        self.flush();
         let observer = self.coded.decoded().observer.take();
         observer.map(|observer| observer.usage(whole && !self.failed)).unwrap_or_default()
     }

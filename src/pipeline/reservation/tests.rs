@@ -80,7 +80,7 @@ fn each_end_keeps_what_was_used_and_gives_back_the_rest() {
         ("complete", Served, told(usage(90, 40), 35, true), (1, 130, 130)),
         ("complete, with more than was reserved", Served, told(usage(90, 4_000), 35, true), (1, 4_090, 4_090)),
         ("complete, and untold", Served, told(usage(None, None), 35, true), (1, 135, 135)),
-        ("an embedding", Served, told(usage(90, None), 0, true), (1, 90, 90)),
+        ("an embedding", Served, told(usage(90, None), 35, true), (1, 90, 90)),
         ("left before anything came", Served, Told::default(), (1, 100, 100)),
         ("left in the middle", Served, told(usage(None, None), 35, false), (1, 135, 135)),
         ("left, told at the beginning", Served, told(usage(90, 1), 35, false), (1, 125, 125)),
