@@ -159,7 +159,7 @@ fn is_the_one(event: &[u8]) -> bool {
 fn may_be_the_one(first: &[u8]) -> bool {
     let line = first.trim_ascii_start();
     if let Some(json) = line.strip_prefix(b"data:")
-        && !json.trim_ascii_start().first().is_none_or(|byte| *byte == b'{')
+        && json.trim_ascii_start().first().is_some_and(|byte| *byte != b'{')
     {
         return false;
     }

@@ -6,7 +6,7 @@ use super::*;
 use crate::{
     policy::limits::{Check, Spec, State, Subject, acquire, weigh as look},
     types::{CostRate, Window},
-    upstream::{Failure, Phase},
+    upstream::{Failure, Phase, Reason},
 };
 
 const LIMIT: u64 = 1_000_000;
