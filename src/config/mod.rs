@@ -12,7 +12,7 @@
 //! | from the tree to [`Config`] | `decode`, `decoder`, `path`; `check` says what the types can't |
 //! | what is wrong, in words | `problem`, `excerpt`, `mask`, `suggest` |
 //! | all of this in a row | `load`, from an `origin` in an `environment`; `diff` compares two |
-//! | files beside the config | `files`, `certificates`; `stamp` and `renewal` see them change |
+//! | files beside the config | `files`, `certificates`, `price_list`; `stamp` and `renewal` see them change |
 //! | for the command line | `schema`, `sealer` |
 
 pub mod annotate;
@@ -31,6 +31,8 @@ pub mod log;
 pub mod metrics;
 pub mod mtls;
 pub mod origin;
+pub mod price_list;
+pub mod prices;
 pub mod problem;
 pub mod providers;
 pub mod proxy;
@@ -81,6 +83,8 @@ pub use log::{Level, Levels, Log, LogFormat};
 pub use metrics::Metrics;
 pub use mtls::{CertificateRule, Mtls, NamePattern};
 pub use origin::Origin;
+pub use price_list::PriceList;
+pub use prices::{Prices, UnknownPrice};
 pub use problem::{Problem, Problems};
 pub use providers::{Connections, HttpVersion, KeySource, Provider, Roots, Timeouts, UpstreamTls};
 pub use proxy::{Proxy, ProxyChoice};
@@ -144,6 +148,9 @@ pub struct Config {
     /// What the metrics tell apart.
     #[serde(default)]
     pub metrics: Metrics,
+    /// What tokens cost. Without it, and without a limit of cost, nobody asks.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub prices: Option<Prices>,
     /// The AI providers, by name.
     #[serde(default)]
     pub providers: BTreeMap<ProviderName, Provider>,

@@ -175,7 +175,7 @@ impl Pipeline {
         let route = route?;
         trail.routed(&route.path);
         // 7: the last gate before money.
-        reservation::reserve(&snapshot.limits, &client, (&candidates, asked.prompt), trail)?;
+        reservation::reserve(&snapshot.limits, &client, (&candidates, route, asked.prompt), trail)?;
         let upload = if candidates.tells_if_asked { include_usage::ask(&request, asked.upload, trail) } else { asked.upload };
         // The memory of a body that may go up again is kept until a reply has begun.
         let _held = asked.reserved;

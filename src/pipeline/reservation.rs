@@ -24,7 +24,7 @@ use crate::{
         limits::Charge,
     },
     provider::{reader::weight::weigh, usage::BYTES_OF_A_TOKEN},
-    runtime::Limits,
+    runtime::{Limits, Route},
     types::{Ask, Moment, Money, Unit, Usage},
 };
 
@@ -198,7 +198,7 @@ fn true_up(charge: &mut Charge, unit: Unit, (held, used): (u64, u64), now: Momen
 pub fn reserve(
     limits: &Limits,
     client: &Client,
-    (candidates, prompt): (&Candidates<'_, '_>, Prompt),
+    (candidates, route, prompt): (&Candidates<'_, '_>, &Route, Prompt),
     trail: &mut Trail,
 ) -> Result<(), Reject> {
     if limits.second.is_empty() {
@@ -206,7 +206,8 @@ pub fn reserve(
     }
     let runtime = Arc::clone(trail.runtime());
     let estimate = runtime.estimator.estimate(trail.ask(), prompt);
-    let cost = Money(0);
+    // What nobody knows the price of is more than any limit has.
+    let cost = route.reserve(trail.model(), estimate.prompt, estimate.output).unwrap_or(Money(u64::MAX));
     let expected = Expected { tokens: estimate.total(), cost: cost.0 };
     let Granted { charge, standings } = limit::second(limits, client, candidates.asking(trail.ask(), expected), &runtime)?;
     trail.limited(standings);

@@ -127,7 +127,9 @@ impl Settlement {
             usage = observer.usage(end == End::Complete);
             if !usage.is_unknown() {
                 model.used(usage);
-                self.trail.used(usage);
+                if let Some(cost) = self.trail.used(usage) {
+                    self.metrics.cost(self.model, cost.amount, &self.trail.runtime().metrics);
+                }
             }
         }
         self.trail.settle_charge((self.status, end), usage, produced.ok_or(self.bytes_out));

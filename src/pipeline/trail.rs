@@ -18,6 +18,7 @@ mod end;
 mod request_id;
 mod slow;
 mod span;
+mod spent;
 mod times;
 mod watched;
 
@@ -30,6 +31,7 @@ use super::{
     trace::Traced,
 };
 use crate::{
+    policy::prices::Cost,
     runtime::{Provider, Runtime, snapshot::PoolKey},
     telemetry::{access_log::Entry, traffic::Ended},
     types::{Ask, Period, SpanId, TraceId, Usage, trace_context::Hex},
@@ -82,6 +84,7 @@ struct Course {
     streams: bool,
     tells_usage: bool,
     usage: Usage,
+    cost: Option<Cost>,
     /// What limits have charged for it, until that is settled.
     reservation: Option<Box<Reservation>>,
     ended: bool,
@@ -120,6 +123,7 @@ impl Trail {
             streams: false,
             tells_usage: false,
             usage: Usage::default(),
+            cost: None,
             reservation: None,
             ended: false,
         }))
@@ -195,14 +199,6 @@ impl Trail {
     /// The last attempt got no reply, for this reason.
     pub fn failed(&mut self, reason: &'static str) {
         self.0.failure = Some(reason);
-    }
-
-    /// The reply told what it used.
-    pub fn used(&mut self, usage: Usage) {
-        self.0.usage = usage;
-        if let Some(key) = self.0.last.as_ref().and_then(|attempt| attempt.key.as_deref()) {
-            key.record.used(usage.input.unwrap_or(0), usage.output.unwrap_or(0));
-        }
     }
 
     /// Whether the reply may tell what it used.
@@ -329,6 +325,8 @@ impl Trail {
             bytes_out,
             tokens_in: self.0.usage.input,
             tokens_out: self.0.usage.output,
+            cost: self.0.cost.map(|cost| cost.amount),
+            cost_estimated: self.0.cost.is_some_and(|cost| cost.estimated),
             duration,
             first_byte: self.first_byte(),
             overhead,

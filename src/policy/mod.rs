@@ -8,3 +8,4 @@ pub mod autoscaling;
 pub mod estimate;
 pub mod key_pool;
 pub mod limits;
+pub mod prices;

@@ -13,6 +13,7 @@ mod cli;
 mod client_ip;
 mod clients;
 mod config;
+mod cost;
 mod descriptors;
 mod dns;
 mod drain;

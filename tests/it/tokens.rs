@@ -389,3 +389,28 @@ async fn simulated(at: std::net::SocketAddr, body: &Value) -> String {
     client.post_with("/v1/chat/completions", "Authorization: Bearer sk-x\r\n", &body.to_string()).await;
     client.reply("POST").await.text()
 }
+
+#[tokio::test]
+async fn money_is_reserved_and_trued_up_like_tokens() {
+    // A token of the prompt costs as much as one of the reply: a thousandth of a cent.
+    let config = "prices: { unknown: deny, models: { gpt-4o-mini: { input: 10, output: 10 }, gpt-4o: { input: 10, output: 10 } } }\n\
+        limits: [{ name: money, per: all, cost: 0.0120/day }]\n";
+    let provider = Provider::always(json_reply("200 OK", r#"{"usage":{"prompt_tokens":100,"completion_tokens":100}}"#)).await;
+    let sidegate = Sidegate::with(config, provider.address).await;
+    let (mut passed, mut refused) = (0, None);
+    for _ in 0..6 {
+        let reply = ask(&sidegate, "", ASK).await;
+        passed += usize::from(reply.status() == 200);
+        refused = refused.or(Some(reply).filter(|reply| reply.status() == 429));
+    }
+    // A request is expected to take 522 tokens and takes 200: behind the fourth, 400 are left.
+    assert_eq!(passed, 4);
+    assert!(refused.is_some());
+    assert_eq!(ask(&sidegate, "", r#"{"model":"gpt-4o","max_tokens":200}"#).await.status(), 200, "it asks for less");
+    let unknown = ask(&sidegate, "", r#"{"model":"nobody-knows","max_tokens":1}"#).await;
+    assert_eq!((unknown.status(), unknown.head.get("x-should-retry").as_deref()), (429, Some("false")), "{}", unknown.text());
+    provider.otherwise(json_reply("400 Bad Request", "{}"));
+    for _ in 0..3 {
+        assert_eq!(ask(&sidegate, "", r#"{"model":"gpt-4o","max_tokens":90}"#).await.status(), 400, "a refusal costs nothing");
+    }
+}

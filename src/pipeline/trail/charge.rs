@@ -83,7 +83,6 @@ impl Trail {
     }
 
     fn settle(&self, reservation: Reservation, outcome: Outcome, told: Told) {
-        let cost = |_: &Usage| None::<Money>;
-        reservation.settle(outcome, told, self.0.runtime.moment(), cost);
+        reservation.settle(outcome, told, self.0.runtime.moment(), |usage| Some(self.0.cost_of(usage)?.amount));
     }
 }

@@ -1,4 +1,4 @@
-//! `/metrics`, for Prometheus. The series of keys and of the process are written here and not kept anywhere: keys come and go,
+//! `/metrics`, for Prometheus. The series of keys, of costs and of the process are written here and not kept anywhere: keys come and go,
 //! and a series that was once made is never forgotten.
 
 use std::fmt::Write;
@@ -9,16 +9,20 @@ use super::{Admin, Shared, keys};
 use crate::{
     runtime::Snapshot,
     telemetry::{
+        costs::Labels,
         names::{self, Kind},
         process,
     },
+    types::Money,
 };
 
 /// The text format of Prometheus, version 0.0.4.
 pub async fn show(State(admin): State<Shared>) -> impl IntoResponse {
     admin.runtime.refresh();
     let mut page = Page(admin.runtime.metrics.render());
-    of_keys(&mut page, &admin.runtime.snapshot.load());
+    let snapshot = admin.runtime.snapshot.load();
+    of_keys(&mut page, &snapshot);
+    of_costs(&mut page, &admin.runtime.metrics.costs.all(), snapshot.prices.is_used());
     of_process(&mut page, &admin);
     ([(CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], page.0)
 }
@@ -49,6 +53,19 @@ fn of_keys(page: &mut Page, snapshot: &Snapshot) {
         for (direction, tokens) in ["in", "out"].into_iter().zip(placed.key.record.tokens()) {
             page.sample(names::KEY_TOKENS, &format!("{},direction=\"{direction}\"", labels(&placed)), tokens);
         }
+    }
+}
+
+/// The sums stay when the prices go: what was spent was spent.
+fn of_costs(page: &mut Page, costs: &[(Labels, Money)], asked: bool) {
+    if !costs.is_empty() || asked {
+        page.family(names::COST);
+    }
+    // A pattern of models may hold anything.
+    let text = |name: &str| name.replace('\\', "\\\\").replace('"', "\\\"").replace('\n', "\\n");
+    for ([route, provider, model], cost) in costs {
+        let labels = format!("route=\"{}\",provider=\"{provider}\",model=\"{}\"", text(route), text(model));
+        page.sample(names::COST, &labels, cost);
     }
 }
 

@@ -17,6 +17,7 @@ use sidegate::{
         names::{self, Kind},
         trace,
     },
+    types::Money,
 };
 
 use super::files::{pages, read, root};
@@ -79,6 +80,8 @@ fn every_field_of_the_access_log_has_its_row() {
         bytes_out: 0,
         tokens_in: Some(0),
         tokens_out: Some(0),
+        cost: Some(Money(1)),
+        cost_estimated: true,
         duration: Duration::ZERO,
         first_byte: Some(Duration::ZERO),
         overhead: Duration::ZERO,
