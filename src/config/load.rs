@@ -132,8 +132,9 @@ pub fn read(origin: Origin, files: &mut Vec<PathBuf>) -> Result<Loaded, Problems
     end::check(&source, &tree, &mut findings);
     let (directory, environment) = (origin.directory(), origin.environment());
     Expansion::new(environment, directory, &source, &mut findings, files).expand(&mut tree, &FieldPath::default());
-    match decoded(&mut tree, directory, environment, &mut findings, files) {
+    match decoded(&mut tree, &origin, &mut findings, files) {
         Some((config, Named { keys, proxies, prices })) if findings.is_empty() => {
+            let origin = origin.using(config.regions.geoip.as_ref().map(|geoip| geoip.database.clone()));
             Ok(Loaded { config, keys, proxies, prices, files: files.clone(), origin })
         }
         _ => Err(Problems::of(findings, &source, &secrets(&source))),
@@ -155,16 +156,10 @@ pub(super) fn without_tree(mut findings: Vec<Finding>, source: &Source) -> Probl
     Problems::of(findings, source, &secrets)
 }
 
-fn decoded(
-    tree: &mut Node,
-    directory: &Path,
-    environment: &Environment,
-    findings: &mut Vec<Finding>,
-    files: &mut Vec<PathBuf>,
-) -> Option<(Config, Named)> {
+fn decoded(tree: &mut Node, origin: &Origin, findings: &mut Vec<Finding>, files: &mut Vec<PathBuf>) -> Option<(Config, Named)> {
     let mut config: Config = decode::decode(tree, findings)?;
-    start_paths_from(directory, &mut config);
-    let named = check::check(&mut Review::new(tree, environment, findings, files), &mut config);
+    start_paths_from(origin.directory(), &mut config);
+    let named = check::check(&mut Review::new(tree, origin, findings, files), &mut config);
     Some((config, named))
 }
 
@@ -179,8 +174,9 @@ fn start_paths_from(directory: &Path, config: &mut Config) {
         let identity = [roots, upstream.certificate.as_mut(), upstream.key.as_mut()].into_iter().flatten();
         provider.keys.iter_mut().flat_map(|key| [key.dir.as_mut(), key.file.as_mut()]).flatten().chain(identity)
     });
+    let database = config.regions.geoip.iter_mut().map(|geoip| &mut geoip.database);
     let prices = config.prices.iter_mut().filter_map(|prices| prices.file.as_mut());
-    tls.chain(providers).chain(prices).for_each(|path| *path = directory.join(&*path));
+    tls.chain(providers).chain(database).chain(prices).for_each(|path| *path = directory.join(&*path));
 }
 
 fn empty() -> Finding {

@@ -9,3 +9,4 @@ pub mod estimate;
 pub mod key_pool;
 pub mod limits;
 pub mod prices;
+pub mod regions;
