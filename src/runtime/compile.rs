@@ -90,7 +90,7 @@ pub fn compile(loaded: Loaded, ground: Ground<'_>) -> Result<Snapshot, CompileEr
     let routes = routes.collect::<Result<Vec<_>, _>>()?;
     let passes_credentials = routes.iter().any(|route| route.credentials == Credentials::Client);
     let clients = clients.map(compile_clients).transpose()?.unwrap_or_default();
-    let limits = Limits::new(limits, ground.registry, ground.metrics);
+    let limits = Limits::new(limits, ground.registry);
     let generation = ground.before.map_or(0, |before| before.generation) + 1;
     Ok(Snapshot { generation, listen, body, annotate, trust, clients, passes_credentials, limits, providers, routes, config })
 }

@@ -74,11 +74,13 @@ impl Registry {
         self.providers.take(name.clone(), new)
     }
 
-    /// The counters of one limit: they are the same as long as its name is, and what it counts, for whom, and in how long.
+    /// The counters of one limit, and what came of its checks: they are the same as long as its name is, and what it counts, for
+    /// whom, and in how long.
     #[must_use]
-    pub fn limit(&self, id: LimitId, spec: &Spec) -> Arc<State> {
+    pub(super) fn limit(&self, id: LimitId, spec: &Spec) -> limits::Kept {
         let memory = spec.memory();
-        self.limits.take_as(id, || limits::Kept { state: Arc::new(State::new(spec.counting())), memory }, |kept| kept.memory = memory).state
+        let new = || limits::Kept { state: Arc::new(State::new(spec.counting())), record: Arc::default(), memory };
+        self.limits.take_as(id, new, |kept| kept.memory = memory)
     }
 
     /// `snapshot` has come into force. Keys that it does not name get no request more, from whichever generation; those that are

@@ -1,0 +1,64 @@
+//! What the subjects of a limit are called, for operators.
+
+use std::{fmt::Write, sync::Arc, time::Duration};
+
+use super::{Caller, Rule, network};
+use crate::{
+    config::Per,
+    policy::limits::{Check, State},
+    types::{Moment, Subnet},
+};
+
+impl Rule {
+    /// Notes whose check this was: it was refused, or has left little.
+    #[cold]
+    pub fn note(&self, check: &Check<'_>, caller: &Caller<'_>, now: Moment) {
+        let (key, now) = (check.subject.key, Duration::from_nanos(now.nanos));
+        let label = || self.label(check.state, caller);
+        if check.outcome.is_over {
+            self.record.turn_away(key, now, label);
+        } else {
+            self.record.near(key, now, label);
+        }
+    }
+
+    /// What the caller is called where `state` counts it.
+    #[must_use]
+    pub fn label(&self, state: &Arc<State>, caller: &Caller<'_>) -> String {
+        let around = self.around.iter().find(|around| Arc::ptr_eq(&around.state, state));
+        if let Some((around, ip)) = around.zip(caller.ip) {
+            return format!("{}/{}", network(ip, around.prefix), around.prefix);
+        }
+        let mut label = String::new();
+        for per in self.per.iter() {
+            if !label.is_empty() {
+                label.push_str(", ");
+            }
+            add(&mut label, *per, caller);
+        }
+        // A name, and above all that of a model, is what a client sent.
+        label.retain(|letter| !letter.is_control());
+        label
+    }
+}
+
+/// Writing to a text can't fail.
+fn add(label: &mut String, per: Per, caller: &Caller<'_>) {
+    let _ = match (per, caller) {
+        (Per::Ip, Caller { ip: Some(ip), .. }) | (Per::Client, Caller { name: None, holds_key: false, ip: Some(ip), .. }) => {
+            write!(label, "{}", Subnet::from(*ip))
+        }
+        (Per::Client, Caller { name: Some(name), .. }) => write!(label, "{name}"),
+        // Only its holder and the provider know the key; the same one has the same name as long as this process runs.
+        (Per::Client, Caller { holds_key: true, client, .. }) => write!(label, "holder of a key {client:016x}"),
+        (Per::Client, _) => write!(label, "this machine"),
+        (Per::Tier, Caller { tier: Some(tier), .. }) => write!(label, "{tier}"),
+        (Per::Region, Caller { region: Some(region), .. }) => write!(label, "{region}"),
+        (Per::Model, Caller { model: Some(model), .. }) => write!(label, "{}", &model[..model.floor_char_boundary(128)]),
+        (Per::Model, _) => write!(label, "a model that could not be read"),
+        (Per::Session, Caller { session: Some(session), .. }) => write!(label, "session {session:016x}"),
+        (Per::All, _) => write!(label, "all"),
+        // Where a request lacks what is counted by, it is not counted.
+        (Per::Ip | Per::Tier | Per::Region | Per::Session, _) => Ok(()),
+    };
+}
