@@ -17,10 +17,10 @@ use super::{
 use crate::{
     policy::limits::{self, Charge, Check, Refusal, Spec, Standing},
     runtime::{
-        Limits,
-        limits::{Caller, Hasher, Rule},
+        Limits, Runtime,
+        limits::{Caller, Hasher, Rule, neighbourhood},
     },
-    types::{Ask, LimitName, Moment, Unit},
+    types::{Ask, LimitName, Moment, Subnet, Unit},
 };
 
 /// Why a limit refuses a request.
@@ -125,12 +125,12 @@ pub struct Asking<'a> {
 /// # Errors
 ///
 /// 429 if one of them has not enough left. Nothing was charged.
-pub fn first(limits: &Limits, client: &Client, now: Moment) -> Result<Granted, Reject> {
+pub fn first(limits: &Limits, client: &Client, runtime: &Runtime) -> Result<Granted, Reject> {
     if limits.first.is_empty() {
         return Ok(Granted::default());
     }
     let caller = caller(client, None, limits.hasher());
-    take(limits, &limits.first, &caller, now, |_| Some(1))
+    take(limits, &limits.first, &caller, runtime.moment(), |_| Some(1))
 }
 
 /// Step 7: the limits that turn on what is asked for.
@@ -138,13 +138,13 @@ pub fn first(limits: &Limits, client: &Client, now: Moment) -> Result<Granted, R
 /// # Errors
 ///
 /// 429 if one of them has not enough left. Nothing was charged by this step.
-pub fn second(limits: &Limits, client: &Client, asking: Asking<'_>, now: Moment) -> Result<Granted, Reject> {
+pub fn second(limits: &Limits, client: &Client, asking: Asking<'_>, runtime: &Runtime) -> Result<Granted, Reject> {
     if limits.second.is_empty() {
         return Ok(Granted::default());
     }
     let Asking { ask, has_model, tells_usage, expected } = asking;
     let caller = caller(client, ask.model.as_deref(), limits.hasher());
-    take(limits, &limits.second, &caller, now, |rule| match rule.spec.unit() {
+    take(limits, &limits.second, &caller, runtime.moment(), |rule| match rule.spec.unit() {
         _ if rule.turns_on_model && !has_model => None,
         Unit::Tokens => tells_usage.then_some(expected.tokens),
         Unit::Cost => tells_usage.then_some(expected.cost),
@@ -154,24 +154,28 @@ pub fn second(limits: &Limits, client: &Client, asking: Asking<'_>, now: Moment)
 
 /// A credential did not hold: the answer that goes down, `reject` or that there were too many.
 #[must_use]
-pub fn failed_auth(limits: &Limits, client: &Client, reject: Reject, now: Moment) -> Reject {
+pub fn failed_auth(limits: &Limits, client: &Client, reject: Reject, runtime: &Runtime) -> Reject {
     if limits.failed_auth.is_empty() || !reject.is_failed_proof() {
         return reject;
     }
     let caller = caller(client, None, limits.hasher());
-    take(limits, &limits.failed_auth, &caller, now, |_| Some(1)).err().unwrap_or(reject)
+    take(limits, &limits.failed_auth, &caller, runtime.moment(), |_| Some(1)).err().unwrap_or(reject)
 }
 
 /// The caller as limits tell callers apart.
 #[must_use]
 pub fn caller<'c>(client: &'c Client, model: Option<&'c str>, hasher: &Hasher) -> Caller<'c> {
+    let subnet = client.ip.map(|ip| hasher.hash(Subnet::from(ip)));
+    let who = hasher.hash(client.identity());
     Caller {
         name: client.name.as_ref().map(|name| name.as_str()),
-        client: hasher.hash(client.identity()),
+        client: who,
         holds_key: matches!(client.identity(), Identity::Holder(_)),
         tier: client.tier.as_ref(),
         region: client.region.as_ref(),
         ip: client.ip,
+        subnet,
+        group: client.ip.map_or(who, |ip| hasher.hash(neighbourhood(ip))),
         session: client.session.map(|session| hasher.hash(session)),
         model,
     }

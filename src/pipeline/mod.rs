@@ -36,6 +36,7 @@ pub mod route;
 pub mod settle;
 pub mod trace;
 pub mod trail;
+pub mod trial;
 pub mod tunnel;
 pub mod upgrade;
 
@@ -150,7 +151,7 @@ impl Pipeline {
             Err(unproven) => {
                 let Unproven { client, reject } = *unproven;
                 trail.identified(&client);
-                return Err(limit::failed_auth(&snapshot.limits, &client, reject, self.runtime.moment()));
+                return Err(limit::failed_auth(&snapshot.limits, &client, reject, &self.runtime));
             }
         };
         trail.identified(&client);
@@ -159,7 +160,7 @@ impl Pipeline {
         let pass_on = if snapshot.passes_credentials { candidates.pass_on() } else { None };
         let client = if let Some(dialect) = pass_on { identify::as_holder(client, &request, dialect) } else { client };
         // 4: before a byte of the body is read.
-        let Granted { mut charge, standings } = limit::first(&snapshot.limits, &client, self.runtime.moment())?;
+        let Granted { mut charge, standings } = limit::first(&snapshot.limits, &client, &self.runtime)?;
         trail.limited(standings);
         // 5: the first bytes of the body, and with them the route.
         let asked = ask::read((&request.head.headers, request.present), body, &candidates, (&snapshot.body, &self.runtime.held)).await?;
@@ -169,7 +170,7 @@ impl Pipeline {
         let route = route?;
         trail.routed(&route.path);
         // 7: the last gate before money.
-        match limit::second(&snapshot.limits, &client, candidates.asking(trail.ask()), self.runtime.moment()) {
+        match limit::second(&snapshot.limits, &client, candidates.asking(trail.ask()), &self.runtime) {
             Ok(Granted { charge: later, standings }) => {
                 charge.join(later);
                 trail.limited(standings);

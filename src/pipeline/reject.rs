@@ -141,7 +141,9 @@ impl Reject {
         }
     }
 
-    fn message(&self) -> String {
+    /// What went wrong, for people.
+    #[must_use]
+    pub fn message(&self) -> String {
         match self {
             Self::Malformed(problem) => format!("The request is malformed: {problem}."),
             Self::Method => format!("This method is not forwarded; use one of {METHODS}."),

@@ -8,7 +8,6 @@ use std::{
     hash::{BuildHasher, Hash, RandomState},
     net::IpAddr,
     sync::Arc,
-    time::Duration,
 };
 
 use super::Registry;
@@ -16,7 +15,7 @@ use crate::{
     config::{self, Few, Per, When},
     policy::limits::{Check, Counting, Spec, State, Subject},
     telemetry::LimitRecord,
-    types::{LimitName, Moment, Region, Subnet, Tier, Unit},
+    types::{LimitName, Region, Tier, Unit},
 };
 
 /// The networks around an IPv6 address that are counted with it, and how many times as much they may have: a site has a /56 or
@@ -93,6 +92,10 @@ pub struct Caller<'c> {
     pub region: Option<&'c Region>,
     /// The address.
     pub ip: Option<IpAddr>,
+    /// The address or the /64 that it is in, as a hash by [`Hasher::hash`].
+    pub subnet: Option<u64>,
+    /// Those who are likely to be of the same network, as a hash by [`Hasher::hash`].
+    pub group: u64,
     /// The session, as a hash by [`Hasher::hash`].
     pub session: Option<u64>,
     /// The model, as far as it could be read.
@@ -169,9 +172,8 @@ impl Limits {
     /// Whose counter it is.
     #[must_use]
     pub fn subject(&self, per: &[Per], caller: &Caller<'_>) -> Option<Subject> {
-        let group = |key: u64| caller.ip.map_or(key, |ip| self.hasher.hash(neighbourhood(ip)));
         let one = |per: Per| match per {
-            Per::Ip => caller.ip.map(|ip| self.hasher.hash(Subnet::from(ip))),
+            Per::Ip => caller.subnet,
             Per::Client => Some(caller.client),
             Per::Tier => caller.tier.map(|tier| self.hasher.hash(tier)),
             Per::Region => caller.region.map(|region| self.hasher.hash(region)),
@@ -181,17 +183,9 @@ impl Limits {
         };
         let key = match per {
             [per] => one(*per)?,
-            several => self.hasher.hash(several.iter().map(|per| one(*per)).collect::<Option<Vec<_>>>()?),
+            several => several.iter().try_fold(0, |before, per| Some(self.hasher.hash((before, one(*per)?))))?,
         };
-        Some(Subject { key, group: group(key) })
-    }
-
-    /// Forgets a part of the subjects of whom nothing counts any more. `turn` counts up.
-    pub fn sweep(&self, turn: usize, now: Moment) {
-        for rule in self.rules() {
-            rule.state.sweep(&rule.spec, now, Some(turn));
-            rule.around.iter().for_each(|around| around.state.sweep(&around.spec, now, Some(turn)));
-        }
+        Some(Subject { key, group: caller.group })
     }
 }
 
@@ -246,7 +240,7 @@ fn network(ip: IpAddr, prefix: u8) -> IpAddr {
 }
 
 /// The addresses that are likely to be one network's: a /24, or a /48.
-fn neighbourhood(ip: IpAddr) -> IpAddr {
+pub(crate) fn neighbourhood(ip: IpAddr) -> IpAddr {
     let ip = ip.to_canonical();
     network(ip, if ip.is_ipv4() { 24 } else { 48 })
 }
@@ -269,12 +263,12 @@ impl fmt::Debug for Hasher {
     }
 }
 
-/// A state that outlives generations, and how long it says something when none names it.
+/// Counters that outlive generations, and the numbers that they were last used with.
 #[derive(Clone, Debug)]
 pub(super) struct Kept {
     pub(super) state: Arc<State>,
     pub(super) record: Arc<LimitRecord>,
-    pub(super) memory: Duration,
+    pub(super) spec: Spec,
 }
 
 #[cfg(test)]

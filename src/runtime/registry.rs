@@ -22,7 +22,7 @@ use crate::{
         limits::{Spec, State},
     },
     telemetry::{KeyRecord, ProviderRecord},
-    types::{Fingerprint, ProviderName},
+    types::{Fingerprint, Moment, ProviderName},
 };
 
 /// How long states are kept that nothing names.
@@ -78,9 +78,15 @@ impl Registry {
     /// whom, and in how long.
     #[must_use]
     pub(super) fn limit(&self, id: LimitId, spec: &Spec) -> limits::Kept {
-        let memory = spec.memory();
-        let new = || limits::Kept { state: Arc::new(State::new(spec.counting())), record: Arc::default(), memory };
-        self.limits.take_as(id, new, |kept| kept.memory = memory)
+        let new = || limits::Kept { state: Arc::new(State::new(spec.counting())), record: Arc::default(), spec: *spec };
+        self.limits.take_as(id, new, |kept| kept.spec = *spec)
+    }
+
+    /// Forgets a part of the subjects of whom limits count nothing any more, also of those limits that no generation names. `turn`
+    /// counts up.
+    pub fn sweep(&self, turn: usize, now: Moment) {
+        let all: Vec<_> = self.limits.lock().values().map(|kept| kept.state.clone()).collect();
+        all.iter().for_each(|kept| kept.state.sweep(&kept.spec, now, Some(turn)));
     }
 
     /// `snapshot` has come into force. Keys that it does not name get no request more, from whichever generation; those that are
@@ -89,7 +95,7 @@ impl Registry {
         let named: HashSet<_> =
             snapshot.providers.values().flat_map(|provider| provider.keys.iter().map(|key| (provider.name.clone(), key.id))).collect();
         let counters: HashSet<_> = limits::states(&snapshot.limits).map(Arc::as_ptr).collect();
-        self.limits.settle(now, |kept| kept.memory.max(LINGER), |_, kept| counters.contains(&Arc::as_ptr(&kept.state)));
+        self.limits.settle(now, |kept| kept.spec.memory().max(LINGER), |_, kept| counters.contains(&Arc::as_ptr(&kept.state)));
         self.keys.settle(
             now,
             |_| LINGER,

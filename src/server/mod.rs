@@ -276,7 +276,7 @@ async fn upkeep(runtime: Arc<Runtime>) {
     for turn in 0.. {
         tokio::time::sleep(UPKEEP).await;
         runtime.refresh();
-        runtime.snapshot.load().limits.sweep(turn, runtime.moment());
+        runtime.registry.sweep(turn, runtime.moment());
         runtime.metrics.run_upkeep();
     }
 }

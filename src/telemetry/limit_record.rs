@@ -96,7 +96,8 @@ impl LimitRecord {
     /// How many checks had which outcome, each with its name.
     #[must_use]
     pub fn outcomes(&self) -> [(&'static str, u64); 3] {
-        [("allowed", &self.allowed), ("refused", &self.refused), ("shadowed", &self.shadowed)].map(|(name, count)| (name, count.load(Relaxed)))
+        [("allowed", &self.allowed), ("refused", &self.refused), ("shadowed", &self.shadowed)]
+            .map(|(name, count)| (name, count.load(Relaxed)))
     }
 
     /// This subject has used much. Who was noted before costs a look at one number.

@@ -21,7 +21,6 @@ mod expect;
 mod fidelity;
 mod keys;
 mod limits;
-mod limits;
 mod listener;
 mod log;
 mod outside;
