@@ -206,7 +206,7 @@ fn take(
     match taken {
         Ok(charge) => {
             count(rules, &checks);
-            for check in checks.iter().filter(|check| check.outcome.standing.is_scarce()) {
+            for check in checks.iter().filter(|check| check.outcome.is_over | check.outcome.standing.is_scarce()) {
                 rules[check.tag].note(check, caller, now);
             }
             Ok(Granted { charge, standings })

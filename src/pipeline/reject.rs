@@ -241,6 +241,9 @@ pub fn answer(reject: &Reject, unread: Option<Incoming>, mut trail: Trail) -> Re
     if let Reject::Upstream(failure) = reject {
         trail.failed(failure.name());
     }
+    if let Reject::Limited(limited) = reject {
+        trail.refused_by(limited.limit.clone());
+    }
     let shape = reject.shape();
     trail.runtime().metrics.rejected(shape.code);
     let response = reject.respond(&trail.request_id());

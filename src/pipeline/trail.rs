@@ -29,7 +29,7 @@ use super::{
 use crate::{
     runtime::{Provider, Runtime, snapshot::PoolKey},
     telemetry::{access_log::Entry, traffic::Ended},
-    types::{Ask, Period, SpanId, TraceId, Usage, trace_context::Hex},
+    types::{Ask, LimitName, Period, SpanId, TraceId, Usage, trace_context::Hex},
     upstream::body::Progress,
 };
 pub use end::End;
@@ -76,6 +76,7 @@ struct Course {
     attempts: u32,
     last: Option<Attempt>,
     failure: Option<&'static str>,
+    limit: Option<LimitName>,
     streams: bool,
     tells_usage: bool,
     usage: Usage,
@@ -112,6 +113,7 @@ impl Trail {
             attempts: 0,
             last: None,
             failure: None,
+            limit: None,
             streams: false,
             tells_usage: false,
             usage: Usage::default(),
@@ -189,6 +191,11 @@ impl Trail {
     /// The last attempt got no reply, for this reason.
     pub fn failed(&mut self, reason: &'static str) {
         self.0.failure = Some(reason);
+    }
+
+    /// This limit refuses it.
+    pub fn refused_by(&mut self, limit: LimitName) {
+        self.0.limit = Some(limit);
     }
 
     /// The reply told what it used.
@@ -355,6 +362,7 @@ impl Trail {
             overhead,
             end: end.name(),
             error: end.error(),
+            limit: self.0.limit.as_ref().map(LimitName::as_str),
             failure: self.0.failure,
         };
         self.0.runtime.access_log.write(&entry);

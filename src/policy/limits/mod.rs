@@ -94,7 +94,7 @@ impl Standing {
     /// Whether more than half of it is used.
     #[must_use]
     pub const fn is_scarce(&self) -> bool {
-        self.remaining < self.limit / 2
+        self.remaining < self.limit - self.limit / 2
     }
 }
 
