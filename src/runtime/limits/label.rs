@@ -62,3 +62,73 @@ fn add(label: &mut String, per: Per, caller: &Caller<'_>) {
         (Per::Ip | Per::Tier | Per::Region | Per::Session, _) => Ok(()),
     };
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::runtime::{Limits, Registry};
+
+    fn limits(per: &serde_json::Value) -> Limits {
+        let limit = serde_json::from_value(json!({ "name": "a", "per": per, "requests": "9/min" })).unwrap();
+        Limits::new(vec![limit], &Registry::default())
+    }
+
+    fn caller<'c>() -> Caller<'c> {
+        let ip = Some([203, 0, 113, 7].into());
+        Caller {
+            name: None,
+            client: 7,
+            holds_key: false,
+            tier: None,
+            region: None,
+            ip,
+            subnet: None,
+            group: 0,
+            session: Some(255),
+            model: None,
+        }
+    }
+
+    fn label(per: &serde_json::Value, caller: &Caller<'_>) -> String {
+        let limits = limits(per);
+        limits.first.iter().chain(&limits.second).map(|rule| rule.label(&rule.state, caller)).collect()
+    }
+
+    #[test]
+    fn a_subject_is_called_by_what_it_is_counted_by() {
+        let tier = "free".parse().unwrap();
+        let region = "eu".parse().unwrap();
+        let named = Caller { name: Some("shop"), tier: Some(&tier), region: Some(&region), model: Some("gpt-4o"), ..caller() };
+        for (per, name) in [
+            (json!("ip"), "203.0.113.7"),
+            (json!("client"), "shop"),
+            (json!("tier"), "free"),
+            (json!("region"), "eu"),
+            (json!("model"), "gpt-4o"),
+            (json!("session"), "session 00000000000000ff"),
+            (json!("all"), "all"),
+            (json!(["client", "model"]), "shop, gpt-4o"),
+        ] {
+            assert_eq!(label(&per, &named), name);
+        }
+    }
+
+    #[test]
+    fn a_stranger_is_called_by_its_key_or_its_address() {
+        let client = json!("client");
+        assert_eq!(label(&client, &caller()), "203.0.113.7");
+        assert_eq!(label(&client, &Caller { holds_key: true, ..caller() }), "holder of a key 0000000000000007");
+        assert_eq!(label(&client, &Caller { ip: None, ..caller() }), "this machine");
+        assert_eq!(label(&json!("ip"), &Caller { ip: Some("2001:db8::7".parse().unwrap()), ..caller() }), "2001:db8::/64");
+    }
+
+    #[test]
+    fn what_a_client_sent_breaks_no_line_and_is_cut() {
+        let long = "ä\n".repeat(1_000);
+        let label = label(&json!("model"), &Caller { model: Some(&long), ..caller() });
+        assert!(label.len() < 128 && !label.contains('\n'), "{label}");
+        assert_eq!(super::tests::label(&json!("model"), &caller()), "a model that could not be read");
+    }
+}
