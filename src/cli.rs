@@ -47,7 +47,7 @@ pub enum Command {
     },
     /// Print the JSON Schema of the config file.
     Schema,
-    /// Make master keys, and seal provider keys for the config.
+    /// Make client keys and master keys, and seal provider keys for the config.
     Key {
         /// What to do with keys.
         #[command(subcommand)]

@@ -1,5 +1,7 @@
-//! `sidegate key`: master keys made, provider keys sealed. A secret comes by standard input and is never an argument, which
-//! every user of the machine may read.
+//! `sidegate key`: client keys and master keys made, provider keys sealed. A secret comes by standard input and is never an
+//! argument, which every user of the machine may read.
+
+mod new;
 
 use std::{
     fs::OpenOptions,
@@ -25,6 +27,8 @@ const MAX_SIZE: usize = 16 << 10;
 /// What to do with keys.
 #[derive(Debug, Subcommand)]
 pub enum Command {
+    /// Make a client key: prints it once, on standard output, and the config's entry for it on standard error.
+    New(new::New),
     /// Encrypt a provider's key for the config: reads it from standard input, prints the `sealed:…` text.
     Seal(Seal),
     /// Make a master key: a new file that only this user may open.
@@ -55,6 +59,7 @@ pub struct Seal {
 /// `sidegate key …`: 0, or [`EX_USAGE`] for what can't be done with what was given.
 pub fn run(command: &Command, environment: &Environment) -> ExitCode {
     let done = match command {
+        Command::New(args) => return new::run(args),
         Command::Seal(args) => match sealer(args, environment) {
             Ok(sealer) => read_key().and_then(|key| sealer.seal(&key)),
             Err(exit) => return exit,

@@ -12,10 +12,10 @@ use crate::types::{Tier, names::ClientName};
 #[derive(Clone, Debug, Default, PartialEq, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Clients {
-    /// What a caller without a key of ours is: a tier, or `deny`.
+    /// What a caller is that proves no name: a tier, or `deny`.
     #[serde(default)]
     pub anonymous: Anonymous,
-    /// The client keys. Only their hashes are written down.
+    /// The client keys. Only their hashes are written down. `sidegate key new` makes one, and its entry here.
     #[serde(default)]
     pub keys: Vec<ClientKey>,
     /// Which certificates of `listen.tls.client_ca` name their clients. Without it, such a certificate opens the door and says no more.
@@ -26,7 +26,7 @@ pub struct Clients {
     pub session: Option<SessionField>,
 }
 
-/// What a caller without a key of ours is.
+/// What a caller is that proves no name.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub enum Anonymous {
     /// Refused with 401.
@@ -68,7 +68,7 @@ impl JsonSchema for Anonymous {
 #[derive(Clone, Debug, PartialEq, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ClientKey {
-    /// The client's name in logs, metrics and limits.
+    /// The client's name in logs and limits. Keys of one name are one client: so one takes over from the other.
     pub name: ClientName,
     /// The SHA-256 of the whole key, 64 hex digits, as `sidegate key new` prints it beside a new key; of another key,
     /// `printf %s "$KEY" | sha256sum`.

@@ -59,7 +59,7 @@ pub(super) fn read_private(path: &Path) -> Result<Zeroizing<String>, String> {
 }
 
 /// Opens a file, and waits for nobody: a pipe is open before somebody writes to it.
-fn open(path: &Path) -> io::Result<File> {
+pub(super) fn open(path: &Path) -> io::Result<File> {
     let flags = OFlags::NONBLOCK | OFlags::NOCTTY;
     OpenOptions::new().read(true).custom_flags(flags.bits().cast_signed()).open(path)
 }

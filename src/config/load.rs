@@ -130,8 +130,9 @@ pub fn read(origin: Origin, files: &mut Vec<PathBuf>) -> Result<Loaded, Problems
     end::check(&source, &tree, &mut findings);
     let (directory, environment) = (origin.directory(), origin.environment());
     Expansion::new(environment, directory, &source, &mut findings, files).expand(&mut tree, &FieldPath::default());
-    match decoded(&mut tree, directory, environment, &mut findings, files) {
+    match decoded(&mut tree, &origin, &mut findings, files) {
         Some((config, Named { keys, proxies })) if findings.is_empty() => {
+            let origin = origin.using(config.regions.geoip.as_ref().map(|geoip| geoip.database.clone()));
             Ok(Loaded { config, keys, proxies, files: files.clone(), origin })
         }
         _ => Err(Problems::of(findings, &source, &secrets(&source))),
@@ -153,16 +154,10 @@ pub(super) fn without_tree(mut findings: Vec<Finding>, source: &Source) -> Probl
     Problems::of(findings, source, &secrets)
 }
 
-fn decoded(
-    tree: &mut Node,
-    directory: &Path,
-    environment: &Environment,
-    findings: &mut Vec<Finding>,
-    files: &mut Vec<PathBuf>,
-) -> Option<(Config, Named)> {
+fn decoded(tree: &mut Node, origin: &Origin, findings: &mut Vec<Finding>, files: &mut Vec<PathBuf>) -> Option<(Config, Named)> {
     let mut config: Config = decode::decode(tree, findings)?;
-    start_paths_from(directory, &mut config);
-    let named = check::check(&mut Review::new(tree, environment, findings, files), &mut config);
+    start_paths_from(origin.directory(), &mut config);
+    let named = check::check(&mut Review::new(tree, origin, findings, files), &mut config);
     Some((config, named))
 }
 
@@ -177,7 +172,8 @@ fn start_paths_from(directory: &Path, config: &mut Config) {
         let identity = [roots, upstream.certificate.as_mut(), upstream.key.as_mut()].into_iter().flatten();
         provider.keys.iter_mut().flat_map(|key| [key.dir.as_mut(), key.file.as_mut()]).flatten().chain(identity)
     });
-    tls.chain(providers).for_each(|path| *path = directory.join(&*path));
+    let database = config.regions.geoip.iter_mut().map(|geoip| &mut geoip.database);
+    tls.chain(providers).chain(database).for_each(|path| *path = directory.join(&*path));
 }
 
 fn empty() -> Finding {

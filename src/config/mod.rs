@@ -7,12 +7,12 @@
 //! | what | files |
 //! | --- | --- |
 //! | a section of the config | the file of its name; `listen` has `admin:` and `body:` too |
-//! | values of their own kind in it | `base_url`, `proxy`, `secret_text`, `sealed` |
+//! | values of their own kind in it | `base_url`, `places`, `proxy`, `secret_text`, `sealed` |
 //! | from the text to the tree | `source`, `parse`, `end`, `syntax`; then `expand` puts variables and files in |
 //! | from the tree to [`Config`] | `decode`, `decoder`, `path`; `check` says what the types can't |
 //! | what is wrong, in words | `problem`, `excerpt`, `mask`, `suggest` |
 //! | all of this in a row | `load`, from an `origin` in an `environment`; `diff` compares two |
-//! | files beside the config | `files`, `certificates`; `stamp` and `renewal` see them change |
+//! | files beside the config | `files`, `certificates`, `database`; `stamp` and `renewal` see them change |
 //! | for the command line | `schema`, `sealer` |
 
 pub mod annotate;
@@ -20,6 +20,7 @@ pub mod autoscaling;
 pub mod base_url;
 pub mod certificates;
 pub mod clients;
+pub mod database;
 pub mod diff;
 pub mod dns;
 pub mod drain;
@@ -31,9 +32,11 @@ pub mod log;
 pub mod metrics;
 pub mod mtls;
 pub mod origin;
+pub mod places;
 pub mod problem;
 pub mod providers;
 pub mod proxy;
+pub mod regions;
 pub mod renewal;
 pub mod routes;
 pub mod schema;
@@ -70,6 +73,7 @@ pub use annotate::Annotate;
 pub use autoscaling::Autoscaling;
 pub use base_url::BaseUrl;
 pub use clients::{Anonymous, ClientKey, Clients, KeyHash};
+pub use database::DatabaseFile;
 pub use diff::Diff;
 pub use dns::{Dns, NameResolution, NameServer};
 pub use drain::Drain;
@@ -81,9 +85,11 @@ pub use log::{Level, Levels, Log, LogFormat};
 pub use metrics::Metrics;
 pub use mtls::{CertificateRule, Mtls, NamePattern};
 pub use origin::Origin;
+pub use places::{Continent, Country};
 pub use problem::{Problem, Problems};
 pub use providers::{Connections, HttpVersion, KeySource, Provider, Roots, Timeouts, UpstreamTls};
 pub use proxy::{Proxy, ProxyChoice};
+pub use regions::{Geoip, Network, Regions};
 pub use renewal::Renewal;
 pub use routes::{Credentials, ModelPattern, Route, Target};
 pub use schema::schema;
@@ -150,6 +156,9 @@ pub struct Config {
     /// Which paths and models go to which providers; the first that fits is taken.
     #[serde(default)]
     pub routes: Vec<Route>,
+    /// Which region a request comes from.
+    #[serde(default)]
+    pub regions: Regions,
     /// Who may call. Needed where `listen` can be reached from other machines.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub clients: Option<Clients>,

@@ -17,6 +17,8 @@ pub struct Origin {
     /// It may hold keys.
     text: Secret,
     environment: Environment,
+    /// The GeoIP database that the config named when it was last taken.
+    database: Option<PathBuf>,
 }
 
 impl Origin {
@@ -31,13 +33,13 @@ impl Origin {
             Problems::whole(&name, format!("the config can't be read: {why}"), "give the path of a readable YAML file of at most 1 MiB")
         })?;
         let text = String::from_utf8(bytes).map_err(|error| not_text(&name, error.as_bytes(), error.utf8_error().valid_up_to()))?;
-        Ok(Self { name, path: Some(path.to_owned()), text: Secret::new(text), environment })
+        Ok(Self { name, path: Some(path.to_owned()), text: Secret::new(text), environment, database: None })
     }
 
     /// A text that is no file; `name` is what errors call it.
     #[must_use]
     pub fn text(name: &str, text: &str, environment: Environment) -> Self {
-        Self { name: name.to_owned(), path: None, text: Secret::new(text.to_owned()), environment }
+        Self { name: name.to_owned(), path: None, text: Secret::new(text.to_owned()), environment, database: None }
     }
 
     /// The same with what its file holds now; a text that is no file never changes.
@@ -47,9 +49,14 @@ impl Origin {
     /// As [`Self::file`].
     pub fn read_again(&self) -> Result<Self, Problems> {
         match &self.path {
-            Some(path) => Self::file(path, self.environment.clone()),
+            Some(path) => Self::file(path, self.environment.clone()).map(|again| again.using(self.database.clone())),
             None => Ok(self.clone()),
         }
+    }
+
+    /// For a process that uses this GeoIP database: what becomes of its file from now on is no mistake of the config.
+    pub(super) fn using(self, database: Option<PathBuf>) -> Self {
+        Self { database, ..self }
     }
 
     /// What it is called.
@@ -71,6 +78,10 @@ impl Origin {
 
     pub(super) fn environment(&self) -> &Environment {
         &self.environment
+    }
+
+    pub(super) fn database(&self) -> Option<&Path> {
+        self.database.as_deref()
     }
 
     pub(super) fn source(&self) -> Source {

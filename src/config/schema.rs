@@ -5,7 +5,7 @@ use std::{collections::BTreeSet, sync::LazyLock};
 use schemars::generate::SchemaSettings;
 use serde_json::Value;
 
-use super::{Config, suggest};
+use super::{Config, Continent, Country, Network, suggest};
 
 /// The JSON Schema (draft 2020-12) of `proxy.yaml`, made from the types that read it.
 #[must_use]
@@ -48,12 +48,17 @@ pub(super) fn shown(parent: &str, name: &str) -> usize {
 pub(super) fn is_harmless(field: &str, value: &str) -> bool {
     let fits =
         field != "env" || value.bytes().all(|byte| byte.is_ascii_uppercase() || byte.is_ascii_digit() || matches!(byte, b'_' | b'*'));
-    fits && NAMES.harmless.contains(field) || is_expression(value)
+    fits && NAMES.harmless.contains(field) || is_expression(value) || is_place(value)
 }
 
 /// Whether the value is nothing but the name of a variable or a file; a default may be a key.
 fn is_expression(value: &str) -> bool {
     value.strip_prefix("${").and_then(|rest| rest.strip_suffix('}')).is_some_and(|name| !name.contains(":-") && !name.contains('}'))
+}
+
+/// Whether the value is a network or the code of a place, which stand under names that the operator chose.
+fn is_place(value: &str) -> bool {
+    value.parse::<Network>().is_ok() || value.parse::<Country>().is_ok() || value.parse::<Continent>().is_ok()
 }
 
 /// Every property of every object in the schema, and those that hold a secret.

@@ -55,7 +55,7 @@ impl Sealer {
         let section: Option<Section> = decode::decode(&mut tree, &mut findings);
         let first = section.and_then(|Section { mut sealing }| {
             sealing.start_paths_from(directory);
-            keyring(&mut Review::new(&tree, environment, &mut findings, &mut read), &sealing).into_first()
+            keyring(&mut Review::new(&tree, &origin, &mut findings, &mut read), &sealing).into_first()
         });
         match first {
             Some((id, key)) if findings.is_empty() => Ok(Self { id, key }),

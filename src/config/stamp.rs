@@ -8,7 +8,7 @@ use std::{
 };
 
 /// How long a change may hide behind a time stamp that is as coarse as some file systems have it.
-const COARSEST: Duration = Duration::from_secs(3);
+pub(super) const COARSEST: Duration = Duration::from_secs(3);
 
 /// The most entries of a directory that are looked at one by one. A key directory has few; whose has more is not listed in full.
 const MOST_ENTRIES: usize = 10_000;

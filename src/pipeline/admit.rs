@@ -7,13 +7,13 @@
 use std::{fmt, net::IpAddr};
 
 use http::{
-    HeaderMap, HeaderValue, Method, Uri, Version,
+    HeaderMap, HeaderName, HeaderValue, Method, Uri, Version,
     header::{CONTENT_LENGTH, EXPECT, HOST, MAX_FORWARDS, TRANSFER_ENCODING},
     request::Parts,
 };
 
 use super::{
-    fields::{self, Framing, Nominated, Present, X_API_TIER, X_FORWARDED_FOR},
+    fields::{self, Framing, Nominated, Present, X_API_TIER, X_FORWARDED_FOR, X_REGION},
     reject::Reject,
 };
 use crate::config::{Listen, Trust};
@@ -46,12 +46,24 @@ pub struct Claims {
     pub forwarded_for: Vec<HeaderValue>,
     /// The tier.
     pub tier: Option<HeaderValue>,
+    /// The region.
+    pub region: Option<HeaderValue>,
 }
 
 impl Claims {
     fn read(headers: &HeaderMap) -> Self {
-        let one = |name| headers.get(name).cloned();
-        Self { forwarded_for: headers.get_all(X_FORWARDED_FOR).iter().cloned().collect(), tier: one(X_API_TIER) }
+        let forwarded_for = headers.get_all(X_FORWARDED_FOR).iter().cloned().collect();
+        Self { forwarded_for, tier: nearest(headers, &X_API_TIER), region: nearest(headers, &X_REGION) }
+    }
+}
+
+/// What the nearest proxy says in a field of one value. A proxy that adds its own word to what a client sent puts it last, as a
+/// field or as a member of a list (RFC 9110 §5.3); what stands before that was written by nobody knows whom.
+fn nearest(headers: &HeaderMap, name: &HeaderName) -> Option<HeaderValue> {
+    let value = headers.get_all(name).iter().next_back()?;
+    match memchr::memrchr(b',', value.as_bytes()) {
+        None => Some(value.clone()),
+        Some(comma) => HeaderValue::from_bytes(value.as_bytes()[comma + 1..].trim_ascii()).ok(),
     }
 }
 

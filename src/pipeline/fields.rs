@@ -9,6 +9,8 @@ use http::{
 pub const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 /// The tier that a trusted proxy says.
 pub const X_API_TIER: HeaderName = HeaderName::from_static("x-api-tier");
+/// The region that a trusted proxy says.
+pub const X_REGION: HeaderName = HeaderName::from_static("x-region");
 /// The id of a request, the client's, the provider's or ours.
 pub const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 /// The fingerprint of the key that was used.

@@ -1,6 +1,6 @@
 //! Step 2: who calls. [`identify`] reads top to bottom:
 //!
-//! 1. where the request comes from (`address.rs`), and which session it belongs to (`session.rs`);
+//! 1. where the request comes from (`address.rs`, `region.rs`), and which session it belongs to (`session.rs`);
 //! 2. the name, by the first proof there is: a client key, then the certificate of the connection. A credential that claims to be
 //!    ours and is not ends it here, whatever else there is;
 //! 3. the tier, by the first that says one: that proof, a trusted proxy, `clients.anonymous`.
@@ -9,6 +9,7 @@
 //! provider's key that it brings ([`as_holder`]).
 
 mod address;
+pub mod region;
 mod session;
 
 use std::str::FromStr;
@@ -22,7 +23,10 @@ use super::{
 use crate::{
     config::Trust,
     provider::auth,
-    runtime::snapshot::{Clients, Stranger},
+    runtime::{
+        Regions,
+        snapshot::{Clients, Stranger},
+    },
     types::{Dialect, Digest, Subject, Tier},
 };
 
@@ -32,7 +36,7 @@ const OUR_PREFIX: &[u8] = b"sg-";
 /// A caller that is not let in.
 #[derive(Debug)]
 pub struct Unproven {
-    /// What is known of it all the same: address, session, and the tier that it would have as a stranger. Failures are counted by these.
+    /// Where it is, by which failures are counted. It has neither name nor tier: nobody gave it one.
     pub client: Client,
     /// The answer. [`Reject::is_failed_proof`] tells whether it presented a credential that failed, or none.
     pub reject: Reject,
@@ -50,10 +54,16 @@ struct Proof {
 /// # Errors
 ///
 /// 401 for a key that claims to be ours and is not, and for strangers where they are not let in.
-pub fn identify(request: &Admitted, certified: Option<&Subject>, clients: &Clients, trust: &Trust) -> Result<Client, Box<Unproven>> {
+pub fn identify(
+    request: &Admitted,
+    certified: Option<&Subject>,
+    clients: &Clients,
+    (trust, regions): (&Trust, &Regions),
+) -> Result<Client, Box<Unproven>> {
     let ip = address::client_ip(request, trust);
+    let region = region::of(&request.claims, ip, regions);
     let session = clients.session.as_ref().and_then(|place| session::of(place, &request.head.headers, request.present));
-    let client = Client { ip, session, ..Client::default() };
+    let client = Client { ip, region, session, ..Client::default() };
     let tier = |proved: Option<Tier>| proved.or_else(|| claimed_tier(request)).or_else(|| default_tier(clients));
     match prove(request, certified, clients) {
         Ok(Some(Proof { name, tier: proved })) => {
@@ -61,7 +71,7 @@ pub fn identify(request: &Admitted, certified: Option<&Subject>, clients: &Clien
             Ok(Client { name: Some(name), tier: tier(proved), key_is_ours, ..client })
         }
         Ok(None) => Ok(Client { tier: tier(None), ..client }),
-        Err(reject) => Err(Box::new(Unproven { client: Client { tier: tier(None), ..client }, reject })),
+        Err(reject) => Err(Box::new(Unproven { client, reject })),
     }
 }
 

@@ -4,7 +4,7 @@
 //! | --- | --- | --- |
 //! | 0 | take the snapshot, start the trail | here, `trail.rs`, `trace.rs` |
 //! | 1 | **admit**: nothing malformed goes further | `admit.rs`, `fields.rs` |
-//! | 2 | **identify**: client, address, tier | `identify.rs` |
+//! | 2 | **identify**: client, address, tier, region | `identify.rs`, `identify/region.rs` |
 //! | 3 | **endpoint**: path and method → candidate routes | `route.rs` |
 //! | 4 | **limit**, what needs no body: requests, concurrency | `limit.rs` |
 //! | 5 | **read the ask**: model and stream, by peeking at the bytes | `ask.rs` |
@@ -146,7 +146,7 @@ impl Pipeline {
         // 1: before anything else is believed of it.
         let request = admit::admit(head, present, peer, &snapshot.listen, &snapshot.trust)?;
         // 2: before the body is polled, so that who is refused is not invited to send it.
-        let client = match identify::identify(&request, certified.as_ref(), &snapshot.clients, &snapshot.trust) {
+        let client = match identify::identify(&request, certified.as_ref(), &snapshot.clients, (&snapshot.trust, &snapshot.regions)) {
             Ok(client) => client,
             Err(unproven) => {
                 let Unproven { client, reject } = *unproven;

@@ -345,6 +345,7 @@ impl Trail {
             status,
             client: client.and_then(|client| client.name.as_ref()).map(|name| name.as_str()),
             tier: client.and_then(|client| client.tier.as_ref()).map(|tier| tier.as_str()),
+            region: client.and_then(|client| client.region.as_ref()).map(|region| region.as_str()),
             ip: self.0.ip,
             route: self.0.route.as_deref(),
             provider,

@@ -106,7 +106,7 @@ pub fn suppose<'s>(snapshot: &'s Snapshot, supposed: &Supposed, now: Moment) -> 
     let present = Present::read(&head.headers);
     let told = |reject: Reject| reject.message();
     let request = admit::admit(head, present, supposed.ip, &snapshot.listen, &snapshot.trust).map_err(told)?;
-    let (client, mut reject) = match identify::identify(&request, None, &snapshot.clients, &snapshot.trust) {
+    let (client, mut reject) = match identify::identify(&request, None, &snapshot.clients, (&snapshot.trust, &snapshot.regions)) {
         Ok(client) => (client, None),
         Err(unproven) => {
             let Unproven { client, reject } = *unproven;

@@ -7,3 +7,4 @@
 pub mod autoscaling;
 pub mod key_pool;
 pub mod limits;
+pub mod regions;

@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, fmt, sync::Arc};
 use http::{HeaderName, HeaderValue};
 
 use super::{
-    Limits, Registry,
+    Limits, Regions, Registry,
     registry::{KeyStates, ProviderStates},
     snapshot::{Clients, Known, PoolKey, Provider, Route, SessionIn, Snapshot, Stranger, Target},
 };
@@ -75,6 +75,7 @@ pub fn compile(loaded: Loaded, ground: Ground<'_>) -> Result<Snapshot, CompileEr
         metrics: told_apart,
         providers,
         routes,
+        regions,
         clients,
         limits,
     } = config.clone();
@@ -90,9 +91,11 @@ pub fn compile(loaded: Loaded, ground: Ground<'_>) -> Result<Snapshot, CompileEr
     let routes = routes.collect::<Result<Vec<_>, _>>()?;
     let passes_credentials = routes.iter().any(|route| route.credentials == Credentials::Client);
     let clients = clients.map(compile_clients).transpose()?.unwrap_or_default();
+    let regions = Regions::new(&regions, ground.before.map(|before| &before.regions), ground.metrics)
+        .map_err(|problem| CompileError { field: "regions.geoip.database".to_owned(), problem })?;
     let limits = Limits::new(limits, ground.registry);
     let generation = ground.before.map_or(0, |before| before.generation) + 1;
-    Ok(Snapshot { generation, listen, body, annotate, trust, clients, passes_credentials, limits, providers, routes, config })
+    Ok(Snapshot { generation, listen, body, annotate, trust, regions, clients, passes_credentials, limits, providers, routes, config })
 }
 
 fn compile_provider(

@@ -10,12 +10,14 @@ use std::{
     sync::Arc,
 };
 
+use ipnet::IpNet;
+
 use super::Registry;
 use crate::{
     config::{self, Few, Per, When},
     policy::limits::{Check, Counting, Spec, State, Subject},
     telemetry::LimitRecord,
-    types::{LimitName, Region, Tier, Unit},
+    types::{LimitName, Region, Subnet, Tier, Unit, subnet},
 };
 
 /// The networks around an IPv6 address that are counted with it, and how many times as much they may have: a site has a /56 or
@@ -161,9 +163,10 @@ impl Limits {
         if rule.around.is_empty() {
             return;
         }
-        if let Some(subnet @ IpAddr::V6(_)) = caller.ip.map(|ip| ip.to_canonical()) {
-            for around in &rule.around {
-                let key = self.hasher.hash((around.prefix, network(subnet, around.prefix)));
+        let subnet = caller.ip.map(Subnet::from);
+        for around in &rule.around {
+            if let Some(wider) = subnet.and_then(|subnet| subnet.wider(around.prefix)) {
+                let key = self.hasher.hash(wider);
                 add(check(&around.spec, &around.state, Subject { key, group: key }));
             }
         }
@@ -231,18 +234,12 @@ pub(super) fn states(limits: &Limits) -> impl Iterator<Item = &Arc<State>> {
     limits.rules().flat_map(|rule| std::iter::once(&rule.state).chain(rule.around.iter().map(|around| &around.state)))
 }
 
-/// The network with this prefix that an address is in.
-fn network(ip: IpAddr, prefix: u8) -> IpAddr {
-    match ip.to_canonical() {
-        IpAddr::V4(ip) => IpAddr::V4((ip.to_bits() & !(u32::MAX.checked_shr(prefix.into()).unwrap_or(0))).into()),
-        IpAddr::V6(ip) => IpAddr::V6((ip.to_bits() & !(u128::MAX.checked_shr(prefix.into()).unwrap_or(0))).into()),
-    }
-}
-
 /// The addresses that are likely to be one network's: a /24, or a /48.
 pub(crate) fn neighbourhood(ip: IpAddr) -> IpAddr {
-    let ip = ip.to_canonical();
-    network(ip, if ip.is_ipv4() { 24 } else { 48 })
+    let prefix = |ip: &IpAddr| if ip.is_ipv4() { 24 } else { 48 };
+    let ip = subnet::plain(ip);
+    // invariant: neither prefix is longer than its address.
+    IpNet::new(ip, prefix(&ip)).map_or(ip, |net| net.network())
 }
 
 /// Hashes with a key of this process, so that nobody outside can choose whose counter he shares.
@@ -280,11 +277,10 @@ mod tests {
     }
 
     #[test]
-    fn networks_and_neighbourhoods() {
-        assert_eq!(network(ip("2001:db8:1:23ff::1"), 56), ip("2001:db8:1:2300::"));
-        assert_eq!(network(ip("2001:db8:1:23ff::1"), 48), ip("2001:db8:1::"));
+    fn neighbours_share_a_network() {
         assert_eq!(neighbourhood(ip("203.0.113.7")), ip("203.0.113.0"));
         assert_eq!(neighbourhood(ip("::ffff:203.0.113.7")), ip("203.0.113.0"));
+        assert_eq!(neighbourhood(ip("64:ff9b::203.0.113.7")), ip("203.0.113.0"));
         assert_eq!(neighbourhood(ip("2001:db8:1:2::3")), ip("2001:db8:1::"));
     }
 }

@@ -4,6 +4,7 @@
 pub mod client_keys;
 pub mod compile;
 pub mod limits;
+pub mod regions;
 pub mod registry;
 pub mod reload;
 pub mod snapshot;
@@ -21,6 +22,7 @@ use arc_swap::ArcSwap;
 pub use client_keys::ClientKeys;
 pub use compile::{CompileError, compile};
 pub use limits::Limits;
+pub use regions::Regions;
 pub use registry::Registry;
 pub use reload::Reloader;
 pub use snapshot::{Provider, Route, Snapshot, Target};

@@ -172,6 +172,9 @@ impl Reloader {
     pub fn reload(&self, trigger: Trigger) -> Arc<Report> {
         let mut current = self.current();
         let outcome = self.0.try_reload(&mut current);
+        if trigger != Trigger::File {
+            self.0.runtime.snapshot.load_full().regions.renew();
+        }
         let generation = self.0.runtime.snapshot.load().generation;
         let report = Arc::new(Report { outcome, generation, trigger, at: SystemTime::now() });
         self.0.note(&report);

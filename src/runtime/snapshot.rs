@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, path::PathBuf, sync::Arc};
 
 use http::{HeaderName, HeaderValue};
 
-use super::{ClientKeys, Limits};
+use super::{ClientKeys, Limits, Regions};
 use crate::{
     config::{Annotate, Body, ClientKey, Config, Credentials, Listen, ModelPattern, Mtls, Trust},
     policy::key_pool::{self, Choice, Exhausted, Lease, Slot, Turn},
@@ -27,6 +27,8 @@ pub struct Snapshot {
     pub annotate: Annotate,
     /// Whose word about a request's origin counts.
     pub trust: Trust,
+    /// Which region a request comes from.
+    pub regions: Regions,
     /// Who may call.
     pub clients: Clients,
     /// Whether a route passes on the callers' own credentials.

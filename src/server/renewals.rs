@@ -1,10 +1,11 @@
-//! Looks after certificates while they are in use: takes what is new in their files, and says in time when one ends.
+//! Looks after certificates while they are in use: takes what is new in their files, and says in time when one ends. A GeoIP
+//! database is renewed on the same round.
 
 use std::{
     collections::BTreeMap,
     fmt,
     sync::Arc,
-    time::{Duration, SystemTime, UNIX_EPOCH},
+    time::{Duration, Instant, SystemTime, UNIX_EPOCH},
 };
 
 use super::tls::ListenerTls;
@@ -41,7 +42,12 @@ impl Renewals {
         self.listener.is_some() || snapshot.providers.values().any(|provider| provider.endpoint.certified().is_some())
     }
 
-    /// Looks at the files once, which may block.
+    /// Looks at the file of the GeoIP database once, which may block.
+    pub fn look_at_regions(&self, now: Instant) {
+        self.runtime.snapshot.load_full().regions.look(now);
+    }
+
+    /// Looks at the files of certificates once, which may block.
     pub fn look(&mut self, now: SystemTime) {
         if let Some((tls, record)) = &mut self.listener {
             record.note("the listener", tls.look(now));

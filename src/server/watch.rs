@@ -1,4 +1,4 @@
-//! Watches the files that the config was read from, and the certificates in use, on a thread of its own: a disk that hangs
+//! Watches the files that the config was read from, and the certificates and the GeoIP database in use, on a thread of its own: a disk that hangs
 //! holds up nothing else.
 //!
 //! It asks the system for what every name stands for now, a few times a second. Notices of changes would come sooner by a
@@ -40,6 +40,7 @@ pub fn start(reloader: Reloader, mut renewals: Renewals) -> io::Result<Watching>
         while ended.recv_timeout(LOOK) == Err(RecvTimeoutError::Timeout) {
             let wall = SystemTime::now();
             files.look(Instant::now(), wall);
+            renewals.look_at_regions(Instant::now());
             if renewals.is_wanted() {
                 renewals.look(wall);
             }

@@ -133,6 +133,16 @@ impl Metrics {
         })
     }
 
+    /// The handles of the GeoIP database.
+    #[must_use]
+    pub fn region_database(&self) -> RegionDatabaseMetrics {
+        metrics::with_local_recorder(&self.recorder, || RegionDatabaseMetrics {
+            reloaded: counter!(names::REGION_DATABASE_RELOADS, "result" => "ok"),
+            failed: counter!(names::REGION_DATABASE_RELOADS, "result" => "failed"),
+            built: gauge!(names::REGION_DATABASE_BUILT),
+        })
+    }
+
     /// The handles of what is sent to a collector.
     #[must_use]
     pub fn spans(&self) -> SpanMetrics {
@@ -188,6 +198,17 @@ pub struct CertificateMetrics {
     pub reloaded: Counter,
     /// Refused; what was in force before still is.
     pub failed: Counter,
+}
+
+/// The GeoIP database.
+#[derive(Clone, Debug)]
+pub struct RegionDatabaseMetrics {
+    /// New files that are in use.
+    pub reloaded: Counter,
+    /// New files that can't be used; the one before still is.
+    pub failed: Counter,
+    /// When the one in use was made, seconds of Unix time.
+    pub built: Gauge,
 }
 
 /// Spans for the collector.

@@ -77,6 +77,10 @@ pub const SPANS: &str = "sidegate_trace_spans_total";
 pub const BUFFERED: &str = "sidegate_body_buffered_bytes";
 /// The generation of the running config.
 pub const GENERATION: &str = "sidegate_config_generation";
+/// Changes of the file of the GeoIP database.
+pub const REGION_DATABASE_RELOADS: &str = "sidegate_region_database_reloads_total";
+/// When the GeoIP database in use was made.
+pub const REGION_DATABASE_BUILT: &str = "sidegate_region_database_built_timestamp_seconds";
 /// Attempts to reload the config.
 pub const RELOADS: &str = "sidegate_config_reloads_total";
 /// Whether the last reload was taken.
@@ -198,6 +202,18 @@ pub const ALL: &[Metric] = &[
         Kind::Counter,
         &["result"],
         "Reloads of the config: applied, unchanged (read, and the same as before), or refused (the config before it still serves).",
+    ),
+    row(
+        REGION_DATABASE_RELOADS,
+        Kind::Counter,
+        &["result"],
+        "Changed files of the GeoIP database: ok (in use) or failed (what was in use before still is). Absent without a database.",
+    ),
+    row(
+        REGION_DATABASE_BUILT,
+        Kind::Gauge,
+        &[],
+        "When the GeoIP database in use was made, as it says itself, in seconds of Unix time. Absent without a database.",
     ),
     row(LAST_RELOAD_SUCCESS, Kind::Gauge, &[], "1 when the last reload was applied or found nothing changed, 0 when it was refused."),
     row(LAST_RELOAD_TIMESTAMP, Kind::Gauge, &[], "When the config was last loaded without an error, in seconds of Unix time."),

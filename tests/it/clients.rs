@@ -1,5 +1,9 @@
 //! Who calls: client keys in whichever form an SDK sends them, strangers, and claims that count from trusted peers alone.
 
+mod certified;
+mod counted;
+mod made;
+
 use std::path::Path;
 
 use serde_json::Value;
@@ -132,6 +136,28 @@ async fn claims_never_reach_the_provider() {
         assert_eq!(client.ask(request.body("").unwrap()).await.status, 200);
         let seen = provider.request().await.bytes();
         assert!(memchr::memmem::find(&seen, b"canary").is_none(), "{}", seen.escape_ascii());
+    }
+}
+
+/// A session is the client's own word, and perhaps the provider's too: it is read and goes on as it came.
+#[tokio::test]
+async fn the_field_that_names_a_session_goes_on_to_the_provider() {
+    let mut provider = Provider::always(Script::ok("served")).await;
+    let long = "x".repeat(300);
+    for (section, fields, kept) in [
+        ("{ header: X-Session-Id }", "x-session-id: canary\r\n".to_owned(), true),
+        ("{ header: X-Session-Id }", format!("x-session-id: canary{long}\r\n"), true),
+        // A cookie is the client's own credential, as without a session.
+        ("{ cookie: sid }", "cookie: sid=canary\r\n".to_owned(), false),
+    ] {
+        let sidegate = Sidegate::with(&format!("clients: {{ anonymous: free, session: {section} }}\n"), provider.address).await;
+        let mut client = Client::connect(sidegate.address).await;
+        client.get_with("/v1/models", &fields).await;
+        assert_eq!(client.reply("GET").await.text(), "served");
+        let seen = provider.request().await.bytes();
+        assert_eq!(memchr::memmem::find(&seen, b"canary").is_some(), kept, "{}", seen.escape_ascii());
+        let line = sidegate.log_lines().pop().unwrap_or_default();
+        assert!(!line.contains("canary"), "{line}");
     }
 }
 

@@ -13,16 +13,20 @@ mod limits;
 mod listen;
 mod providers;
 mod proxies;
+mod regions;
 mod routes;
 pub(super) mod sealing;
 mod trace;
 
-use std::{collections::BTreeMap, path::PathBuf};
+use std::{
+    collections::BTreeMap,
+    path::{Path, PathBuf},
+};
 
 use sealing::Keyring;
 
 use super::{
-    Config, Environment, Key, Proxy,
+    Config, Environment, Key, Origin, Proxy,
     path::{FieldPath, Step},
     problem::{Fault, Finding, MOST},
     source::{Node, Value},
@@ -46,6 +50,7 @@ pub(super) fn check(review: &mut Review<'_>, config: &mut Config) -> Named {
     trace::check(review, config);
     autoscaling::check(review, config);
     drain::check(review, config);
+    regions::check(review, config);
     clients::check(review, config);
     limits::check(review, config);
     let pools = providers::check(review, config);
@@ -62,6 +67,8 @@ pub(super) struct Review<'a> {
     /// Nothing was taken out of the tree, so every path is as written; saves a search for each.
     whole: bool,
     environment: &'a Environment,
+    /// The GeoIP database that is in use, if this is not the start.
+    database: Option<&'a Path>,
     findings: &'a mut Vec<Finding>,
     /// Every file and directory that was read.
     files: &'a mut Vec<PathBuf>,
@@ -70,8 +77,9 @@ pub(super) struct Review<'a> {
 }
 
 impl<'a> Review<'a> {
-    pub(super) fn new(tree: &'a Node, environment: &'a Environment, findings: &'a mut Vec<Finding>, files: &'a mut Vec<PathBuf>) -> Self {
-        Self { tree, whole: tree.is_intact(), environment, findings, files, keyring: Keyring::default() }
+    pub(super) fn new(tree: &'a Node, origin: &'a Origin, findings: &'a mut Vec<Finding>, files: &'a mut Vec<PathBuf>) -> Self {
+        let (environment, database) = (origin.environment(), origin.database());
+        Self { tree, whole: tree.is_intact(), environment, database, findings, files, keyring: Keyring::default() }
     }
 
     /// Something is wrong with the value at `path`.

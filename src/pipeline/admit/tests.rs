@@ -158,3 +158,25 @@ fn claims_count_from_trusted_peers_only() {
     assert_eq!(claim("10.0.0.1").tier.unwrap(), "premium");
     assert_eq!(claim("11.0.0.1"), Claims::default());
 }
+
+#[test]
+fn of_several_words_the_nearest_proxys_counts() {
+    let trust = Trust { proxies: vec!["unix".parse().unwrap()] };
+    for (fields, expected) in [
+        (&["eu"][..], Some("eu")),
+        (&["us", "eu"], Some("eu")),
+        (&["us, eu"], Some("eu")),
+        (&["eu,us , eu "], Some("eu")),
+        (&["eu, us", "asia,eu"], Some("eu")),
+        (&["us,"], Some("")),
+        (&[], None),
+    ] {
+        let fields: Vec<_> =
+            [HOST_A].into_iter().chain(fields.iter().flat_map(|value| [("x-region", *value), ("x-api-tier", *value)])).collect();
+        let head = head("GET", "/v1/x", Version::HTTP_11, &fields);
+        let present = Present::read(&head.headers);
+        let Claims { tier, region, .. } = admit(Box::new(head), present, None, &Listen::default(), &trust).unwrap().claims;
+        assert_eq!(region.as_ref().map(|value| value.to_str().unwrap()), expected, "{fields:?}");
+        assert_eq!(tier, region, "{fields:?}");
+    }
+}

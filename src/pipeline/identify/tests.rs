@@ -37,7 +37,7 @@ fn admitted(peer: &str, headers: &[(&'static str, &'static str)]) -> Admitted {
 }
 
 fn call(peer: &str, headers: &[(&'static str, &'static str)], clients: &Clients) -> Result<Client, Box<Unproven>> {
-    identify(&admitted(peer, headers), None, clients, &trust())
+    identify(&admitted(peer, headers), None, clients, (&trust(), &Regions::default()))
 }
 
 #[test]
@@ -70,18 +70,13 @@ fn a_wrong_key_fails_and_a_strangers_counts_as_none_where_strangers_are_let_in()
 }
 
 #[test]
-fn who_is_not_let_in_is_known_as_a_stranger() {
+fn who_is_not_let_in_has_a_place_and_no_tier() {
     let session = Some(SessionIn::Header("x-session-id".parse().unwrap()));
     let clients = Clients { session, ..clients(tier("free")) };
     let headers = [WRONG, CLAIM, ("x-forwarded-for", "9.9.9.9"), ("x-session-id", "one")];
     let client = call("10.0.0.1", &headers, &clients).unwrap_err().client;
-    let stranger = Client {
-        ip: Some([9, 9, 9, 9].into()),
-        tier: Some("claimed".parse().unwrap()),
-        session: Some(Digest::of(b"one")),
-        ..Client::default()
-    };
-    assert_eq!(client, stranger);
+    let nobody = Client { ip: Some([9, 9, 9, 9].into()), session: Some(Digest::of(b"one")), ..Client::default() };
+    assert_eq!(client, nobody);
 }
 
 /// What a certificate's name becomes: one that a rule fits, one whose rule says no tier, and any other.
@@ -128,7 +123,7 @@ fn the_first_proof_names_the_client_and_the_first_word_on_it_is_its_tier() {
     ] {
         let clients = Clients { mtls: Some(mtls(mtls_tier)), ..clients(anonymous) };
         let subject = shown.map(|shown| Subject::new(shown).unwrap());
-        let found = identify(&admitted("10.0.0.1", headers), subject.as_ref(), &clients, &trust());
+        let found = identify(&admitted("10.0.0.1", headers), subject.as_ref(), &clients, (&trust(), &Regions::default()));
         let found =
             found.map(|client| (client.name, client.tier, client.key_is_ours)).map_err(|unproven| unproven.reject.is_failed_proof());
         let ours = matches!(expected, Ok((Some(Name::Key(_)), _)));
@@ -140,7 +135,7 @@ fn the_first_proof_names_the_client_and_the_first_word_on_it_is_its_tier() {
 #[test]
 fn without_a_section_for_them_certificates_name_nobody() {
     let subject = Subject::new(RULED).unwrap();
-    let client = identify(&admitted("1.2.3.4", &[]), Some(&subject), &clients(tier("free")), &trust()).unwrap();
+    let client = identify(&admitted("1.2.3.4", &[]), Some(&subject), &clients(tier("free")), (&trust(), &Regions::default())).unwrap();
     assert_eq!((client.name, client.tier.unwrap().as_str()), (None, "free"));
 }
 
@@ -149,7 +144,7 @@ fn a_stranger_is_known_by_the_key_that_its_provider_reads() {
     let open = clients(tier("free"));
     let holder = |headers: &[(&'static str, &'static str)]| {
         let request = admitted("1.2.3.4", headers);
-        as_holder(identify(&request, None, &open, &trust()).unwrap(), &request, Dialect::Openai)
+        as_holder(identify(&request, None, &open, (&trust(), &Regions::default())).unwrap(), &request, Dialect::Openai)
     };
     let (plain, beside) = (holder(&[FOREIGN]), holder(&[("x-api-key", "another"), FOREIGN]));
     assert_eq!(plain.identity(), Identity::Holder(Digest::of(b"sk-whatever")));

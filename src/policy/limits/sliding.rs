@@ -112,7 +112,7 @@ impl Log {
     }
 
     /// From one by one to steps, when a limit has become larger.
-    fn into_steps(&mut self) {
+    fn count_in_steps(&mut self) {
         if !self.in_steps {
             let pairs: Vec<u32> = self.entries().flat_map(|(at, amount)| [at, amount]).collect();
             self.len = pairs.len() as u16;
@@ -138,7 +138,7 @@ impl Log {
             (0..amount).for_each(|_| self.push(&[tick as u32], spec.amount() as usize));
             return;
         }
-        self.into_steps();
+        self.count_in_steps();
         let last = usize::from(self.len).checked_sub(2);
         match last.filter(|last| self.words[*last] >> STEP == tick as u32 >> STEP) {
             Some(last) => {
@@ -183,7 +183,11 @@ impl Cell for Log {
 
     fn refund(&mut self, spec: &Spec, amount: u64, taken: Moment, now: Moment) {
         let scale = Scale::of(spec);
-        self.forget(scale, self.tick(scale, now));
+        let tick = self.tick(scale, now);
+        self.forget(scale, tick);
+        if tick.saturating_sub(scale.tick(taken)) >= u64::from(scale.span) {
+            return;
+        }
         let (taken, step) = (scale.tick(taken) as u32, if self.in_steps { STEP } else { 0 });
         let mut left = u32::try_from(amount).unwrap_or(u32::MAX);
         // Usually it is the last. A charge is in the step of its time, and never in an earlier entry.

@@ -114,7 +114,7 @@ impl<C: Cell> Table<C> {
 
     /// By bits of the key that find no place within a shard.
     fn shard(&self, key: u64) -> &Mutex<Cells<C>> {
-        &self.shards[(((key >> 20) & u64::from(u32::MAX)) * SHARDS as u64 >> 32) as usize].0
+        &self.shards[((((key >> 20) & u64::from(u32::MAX)) * SHARDS as u64) >> 32) as usize].0
     }
 
     fn shared(&self, number: usize) -> &Mutex<C> {
@@ -211,7 +211,9 @@ impl<C: Cell> Cells<C> {
         if len < before && (len * 4 < capacity || capacity >= MOST) {
             // Made anew, since what was taken out leaves marks that would let a full table grow.
             let mut anew = HashTable::with_capacity(if capacity >= MOST && len * 4 >= MOST { MOST } else { len * 2 });
-            self.by_key.drain().for_each(|cell| drop(anew.insert_unique(cell.0, cell, |(key, _)| *key)));
+            for cell in self.by_key.drain() {
+                anew.insert_unique(cell.0, cell, |(key, _)| *key);
+            }
             self.by_key = anew;
         }
     }

@@ -195,7 +195,7 @@ fn a_shadow_counts_as_if_it_refused_and_never_does() {
     let mut would_refuse = 0;
     for _ in 0..10 {
         let mut checks = [Check::new(&real, &a, subject(7), 1), Check { shadow: true, ..Check::new(&shadow, &b, subject(7), 1) }];
-        acquire(&mut checks, at(1)).unwrap();
+        drop(acquire(&mut checks, at(1)).unwrap());
         would_refuse += usize::from(checks.iter().any(|check| check.shadow && check.outcome.is_over));
     }
     assert_eq!((would_refuse, left(&shadow, &b, at(1)), left(&real, &a, at(1))), (8, 0, 0));
@@ -272,4 +272,16 @@ fn a_flood_of_addresses_takes_no_more_memory_than_the_cap_and_frees_nobody() {
     counters.sweep(&limit, at(100 * SECOND), None);
     assert_eq!(counters.subjects(), 0);
     assert!(counters.bytes() < 1 << 20, "memory comes back");
+}
+
+#[test]
+fn what_has_passed_is_not_taken_from_those_who_come_later() {
+    let spec = Spec::rate(Unit::Tokens, "27/4s".parse().unwrap(), None);
+    let state = state(&spec);
+    let mut long_ago = take(&spec, &state, 3, at(1)).unwrap();
+    // In the ticks of this window, four bytes come round.
+    let now = at(1 + (1 << 34));
+    drop(take(&spec, &state, 6, now).unwrap());
+    long_ago.refund(Unit::Tokens, 3, now);
+    assert_eq!(left(&spec, &state, now), 21);
 }

@@ -2,7 +2,7 @@
 
 use std::{fmt::Write, sync::Arc, time::Duration};
 
-use super::{Caller, Rule, network};
+use super::{Caller, Rule};
 use crate::{
     config::Per,
     policy::limits::{Check, State},
@@ -26,8 +26,9 @@ impl Rule {
     #[must_use]
     pub fn label(&self, state: &Arc<State>, caller: &Caller<'_>) -> String {
         let around = self.around.iter().find(|around| Arc::ptr_eq(&around.state, state));
-        if let Some((around, ip)) = around.zip(caller.ip) {
-            return format!("{}/{}", network(ip, around.prefix), around.prefix);
+        let wider = around.zip(caller.ip).and_then(|(around, ip)| Subnet::from(ip).wider(around.prefix));
+        if let Some(wider) = wider {
+            return wider.to_string();
         }
         let mut label = String::new();
         for per in self.per.iter() {

@@ -29,6 +29,8 @@ pub struct Entry<'a> {
     pub client: Option<&'a str>,
     /// The client's tier.
     pub tier: Option<&'a str>,
+    /// The region that the request comes from.
+    pub region: Option<&'a str>,
     /// The client's address; absent on a Unix socket.
     pub ip: Option<IpAddr>,
     /// The route's path prefix.
@@ -89,6 +91,7 @@ impl Entry<'_> {
         line.number(key!("status"), self.status.into());
         line.text(key!("client"), self.client);
         line.word(key!("tier"), self.tier);
+        line.word(key!("region"), self.region);
         line.ip(key!("ip"), self.ip);
         line.text(key!("route"), self.route);
         line.word(key!("provider"), self.provider);

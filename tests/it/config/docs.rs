@@ -93,8 +93,8 @@ fn kind(schema: &Value, field: &Value, at: &str) -> (String, Option<(String, Val
     }
     let by_name = field["patternProperties"].as_object().and_then(|patterns| patterns.values().next());
     if let Some(values) = by_name {
-        let (_, below) = kind(schema, values, &format!("{at}.NAME"));
-        return ("section by name".to_owned(), below);
+        let (kind, below) = kind(schema, values, &format!("{at}.NAME"));
+        return (if below.is_some() { "section by name".to_owned() } else { format!("by name: {kind}") }, below);
     }
     if let Some(items) = field.get("items") {
         let (kind, below) = kind(schema, items, &format!("{at}[]"));

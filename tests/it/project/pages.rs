@@ -67,6 +67,7 @@ fn every_field_of_the_access_log_has_its_row() {
         status: 200,
         client: Some(""),
         tier: Some(""),
+        region: Some(""),
         ip: Some([127, 0, 0, 1].into()),
         route: Some(""),
         provider: Some(""),

@@ -52,8 +52,7 @@ impl Authority {
 
     /// What a server needs whose certificate has these properties.
     pub(crate) fn server_with(&self, params: &CertificateParams) -> ServerConfig {
-        let key = KeyPair::generate().unwrap();
-        server(&Identity { certificate: params.signed_by(&key, &self.issuer).unwrap(), key }, &["http/1.1"])
+        server(&self.issue_as(params), &["http/1.1"])
     }
 
     /// What a server for `localhost` needs that asks its clients for a certificate of this authority.
@@ -90,8 +89,12 @@ impl Authority {
 
     /// A certificate for `name` and its key.
     pub(crate) fn issue(&self, name: &str) -> Identity {
+        self.issue_as(&CertificateParams::new(vec![name.to_owned()]).unwrap())
+    }
+
+    /// A certificate with these properties and its key.
+    pub(crate) fn issue_as(&self, params: &CertificateParams) -> Identity {
         let key = KeyPair::generate().unwrap();
-        let params = CertificateParams::new(vec![name.to_owned()]).unwrap();
         Identity { certificate: params.signed_by(&key, &self.issuer).unwrap(), key }
     }
 
