@@ -198,7 +198,8 @@ fn weigh(snapshot: &Snapshot, rule: &Rule, caller: &Caller<'_>, (amount, now): (
         return Err(why);
     }
     let mut checks: SmallVec<[Check<'_>; 4]> = SmallVec::new();
-    snapshot.limits.checks((0, rule), caller, amount, |check| checks.push(check));
+    // A shadow is told as if it refused.
+    snapshot.limits.checks((0, rule), caller, amount, |check| checks.push(Check { shadow: false, ..check }));
     if checks.is_empty() {
         let lacking = rule.per.iter().copied().find(|per| lacks(*per, caller)).unwrap_or(Per::All);
         return Err(format!("the request has no {}", word(lacking)));
