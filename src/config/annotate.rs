@@ -3,7 +3,7 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-/// The fields that Sidegate adds to replies. All are on by default.
+/// The fields that Sidegate adds to replies. All are on by default but those of the IETF's draft.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Annotate {
@@ -15,10 +15,29 @@ pub struct Annotate {
     pub attempts: bool,
     /// `server-timing: sidegate;dur=…`: the milliseconds that Sidegate itself added.
     pub timing: bool,
+    /// Whose limits replies tell of, in fields such as `x-ratelimit-remaining-requests`.
+    pub rate_limits: RateLimits,
+    /// `ratelimit-policy` and `ratelimit`: the caller's own limits in the form of the IETF's draft
+    /// (draft-ietf-httpapi-ratelimit-headers). The draft may still change, so this is off by default.
+    pub ietf_rate_limits: bool,
 }
 
 impl Default for Annotate {
     fn default() -> Self {
-        Self { request_id: true, key: true, attempts: true, timing: true }
+        Self { request_id: true, key: true, attempts: true, timing: true, rate_limits: RateLimits::default(), ietf_rate_limits: false }
     }
+}
+
+/// Whose limits replies tell of.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum RateLimits {
+    /// Those of `limits:` that apply to the caller. The provider's speak of the pool's accounts and are left out; they pass where
+    /// there is nothing in `limits:` to tell of, and where the caller's own credentials go up.
+    #[default]
+    Own,
+    /// The provider's, as they come.
+    Provider,
+    /// Nobody's: the provider's are left out, and none are added.
+    Off,
 }

@@ -43,6 +43,10 @@ impl Diff {
                 changed.push(path);
             }
         }
+        let prices = "prices.file".to_owned();
+        if old.prices != new.prices && !changed.contains(&prices) {
+            changed.push(prices);
+        }
         if old.config.trace != new.config.trace && !changed.iter().any(|path| path.starts_with("trace")) {
             changed.push("trace.otlp.headers".to_owned());
         }

@@ -7,7 +7,7 @@ use std::{
 };
 
 use super::{
-    Config, Environment, Origin, Problems, Proxy, Roots,
+    Config, Environment, Origin, PriceList, Problems, Proxy, Roots,
     check::{self, Named, Review},
     decode, end,
     expand::Expansion,
@@ -48,6 +48,8 @@ pub struct Loaded {
     pub keys: BTreeMap<ProviderName, Vec<Key>>,
     /// The egress proxy of each provider that is reached through one.
     pub proxies: BTreeMap<ProviderName, Proxy>,
+    /// The prices of the file that the config names.
+    pub prices: Option<PriceList>,
     /// Every file and directory that was read, the config's own first: what to watch for changes.
     pub files: Vec<PathBuf>,
     /// Where the config's text comes from.
@@ -58,7 +60,7 @@ impl Loaded {
     /// Whether both mean the same, wherever they come from.
     #[must_use]
     pub fn says_the_same_as(&self, other: &Self) -> bool {
-        (&self.config, &self.keys, &self.proxies) == (&other.config, &other.keys, &other.proxies)
+        (&self.config, &self.keys, &self.proxies, &self.prices) == (&other.config, &other.keys, &other.proxies, &other.prices)
     }
 }
 
@@ -131,9 +133,9 @@ pub fn read(origin: Origin, files: &mut Vec<PathBuf>) -> Result<Loaded, Problems
     let (directory, environment) = (origin.directory(), origin.environment());
     Expansion::new(environment, directory, &source, &mut findings, files).expand(&mut tree, &FieldPath::default());
     match decoded(&mut tree, &origin, &mut findings, files) {
-        Some((config, Named { keys, proxies })) if findings.is_empty() => {
+        Some((config, Named { keys, proxies, prices })) if findings.is_empty() => {
             let origin = origin.using(config.regions.geoip.as_ref().map(|geoip| geoip.database.clone()));
-            Ok(Loaded { config, keys, proxies, files: files.clone(), origin })
+            Ok(Loaded { config, keys, proxies, prices, files: files.clone(), origin })
         }
         _ => Err(Problems::of(findings, &source, &secrets(&source))),
     }
@@ -173,7 +175,8 @@ fn start_paths_from(directory: &Path, config: &mut Config) {
         provider.keys.iter_mut().flat_map(|key| [key.dir.as_mut(), key.file.as_mut()]).flatten().chain(identity)
     });
     let database = config.regions.geoip.iter_mut().map(|geoip| &mut geoip.database);
-    tls.chain(providers).chain(database).for_each(|path| *path = directory.join(&*path));
+    let prices = config.prices.iter_mut().filter_map(|prices| prices.file.as_mut());
+    tls.chain(providers).chain(database).chain(prices).for_each(|path| *path = directory.join(&*path));
 }
 
 fn empty() -> Finding {

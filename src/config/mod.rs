@@ -13,6 +13,7 @@
 //! | what is wrong, in words | `problem`, `excerpt`, `mask`, `suggest` |
 //! | all of this in a row | `load`, from an `origin` in an `environment`; `diff` compares two |
 //! | files beside the config | `files`, `certificates`, `database`; `stamp` and `renewal` see them change |
+//! | files beside the config | `files`, `certificates`, `price_list`; `stamp` and `renewal` see them change |
 //! | for the command line | `schema`, `sealer` |
 
 pub mod annotate;
@@ -33,6 +34,8 @@ pub mod metrics;
 pub mod mtls;
 pub mod origin;
 pub mod places;
+pub mod price_list;
+pub mod prices;
 pub mod problem;
 pub mod providers;
 pub mod proxy;
@@ -69,7 +72,7 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-pub use annotate::Annotate;
+pub use annotate::{Annotate, RateLimits};
 pub use autoscaling::Autoscaling;
 pub use base_url::BaseUrl;
 pub use clients::{Anonymous, ClientKey, Clients, KeyHash};
@@ -86,6 +89,8 @@ pub use metrics::Metrics;
 pub use mtls::{CertificateRule, Mtls, NamePattern};
 pub use origin::Origin;
 pub use places::{Continent, Country};
+pub use price_list::PriceList;
+pub use prices::{Prices, UnknownPrice};
 pub use problem::{Problem, Problems};
 pub use providers::{Connections, HttpVersion, KeySource, Provider, Roots, Timeouts, UpstreamTls};
 pub use proxy::{Proxy, ProxyChoice};
@@ -150,6 +155,9 @@ pub struct Config {
     /// What the metrics tell apart.
     #[serde(default)]
     pub metrics: Metrics,
+    /// What tokens cost. Without it, and without a limit of cost, nobody asks.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub prices: Option<Prices>,
     /// The AI providers, by name.
     #[serde(default)]
     pub providers: BTreeMap<ProviderName, Provider>,

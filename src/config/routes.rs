@@ -93,7 +93,7 @@ pub enum Credentials {
 }
 
 /// A model name in which `*` stands for any run of characters, also an empty one.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct ModelPattern(Box<str>);
 
 impl ModelPattern {

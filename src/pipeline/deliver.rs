@@ -12,10 +12,11 @@ use super::{
     admit::Admitted,
     client::Client,
     downward::{self, Ambiguous},
-    fields::Nominated,
+    fields::{self, Nominated},
     outgoing::{self, Credentials},
     reject::Reject,
     settle::Holds,
+    standing,
     trail::Trail,
     upgrade,
 };
@@ -87,7 +88,7 @@ pub async fn deliver<'s>(
     let sent = upstream.send(&provider.endpoint, outgoing, &mut |headers| taken.renew(headers, trail)).await;
     let mut reply = sent.map_err(|failure| taken.failed(failure, trail))?;
     trail.answered();
-    passable(&mut reply, provider, trail)?;
+    passable(&mut reply, &taken, trail)?;
     let (key, lease) = taken.leased.unzip();
     Ok(Delivery { target, reply, key, holds: Holds { lease, in_flight, charge: Charge::default() }, tunnel: None })
 }
@@ -121,6 +122,11 @@ impl Taken<'_> {
         self.leased.as_ref().is_some_and(|(_, lease)| lease.is_revoked())
     }
 
+    /// Whether the provider's rate limits go down with its reply.
+    fn tells_rate_limits(&self) -> bool {
+        standing::provider_is_told(self.generations.own, self.leased.is_some())
+    }
+
     /// Why it did not go out.
     fn failed(&self, failure: Failure, trail: &mut Trail) -> Reject {
         let is_forbidden = failure.phase == Phase::Connect && failure.reason == Reason::Unprocessed;
@@ -144,24 +150,27 @@ async fn upgrade(
         asked.answered_by(reply.headers()).map_err(|problem| unfit(Ambiguous(problem), provider, trail))?;
         let headers = std::mem::take(reply.headers_mut());
         let nominated = Nominated::read(&headers);
-        let mut kept = retain(headers, |name| upgrade::goes_down(name) && !nominated.contains(name));
+        let with_rate_limits = taken.tells_rate_limits();
+        let mut kept = retain(headers, |name| {
+            upgrade::goes_down(name) && !nominated.contains(name) && (with_rate_limits || !fields::is_rate_limit(name))
+        });
         upgrade::switch(&mut kept);
         *reply.headers_mut() = kept;
     } else {
-        passable(&mut reply, provider, trail)?;
+        passable(&mut reply, taken, trail)?;
     }
     Ok((reply, switched))
 }
 
 /// Makes the reply's head ready to go down, if it can be passed on.
-fn passable(reply: &mut Response<ReplyBody>, provider: &Provider, trail: &mut Trail) -> Result<(), Reject> {
-    match downward::adapt(reply) {
+fn passable(reply: &mut Response<ReplyBody>, taken: &Taken<'_>, trail: &mut Trail) -> Result<(), Reject> {
+    match downward::adapt(reply, taken.tells_rate_limits()) {
         Ok(None) => Ok(()),
         Ok(Some(id)) => {
             trail.named(id);
             Ok(())
         }
-        Err(problem) => Err(unfit(problem, provider, trail)),
+        Err(problem) => Err(unfit(problem, taken.provider, trail)),
     }
 }
 

@@ -10,7 +10,7 @@ use http::{
 
 use super::{
     fields::{self, Framing, Nominated, X_REQUEST_ID},
-    respond,
+    respond, standing,
 };
 use crate::types::fields::retain;
 
@@ -26,17 +26,20 @@ impl fmt::Display for Ambiguous {
 
 impl std::error::Error for Ambiguous {}
 
-/// Makes the reply's head ready to go down. Returns the id that the provider gave the request, if it gave one.
+/// Makes the reply's head ready to go down, with the provider's rate limits or without. Returns the id that the provider gave the
+/// request, if it gave one.
 ///
 /// # Errors
 ///
 /// [`Ambiguous`] if two readers could take it for two replies.
-pub fn adapt<B>(reply: &mut Response<B>) -> Result<Option<HeaderValue>, Ambiguous> {
+pub fn adapt<B>(reply: &mut Response<B>, with_rate_limits: bool) -> Result<Option<HeaderValue>, Ambiguous> {
     if reply.status().is_informational() {
         return Err(Ambiguous("an upgrade that nobody asked for"));
     }
     let incoming = std::mem::take(reply.headers_mut());
-    let mut kept = HeaderMap::with_capacity(incoming.len() + respond::ADDED);
+    // Where the provider's are left out, the caller's own stand in their place.
+    let room = respond::ADDED + if with_rate_limits { 0 } else { standing::FIELDS };
+    let mut kept = HeaderMap::with_capacity(incoming.len() + room);
     let (mut framing, mut nominated, mut id) = (Framing::default(), Nominated::default(), None);
     let mut current: Option<HeaderName> = None;
     for (name, value) in incoming {
@@ -52,7 +55,7 @@ pub fn adapt<B>(reply: &mut Response<B>) -> Result<Option<HeaderValue>, Ambiguou
             framing.coding(&value).map_err(Ambiguous)?;
         } else if *name == http::header::CONNECTION {
             nominated.add(&value);
-        } else if fields::goes_down(name) {
+        } else if fields::goes_down(name) && (with_rate_limits || !fields::is_rate_limit(name)) {
             if id.is_none() && *name == X_REQUEST_ID {
                 id = Some(value.clone());
             }
@@ -78,7 +81,7 @@ mod tests {
         for (name, value) in fields {
             reply.headers_mut().append(*name, HeaderValue::from_static(value));
         }
-        let id = adapt(&mut reply).map_err(|ambiguous| ambiguous.0)?;
+        let id = adapt(&mut reply, true).map_err(|ambiguous| ambiguous.0)?;
         let kept = reply.headers().iter().map(|(name, _)| name.as_str().to_owned()).collect();
         Ok((kept, id.map(|id| id.to_str().unwrap().to_owned())))
     }

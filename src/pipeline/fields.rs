@@ -17,6 +17,8 @@ pub const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 pub const X_SIDEGATE_KEY: HeaderName = HeaderName::from_static("x-sidegate-key");
 /// How many attempts the reply took.
 pub const X_SIDEGATE_ATTEMPTS: HeaderName = HeaderName::from_static("x-sidegate-attempts");
+/// The name of the limit that refused the request.
+pub const X_SIDEGATE_LIMIT: HeaderName = HeaderName::from_static("x-sidegate-limit");
 /// The time that Sidegate itself added.
 pub const SERVER_TIMING: HeaderName = HeaderName::from_static("server-timing");
 
@@ -127,7 +129,21 @@ pub fn is_hop_by_hop(name: &HeaderName) -> bool {
 /// Whether a reply's field, or a trailer of it, goes down: neither this hop's nor one that would be taken for ours.
 #[must_use]
 pub fn goes_down(name: &HeaderName) -> bool {
-    !is_hop_by_hop(name) && !matches!(name.as_str(), "x-sidegate-key" | "x-sidegate-attempts")
+    !is_hop_by_hop(name) && !matches!(name.as_str(), "x-sidegate-key" | "x-sidegate-attempts" | "x-sidegate-limit")
+}
+
+/// Whether a reply's field tells how much a provider lets its account have: OpenAI's `x-ratelimit-…` and their like at other
+/// providers, Anthropic's own, the IETF's. `retry-after` is none of them: it is about this one reply.
+#[must_use]
+pub fn is_rate_limit(name: &HeaderName) -> bool {
+    let name = name.as_str();
+    // Most names are settled by their first letter.
+    match name.as_bytes() {
+        [b'a', ..] => name.starts_with("anthropic-ratelimit-") || name.starts_with("anthropic-priority-"),
+        [b'x', b'-', ..] => name.starts_with("x-ratelimit") || name.starts_with("x-rate-limit"),
+        [b'r', ..] => name.starts_with("ratelimit"),
+        _ => false,
+    }
 }
 
 /// Whether a field says where a request comes from. Such fields count only from trusted peers and never go on.
@@ -296,6 +312,29 @@ mod tests {
         assert!(names.iter().chain(&more).all(is_hop_by_hop) && claims.iter().all(is_claim));
         for name in names.iter().chain(&more).chain(&claims) {
             assert!(Present::of(name.as_str()).has(Present::FILTERED), "{name}");
+        }
+    }
+
+    #[test]
+    fn what_tells_of_a_providers_account_is_known_by_its_name() {
+        for (name, is_one) in [
+            ("x-ratelimit-remaining-requests", true),
+            ("x-ratelimit-limit-project-tokens", true),
+            ("x-ratelimitbysize-remaining-minute", true),
+            ("x-rate-limit-limit", true),
+            ("anthropic-ratelimit-input-tokens-reset", true),
+            ("anthropic-priority-output-tokens-remaining", true),
+            ("ratelimit", true),
+            ("ratelimit-policy", true),
+            ("ratelimitbysize-limit", true),
+            ("retry-after", false),
+            ("retry-after-ms", false),
+            ("x-should-retry", false),
+            ("anthropic-organization-id", false),
+            ("x-request-id", false),
+            ("x-rate", false),
+        ] {
+            assert_eq!(is_rate_limit(&HeaderName::from_static(name)), is_one, "{name}");
         }
     }
 

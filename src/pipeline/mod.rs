@@ -10,7 +10,7 @@
 //! | 5 | **read the ask**: model and stream, by peeking at the bytes | `ask.rs` |
 //! | 7 | **limit**, per model, tokens, cost | `limit.rs` |
 //! | 8 | **deliver**: key, send, the reply's head | `deliver.rs`, `outgoing.rs`, `downward.rs` |
-//! | 9 | **relay** the body, frame by frame; or a WebSocket's bytes | `respond.rs`, `relay.rs`, `observe.rs`, `upgrade.rs`, `tunnel.rs` |
+//! | 9 | **relay** the body, frame by frame; or a WebSocket's bytes | `respond.rs`, `standing.rs`, `relay.rs`, `observe.rs`, `upgrade.rs`, `tunnel.rs` |
 //! | 10 | **settle**, exactly once, also on `Drop` | `settle.rs`, `attempt.rs` |
 //! | ! | **reject**: any `Err` becomes a response, there and nowhere else | `reject.rs` |
 //!
@@ -34,6 +34,7 @@ pub mod relay;
 pub mod respond;
 pub mod route;
 pub mod settle;
+pub mod standing;
 pub mod trace;
 pub mod trail;
 pub mod trial;
@@ -131,7 +132,7 @@ impl Pipeline {
             // 9, and 10 at the end of the body.
             Ok(delivery) => respond::respond(delivery, &snapshot, trail),
             // !: the only place that answers for us.
-            Err(reject) => reject::answer(&reject, unread, trail),
+            Err(reject) => reject::answer(&reject, unread, trail, snapshot.annotate),
         }
     }
 

@@ -1,6 +1,8 @@
 //! The answers that Sidegate gives itself: every refusal and failure of the steps before becomes a response here and
 //! nowhere else. `docs/errors.md` has a row for each.
 
+mod limited;
+
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -18,7 +20,10 @@ use super::{
     limit::Limited,
     trail::{End, Trail},
 };
-use crate::upstream::{Failure, Phase, Reason};
+use crate::{
+    config::Annotate,
+    upstream::{Failure, Phase, Reason},
+};
 
 /// How much of a refused body is read, and for how long (RFC 9112 §9.6).
 const LINGER: (usize, Duration) = (1 << 20, Duration::from_secs(2));
@@ -102,11 +107,7 @@ impl Reject {
             Self::Unauthenticated | Self::WrongKey => {
                 Shape { kind: "authentication_error", ..caller(StatusCode::UNAUTHORIZED, "invalid_api_key") }
             }
-            Self::Limited(limited) => Shape {
-                kind: limited.spec.unit().as_str(),
-                final_answer: limited.wait.is_none(),
-                ..caller(StatusCode::TOO_MANY_REQUESTS, "rate_limit_exceeded")
-            },
+            Self::Limited(limited) => limited.shape(),
             Self::NoRoute => caller(StatusCode::NOT_FOUND, "route_not_found"),
             Self::NoModel(_) => caller(StatusCode::NOT_FOUND, "model_not_found"),
             Self::Encoded => caller(StatusCode::UNSUPPORTED_MEDIA_TYPE, "encoding_not_supported"),
@@ -152,7 +153,7 @@ impl Reject {
             Self::Expectation => "The only expectation that can be met is `100-continue`.".to_owned(),
             Self::Unauthenticated => "A client key is needed: send it as `Authorization: Bearer …`.".to_owned(),
             Self::WrongKey => "This client key is not known.".to_owned(),
-            Self::Limited(limited) => format!("The limit `{}` is used up.", limited.limit),
+            Self::Limited(limited) => limited.message(),
             Self::NoRoute => "No route is configured for this path.".to_owned(),
             Self::NoModel(Some(model)) => format!("No route is configured for the model `{}`.", shorten(model)),
             Self::NoModel(None) => {
@@ -214,13 +215,10 @@ impl Reject {
         if final_answer && status != StatusCode::NO_CONTENT {
             headers.insert("x-should-retry", HeaderValue::from_static("false"));
         }
-        if matches!(self, Self::Overloaded) {
-            headers.insert(RETRY_AFTER, HeaderValue::from_static("1"));
-        }
-        if let Self::Limited(limited) = self
-            && let Some(wait) = limited.wait
-        {
-            headers.insert(RETRY_AFTER, HeaderValue::from(wait.as_nanos().div_ceil(1_000_000_000) as u64));
+        match self {
+            Self::Overloaded => drop(headers.insert(RETRY_AFTER, HeaderValue::from_static("1"))),
+            Self::Limited(limited) => limited.add(headers),
+            _ => {}
         }
         if matches!(self, Self::Method | Self::FinalRecipient) {
             headers.insert(ALLOW, HeaderValue::from_static(METHODS));
@@ -232,9 +230,9 @@ impl Reject {
     }
 }
 
-/// The end of every request that gets no reply from a provider.
+/// The end of every request that gets no reply from a provider. It tells of the caller's limits as any reply does.
 #[must_use]
-pub fn answer(reject: &Reject, unread: Option<Incoming>, mut trail: Trail) -> Response<Body> {
+pub fn answer(reject: &Reject, unread: Option<Incoming>, mut trail: Trail, add: Annotate) -> Response<Body> {
     if let Some(body) = unread.filter(|_| !trail.expects_continue()) {
         tokio::task::spawn_local(drain(body));
     }
@@ -246,7 +244,13 @@ pub fn answer(reject: &Reject, unread: Option<Incoming>, mut trail: Trail) -> Re
     }
     let shape = reject.shape();
     trail.runtime().metrics.rejected(shape.code);
-    let response = reject.respond(&trail.request_id());
+    let mut response = reject.respond(&trail.request_id());
+    if let Reject::Limited(limited) = reject {
+        trail.limited(limited.standings.clone());
+    }
+    if let Some(standings) = trail.standings() {
+        standings.tell(response.headers_mut(), add, false);
+    }
     let overhead = trail.overhead();
     trail.end(shape.status, End::Rejected(shape.code), 0, overhead);
     response

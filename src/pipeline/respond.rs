@@ -12,6 +12,7 @@ use super::{
     observe::{Media, Observer},
     relay::Relay,
     settle::{Settlement, Watch},
+    standing,
     trail::Trail,
     tunnel::Tunnel,
 };
@@ -20,7 +21,7 @@ use crate::{
     runtime::{Snapshot, Target},
 };
 
-/// The most fields that are added to a reply's head.
+/// The most fields that are added to a reply's head, besides the caller's [`super::standing`].
 pub const ADDED: usize = 4;
 
 /// The reply's head is complete, its body follows as it comes.
@@ -30,6 +31,9 @@ pub fn respond(delivery: Delivery<'_>, snapshot: &Snapshot, mut trail: Trail) ->
     let overhead = trail.overhead();
     trail.streams();
     annotate(reply.headers_mut(), snapshot.annotate, key.map(|key| &key.fingerprint), (&mut trail, overhead));
+    if let Some(standings) = trail.standings() {
+        standings.tell(reply.headers_mut(), snapshot.annotate, standing::provider_is_told(snapshot, key.is_some()));
+    }
     let without_body = *trail.method() == Method::HEAD || matches!(reply.status(), StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED);
     let watch = watch(&reply, target, (&trail, tunnel.is_some(), without_body));
     if watch.stream {

@@ -115,7 +115,9 @@ impl Settlement {
             let usage = observer.usage(end == End::Complete);
             if !usage.is_unknown() {
                 model.used(usage);
-                self.trail.used(usage);
+                if let Some(cost) = self.trail.used(usage) {
+                    self.metrics.cost(self.model, cost.amount, &self.trail.runtime().metrics);
+                }
             }
         }
         if self.watch.stream {

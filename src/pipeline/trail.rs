@@ -14,9 +14,11 @@ use std::{
 use http::{HeaderValue, Method, StatusCode, Uri, request::Parts};
 
 mod end;
+mod limited;
 mod request_id;
 mod slow;
 mod span;
+mod spent;
 mod watched;
 
 use super::{
@@ -27,6 +29,7 @@ use super::{
     trace::Traced,
 };
 use crate::{
+    policy::prices::Cost,
     runtime::{Provider, Runtime, snapshot::PoolKey},
     telemetry::{access_log::Entry, traffic::Ended},
     types::{Ask, LimitName, Period, SpanId, TraceId, Usage, trace_context::Hex},
@@ -80,6 +83,7 @@ struct Course {
     streams: bool,
     tells_usage: bool,
     usage: Usage,
+    cost: Option<Cost>,
     ended: bool,
 }
 
@@ -117,6 +121,7 @@ impl Trail {
             streams: false,
             tells_usage: false,
             usage: Usage::default(),
+            cost: None,
             ended: false,
         }))
     }
@@ -132,19 +137,6 @@ impl Trail {
         self.0.ask = ask;
         self.0.tells_usage = tells_usage;
         self.0.waited = waited;
-    }
-
-    /// Limits let it through, and this is left of them.
-    pub fn limited(&mut self, standings: Standings) {
-        if !standings.is_empty() {
-            self.0.standings.get_or_insert_default().join(standings);
-        }
-    }
-
-    /// What is left of the caller's tightest limits, if any apply.
-    #[must_use]
-    pub fn standings(&self) -> Option<&Standings> {
-        self.0.standings.as_deref()
     }
 
     /// What is asked for.
@@ -191,19 +183,6 @@ impl Trail {
     /// The last attempt got no reply, for this reason.
     pub fn failed(&mut self, reason: &'static str) {
         self.0.failure = Some(reason);
-    }
-
-    /// This limit refuses it.
-    pub fn refused_by(&mut self, limit: LimitName) {
-        self.0.limit = Some(limit);
-    }
-
-    /// The reply told what it used.
-    pub fn used(&mut self, usage: Usage) {
-        self.0.usage = usage;
-        if let Some(key) = self.0.last.as_ref().and_then(|attempt| attempt.key.as_deref()) {
-            key.record.used(usage.input.unwrap_or(0), usage.output.unwrap_or(0));
-        }
     }
 
     /// Whether the reply may tell what it used.
@@ -276,29 +255,6 @@ impl Trail {
         before + attempt.head.map_or(Duration::ZERO, |head| now - head)
     }
 
-    /// The id by which client and operator can speak of this request: the one the client sent, else a new one.
-    pub fn request_id(&mut self) -> HeaderValue {
-        self.0.request_id.get_or_insert_with(request_id::new).clone()
-    }
-
-    /// The names under which a line of the log speaks of this request: its id, and its trace if it is part of one.
-    pub fn names(&mut self) -> (String, Option<String>) {
-        let trace = self.0.traced.trace().map(|trace| trace.hex().as_str().to_owned());
-        (self.request_id().to_str().unwrap_or(NOT_ASCII).to_owned(), trace)
-    }
-
-    /// The id that the provider gave takes precedence, since it is what the client sees.
-    pub fn named(&mut self, id: HeaderValue) {
-        self.0.request_id = Some(id);
-        self.0.provider_named = true;
-    }
-
-    /// Whether the provider gave an id, which stands in its reply.
-    #[must_use]
-    pub fn is_named(&self) -> bool {
-        self.0.provider_named
-    }
-
     /// What it means that the request is dropped before its end.
     #[must_use]
     pub fn dropped(&self) -> End {
@@ -358,6 +314,8 @@ impl Trail {
             bytes_out,
             tokens_in: self.0.usage.input,
             tokens_out: self.0.usage.output,
+            cost: self.0.cost.map(|cost| cost.amount),
+            cost_estimated: self.0.cost.is_some_and(|cost| cost.estimated),
             duration,
             first_byte: self.first_byte(),
             overhead,

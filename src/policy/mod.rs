@@ -7,4 +7,5 @@
 pub mod autoscaling;
 pub mod key_pool;
 pub mod limits;
+pub mod prices;
 pub mod regions;

@@ -11,7 +11,10 @@ use super::{
 };
 use crate::{
     config::{self, Anonymous, Config, Credentials, Key, Loaded, Proxy, SessionField},
-    policy::key_pool::{self, Slot},
+    policy::{
+        key_pool::{self, Slot},
+        prices::Prices,
+    },
     provider::Credential,
     telemetry::{Metrics, ModelLabels, ProviderRecord, metrics::ProviderMetrics},
     types::ProviderName,
@@ -56,7 +59,7 @@ pub struct Ground<'g> {
 ///
 /// If roots can't be read, or a host or key can't be put on the wire.
 pub fn compile(loaded: Loaded, ground: Ground<'_>) -> Result<Snapshot, CompileError> {
-    let Loaded { config, mut keys, mut proxies, files: _, origin: _ } = loaded;
+    let Loaded { config, mut keys, mut proxies, prices: file, files: _, origin: _ } = loaded;
     // Named one by one, so that a new section can't be forgotten here. Names are looked up for all generations alike; what is
     // told of requests, and where, is read from the config itself.
     let Config {
@@ -73,6 +76,7 @@ pub fn compile(loaded: Loaded, ground: Ground<'_>) -> Result<Snapshot, CompileEr
         drain: _,
         sealing: _,
         metrics: told_apart,
+        prices,
         providers,
         routes,
         regions,
@@ -80,11 +84,13 @@ pub fn compile(loaded: Loaded, ground: Ground<'_>) -> Result<Snapshot, CompileEr
         limits,
     } = config.clone();
     let listen = Arc::new(listen);
+    let limited = limits.iter().any(|limit| limit.cost.is_some());
+    let prices = Arc::new(Prices::new(prices.as_ref(), file, limited));
     let providers = providers
         .into_iter()
         .map(|(name, provider)| {
             let named = (keys.remove(&name).unwrap_or_default(), proxies.remove(&name));
-            Ok((name.clone(), Arc::new(compile_provider(name, provider, named, (listen.keep_case, ground))?)))
+            Ok((name.clone(), Arc::new(compile_provider(name, provider, named, (listen.keep_case, &prices, ground))?)))
         })
         .collect::<Result<BTreeMap<_, _>, CompileError>>()?;
     let routes = routes.into_iter().enumerate().map(|(at, route)| compile_route(at, route, &providers, (&told_apart, ground.metrics)));
@@ -95,18 +101,33 @@ pub fn compile(loaded: Loaded, ground: Ground<'_>) -> Result<Snapshot, CompileEr
         .map_err(|problem| CompileError { field: "regions.geoip.database".to_owned(), problem })?;
     let limits = Limits::new(limits, ground.registry);
     let generation = ground.before.map_or(0, |before| before.generation) + 1;
-    Ok(Snapshot { generation, listen, body, annotate, trust, regions, clients, passes_credentials, limits, providers, routes, config })
+    Ok(Snapshot {
+        generation,
+        listen,
+        body,
+        annotate,
+        trust,
+        regions,
+        clients,
+        passes_credentials,
+        limits,
+        prices,
+        providers,
+        routes,
+        config,
+    })
 }
 
 fn compile_provider(
     name: ProviderName,
     provider: config::Provider,
     (keys, proxy): (Vec<Key>, Option<Proxy>),
-    (keep_case, ground): (bool, Ground<'_>),
+    (keep_case, prices, ground): (bool, &Arc<Prices>, Ground<'_>),
 ) -> Result<Provider, CompileError> {
     let error = |field: &str, problem: String| CompileError { field: format!("providers.{name}.{field}"), problem };
     let dialect = provider.dialect;
     let url = provider.base_url().ok_or_else(|| error("base_url", "missing".to_owned()))?;
+    let tariff = prices.of_provider(dialect, url.host());
     let how = How { url, proxy, version: provider.http_version, timeouts: provider.timeouts, bounds: provider.connections, keep_case };
     let ProviderStates { turn, record } = ground.registry.provider(&name);
     let kept = ground.before.and_then(|before| before.providers.get(&name)).map(|before| &before.endpoint);
@@ -138,7 +159,7 @@ fn compile_provider(
             Ok(Arc::new(PoolKey { name, id, fingerprint, account, credential, record, file: key.file }))
         })
         .collect::<Result<_, CompileError>>()?;
-    Ok(Provider { dialect, endpoint, keys, slots, turn, record, name })
+    Ok(Provider { dialect, endpoint, keys, slots, turn, record, tariff, name })
 }
 
 /// The pool's view of the keys. One that names no account is an account of its own.

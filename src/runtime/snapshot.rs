@@ -7,10 +7,13 @@ use http::{HeaderName, HeaderValue};
 use super::{ClientKeys, Limits, Regions};
 use crate::{
     config::{Annotate, Body, ClientKey, Config, Credentials, Listen, ModelPattern, Mtls, Trust},
-    policy::key_pool::{self, Choice, Exhausted, Lease, Slot, Turn},
+    policy::{
+        key_pool::{self, Choice, Exhausted, Lease, Slot, Turn},
+        prices::{self, Prices, Tariff},
+    },
     provider::Credential,
     telemetry::{KeyRecord, ProviderRecord, TargetMetrics},
-    types::{ClientName, Dialect, Fingerprint, ProviderName, RequestFormat, Tier},
+    types::{ClientName, Dialect, Fingerprint, Money, ProviderName, RequestFormat, Tier},
     upstream::Endpoint,
 };
 
@@ -35,6 +38,8 @@ pub struct Snapshot {
     pub passes_credentials: bool,
     /// How much each caller may have.
     pub limits: Limits,
+    /// What tokens cost.
+    pub prices: Arc<Prices>,
     /// All providers, also those that no route names.
     pub providers: BTreeMap<ProviderName, Arc<Provider>>,
     /// Which requests go where; the first that fits is taken.
@@ -114,6 +119,13 @@ impl Route {
         path.strip_prefix(&*self.path).filter(|rest| rest.is_empty() || rest.starts_with('/'))
     }
 
+    /// What a request of so many tokens is to hold before it is sent to one of the targets; nothing where nobody asks for prices,
+    /// `None` where the model may not be used for want of one.
+    #[must_use]
+    pub fn reserve(&self, model: Option<&str>, prompt: u64, output: u64) -> Option<Money> {
+        prices::reserve(self.targets.iter().filter_map(|target| target.provider.tariff.as_ref()), model, prompt, output)
+    }
+
     /// Whether it serves this model.
     #[must_use]
     pub fn serves(&self, model: &str) -> bool {
@@ -147,6 +159,8 @@ pub struct Provider {
     pub turn: Arc<Turn>,
     /// What is counted of it. It belongs to the provider's name, not to this generation.
     pub record: Arc<ProviderRecord>,
+    /// What tokens cost there, if anybody asks.
+    pub tariff: Option<Tariff>,
 }
 
 impl Provider {

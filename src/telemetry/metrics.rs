@@ -6,7 +6,10 @@ use std::fmt;
 use metrics::{Counter, Gauge, counter, gauge};
 use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle, PrometheusRecorder};
 
-use super::names::{self, Kind};
+use super::{
+    costs::Costs,
+    names::{self, Kind},
+};
 
 /// Seconds. From a cache-less overhead of 10 µs to a thinking model's ten minutes.
 const BUCKETS: &[f64] = &[
@@ -18,6 +21,8 @@ const BUCKETS: &[f64] = &[
 pub struct Metrics {
     recorder: PrometheusRecorder,
     handle: PrometheusHandle,
+    /// What tokens cost.
+    pub costs: Costs,
 }
 
 impl fmt::Debug for Metrics {
@@ -30,7 +35,7 @@ impl Default for Metrics {
     fn default() -> Self {
         let recorder = PrometheusBuilder::new().set_buckets(BUCKETS).unwrap_or_default().build_recorder();
         let handle = recorder.handle();
-        let metrics = Self { recorder, handle };
+        let metrics = Self { recorder, handle, costs: Costs::default() };
         metrics.describe();
         metrics
     }

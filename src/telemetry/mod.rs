@@ -1,6 +1,7 @@
 //! Layer 2: what operators see. Metric names stand once in `names`; everything hot is a handle made beforehand.
 
 pub mod access_log;
+pub mod costs;
 pub mod durations;
 pub mod key_record;
 pub mod limit_record;

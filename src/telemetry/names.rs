@@ -37,6 +37,8 @@ pub const ENDS: &str = "sidegate_request_ends_total";
 pub const DURATION: &str = "sidegate_request_duration_seconds";
 /// Tokens, as providers count them.
 pub const TOKENS: &str = "sidegate_tokens_total";
+/// What tokens cost.
+pub const COST: &str = "sidegate_cost_usd_total";
 /// Time to a stream's first bytes.
 pub const TTFT: &str = "sidegate_ttft_seconds";
 /// Streams that are open.
@@ -146,6 +148,12 @@ pub const ALL: &[Metric] = &[
         &["route", "provider", "model", "kind"],
         "Tokens as providers told them: input, output, cached (a part of input), reasoning (a part of output). Replies that tell \
          none add none.",
+    ),
+    row(
+        COST,
+        Kind::Counter,
+        &["route", "provider", "model"],
+        "US dollars that the tokens of replies cost, estimates included. Absent without `prices` and without a limit of cost.",
     ),
     row(STREAMS, Kind::Gauge, &["route", "provider"], "Event streams and WebSockets that are open."),
     row(FIRST_BYTE, Kind::Histogram, &["route", "provider"], "Seconds from sending the request to the head of the provider's reply."),

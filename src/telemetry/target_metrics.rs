@@ -8,8 +8,11 @@ use std::sync::{Arc, OnceLock};
 
 use metrics::{Counter, Gauge, Histogram, SharedString, counter, gauge, histogram};
 
-use super::{Metrics, names};
-use crate::{config::ModelPattern, types::Usage};
+use super::{Metrics, costs::Sum, names};
+use crate::{
+    config::ModelPattern,
+    types::{Money, Usage},
+};
 
 /// The models that metrics tell apart behind one route: each pattern, then [`Self::OTHER`], then [`Self::NONE`].
 #[derive(Debug, Default)]
@@ -94,6 +97,15 @@ impl TargetMetrics {
         self.models[model].get_or_init(|| self.begin(model, metrics))
     }
 
+    /// Adds what a request for a model cost. The sum begins with the first.
+    pub fn cost(&self, model: usize, cost: Money, metrics: &Metrics) {
+        let labels = || {
+            let [route, provider] = self.named.each_ref().map(|(_, name)| name.to_string());
+            [route, provider, self.labels.text(model).to_owned()]
+        };
+        self.of(model, metrics).cost.get_or_init(|| metrics.costs.sum(labels())).add(cost);
+    }
+
     #[cold]
     fn begin(&self, model: usize, metrics: &Metrics) -> ModelMetrics {
         let [route, provider] = self.named.clone();
@@ -107,6 +119,7 @@ impl TargetMetrics {
             duration: histogram!(names::DURATION, &labels),
             ttft: histogram!(names::TTFT, &labels),
             tokens: ["input", "output", "cached", "reasoning"].map(|kind| counter!(names::TOKENS, &with("kind", kind))),
+            cost: OnceLock::new(),
         })
     }
 }
@@ -120,6 +133,7 @@ pub struct ModelMetrics {
     /// Time to a stream's first bytes, seconds.
     pub ttft: Histogram,
     tokens: [Counter; 4],
+    cost: OnceLock<Sum>,
 }
 
 impl ModelMetrics {
@@ -131,7 +145,7 @@ impl ModelMetrics {
 
     /// Counts the tokens that a reply told.
     pub fn used(&self, usage: Usage) {
-        let Usage { input, output, cached, reasoning } = usage;
+        let Usage { input, output, cached, reasoning, stored: _, stored_long: _ } = usage;
         for (counter, tokens) in self.tokens.iter().zip([input, output, cached, reasoning]) {
             if let Some(tokens) = tokens {
                 counter.increment(tokens);

@@ -9,6 +9,10 @@ pub struct Usage {
     pub output: Option<u64>,
     /// The part of `input` that the provider took from its own cache.
     pub cached: Option<u64>,
+    /// The part of `input` that the provider put into its own cache.
+    pub stored: Option<u64>,
+    /// The part of `stored` that is kept there for longer than usual.
+    pub stored_long: Option<u64>,
     /// The part of `output` that was reasoning.
     pub reasoning: Option<u64>,
 }

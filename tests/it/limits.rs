@@ -101,7 +101,7 @@ async fn a_stream_holds_its_permit_until_it_ends_or_is_left() {
         open.push(client);
     }
     let refused = ask(&sidegate).await;
-    assert_eq!((refused.status(), refused.head.get("retry-after").as_deref()), (429, Some("1")));
+    assert_eq!((refused.status(), refused.head.get("retry-after").as_deref()), (429, Some("2")));
     drop(open.pop());
     // The place of who has left is free at once.
     let mut third = Client::connect(sidegate.address).await;

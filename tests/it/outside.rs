@@ -204,6 +204,7 @@ providers:
   scripted: {{ base_url: "http://$UPSTREAM/v1", keys: [{{ value: "$KEY" }}] }}
   certified: {{ base_url: "https://localhost/v1", keys: [{{ value: "$KEY" }}], tls: {{ {identity} }} }}
 routes: [{{ path: /v1, targets: [scripted, certified] }}]
+prices: {{}}
 "#
     );
     let sidegate = Sidegate::start(&config, provider.address).await;

@@ -11,6 +11,7 @@ mod files;
 mod keys;
 mod limits;
 mod listen;
+mod prices;
 mod providers;
 mod proxies;
 mod regions;
@@ -26,7 +27,7 @@ use std::{
 use sealing::Keyring;
 
 use super::{
-    Config, Environment, Key, Origin, Proxy,
+    Config, Environment, Key, Origin, PriceList, Proxy,
     path::{FieldPath, Step},
     problem::{Fault, Finding, MOST},
     source::{Node, Value},
@@ -39,6 +40,8 @@ pub(super) struct Named {
     pub(super) keys: BTreeMap<ProviderName, Vec<Key>>,
     /// The proxies through which providers are reached.
     pub(super) proxies: BTreeMap<ProviderName, Proxy>,
+    /// The prices of the file that is named.
+    pub(super) prices: Option<PriceList>,
 }
 
 /// Checks the whole config, opens the sealed texts in it, and reads every key and certificate that it names.
@@ -56,7 +59,8 @@ pub(super) fn check(review: &mut Review<'_>, config: &mut Config) -> Named {
     let pools = providers::check(review, config);
     routes::check(review, config, &pools);
     let proxies = proxies::check(review, config);
-    Named { keys: pools.into_iter().map(|(name, pool)| (name, pool.keys)).collect(), proxies }
+    let prices = prices::check(review, config);
+    Named { keys: pools.into_iter().map(|(name, pool)| (name, pool.keys)).collect(), proxies, prices }
 }
 
 /// What a check may look at and where it says what is wrong.

@@ -46,5 +46,5 @@ pub(super) fn usage(Parts { input, output, cached, tools, reasoning, .. }: Parts
         (None, None) => None,
         (part, beside) => Some(part.unwrap_or(0).saturating_add(beside.unwrap_or(0))),
     };
-    Usage { input: input.and(sum(input, tools)), output: sum(output, reasoning), cached, reasoning }
+    Usage { input: input.and(sum(input, tools)), output: sum(output, reasoning), cached, reasoning, ..Usage::default() }
 }

@@ -113,6 +113,8 @@ struct Parts {
     cached: Option<u64>,
     /// What was put into a cache.
     stored: Option<u64>,
+    /// What was put there for longer than usual.
+    stored_long: Option<u64>,
     /// What the provider's own tools added to the prompt.
     tools: Option<u64>,
     reasoning: Option<u64>,
@@ -124,6 +126,7 @@ impl Parts {
         self.output = newer.output.or(self.output);
         self.cached = newer.cached.or(self.cached);
         self.stored = newer.stored.or(self.stored);
+        self.stored_long = newer.stored_long.or(self.stored_long);
         self.tools = newer.tools.or(self.tools);
         self.reasoning = newer.reasoning.or(self.reasoning);
     }

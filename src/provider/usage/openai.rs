@@ -45,6 +45,7 @@ struct Object<'o> {
 #[serde(default)]
 struct Details {
     cached_tokens: Count,
+    cache_write_tokens: Count,
     reasoning_tokens: Count,
 }
 
@@ -58,20 +59,24 @@ pub(super) fn event(data: &[u8]) -> Option<Parts> {
 /// What the object at the front of `json` says.
 pub(super) fn object(json: &[u8]) -> Option<Parts> {
     let told: Object<'_> = read_first(json)?;
-    let details = |objects: [Option<&RawValue>; 2], count: fn(Details) -> Count| {
-        objects.into_iter().flatten().find_map(|details| count(read(details.get().as_bytes())?).0)
-    };
-    let cached = details([told.prompt_tokens_details, told.input_tokens_details], |details| details.cached_tokens);
+    let prompt = details([told.prompt_tokens_details, told.input_tokens_details]);
+    let reply = details([told.completion_tokens_details, told.output_tokens_details]);
     Some(Parts {
         input: told.prompt_tokens.0.or(told.input_tokens.0),
         output: told.completion_tokens.0.or(told.output_tokens.0),
-        cached: cached.or(told.prompt_cache_hit_tokens.0),
-        reasoning: details([told.completion_tokens_details, told.output_tokens_details], |details| details.reasoning_tokens),
+        cached: prompt.cached_tokens.0.or(told.prompt_cache_hit_tokens.0),
+        stored: prompt.cache_write_tokens.0,
+        reasoning: reply.reasoning_tokens.0,
         ..Parts::default()
     })
 }
 
+/// The first object that can be read.
+fn details(objects: [Option<&RawValue>; 2]) -> Details {
+    objects.into_iter().flatten().find_map(|details| read(details.get().as_bytes())).unwrap_or_default()
+}
+
 /// Details are parts of the sums.
-pub(super) fn usage(Parts { input, output, cached, reasoning, .. }: Parts) -> Usage {
-    Usage { input, output, cached, reasoning }
+pub(super) fn usage(Parts { input, output, cached, stored, reasoning, .. }: Parts) -> Usage {
+    Usage { input, output, cached, stored, stored_long: None, reasoning }
 }

@@ -6,7 +6,7 @@ use super::*;
 use RequestFormat::{Anthropic, Gemini, Openai};
 
 fn usage(input: u64, output: u64, cached: impl Into<Option<u64>>, reasoning: impl Into<Option<u64>>) -> Usage {
-    Usage { input: Some(input), output: Some(output), cached: cached.into(), reasoning: reasoning.into() }
+    Usage { input: Some(input), output: Some(output), cached: cached.into(), reasoning: reasoning.into(), ..Usage::default() }
 }
 
 fn of_body(format: RequestFormat, body: &str) -> Usage {
@@ -45,7 +45,18 @@ fn each_dialect_has_its_words() {
         (
             Anthropic,
             r#"{"type":"message","content":[],"usage":{"input_tokens":5,"cache_creation_input_tokens":100,"cache_read_input_tokens":20,"output_tokens":7}}"#,
-            usage(125, 7, 20, None),
+            Usage { stored: Some(100), ..usage(125, 7, 20, None) },
+        ),
+        (
+            Anthropic,
+            r#"{"usage":{"input_tokens":5,"cache_creation_input_tokens":100,"output_tokens":7,
+               "cache_creation":{"ephemeral_5m_input_tokens":40,"ephemeral_1h_input_tokens":60}}}"#,
+            Usage { stored: Some(100), stored_long: Some(60), ..usage(105, 7, None, None) },
+        ),
+        (
+            Openai,
+            r#"{"usage":{"prompt_tokens":30,"completion_tokens":1,"prompt_tokens_details":{"cached_tokens":4,"cache_write_tokens":20}}}"#,
+            Usage { stored: Some(20), ..usage(30, 1, 4, None) },
         ),
         (
             Gemini,

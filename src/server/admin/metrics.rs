@@ -1,5 +1,5 @@
-//! `/metrics`, for Prometheus. The series of keys, of limits and of the process are written here and not kept anywhere: keys and limits
-//! come and go, and a series that was once made is never forgotten.
+//! `/metrics`, for Prometheus. The series of keys, limits, costs and of the process are written here and not kept anywhere: keys and
+//! limits come and go, and a series that was once made is never forgotten.
 
 use std::fmt::Write;
 
@@ -9,17 +9,21 @@ use super::{Admin, Shared, keys};
 use crate::{
     runtime::{Limits, Snapshot, limits::Rule},
     telemetry::{
+        costs::Labels,
         names::{self, Kind},
         process,
     },
+    types::Money,
 };
 
 /// The text format of Prometheus, version 0.0.4.
 pub async fn show(State(admin): State<Shared>) -> impl IntoResponse {
     admin.runtime.refresh();
     let mut page = Page(admin.runtime.metrics.render());
-    of_keys(&mut page, &admin.runtime.snapshot.load());
-    of_limits(&mut page, &admin.runtime.snapshot.load().limits);
+    let snapshot = admin.runtime.snapshot.load();
+    of_keys(&mut page, &snapshot);
+    of_limits(&mut page, &snapshot.limits);
+    of_costs(&mut page, &admin.runtime.metrics.costs.all(), snapshot.prices.is_used());
     of_process(&mut page, &admin);
     ([(CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], page.0)
 }
@@ -71,6 +75,19 @@ fn of_limits(page: &mut Page, limits: &Limits) {
     limits.rules().for_each(|rule| page.sample(names::LIMIT_MEMORY, &labels(rule), rule.bytes()));
     page.family(names::LIMIT_SHARED);
     limits.rules().for_each(|rule| page.sample(names::LIMIT_SHARED, &labels(rule), rule.shared()));
+}
+
+/// The sums stay when the prices go: what was spent was spent.
+fn of_costs(page: &mut Page, costs: &[(Labels, Money)], asked: bool) {
+    if !costs.is_empty() || asked {
+        page.family(names::COST);
+    }
+    // A pattern of models may hold anything.
+    let text = |name: &str| name.replace('\\', "\\\\").replace('"', "\\\"").replace('\n', "\\n");
+    for ([route, provider, model], cost) in costs {
+        let labels = format!("route=\"{}\",provider=\"{provider}\",model=\"{}\"", text(route), text(model));
+        page.sample(names::COST, &labels, cost);
+    }
 }
 
 fn of_process(page: &mut Page, admin: &Admin) {

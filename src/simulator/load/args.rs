@@ -49,7 +49,7 @@ pub struct Args {
     /// The key for the URL to compare with, if it is another one
     #[arg(long, value_name = "KEY", requires = "compare", value_parser = secret, allow_hyphen_values = true)]
     pub compare_key: Option<Secret>,
-    /// Prices in dollars per million tokens, as YAML or JSON: `model: { input: 0.15, output: 0.60 }`
+    /// Prices in dollars per million tokens, as YAML or JSON: `models: { mine: { input: 0.15, output: 0.60 } }`
     #[arg(long, value_name = "FILE")]
     pub prices: Option<PathBuf>,
     /// Exit with 1 if fewer succeed

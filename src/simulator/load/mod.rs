@@ -99,7 +99,7 @@ pub fn run(args: &Args, out: &mut dyn Write) -> Result<bool, Error> {
     if u64::from(users_of(args)) * u64::from(args.asked.prompt_tokens) > MOST_TOKENS {
         return Err(Error::Usage("so many users with so long prompts need too much memory; lower --users or --prompt-tokens".to_owned()));
     }
-    let price = prices::price(&args.asked.model, args.prices.as_deref()).map_err(Error::Usage)?;
+    let (price, listed) = prices::price(&args.asked.model, args.prices.as_deref()).map_err(Error::Usage)?.unzip();
     let runtime = Builder::new_current_thread().enable_all().build()?;
     let report = LocalSet::new().block_on(&runtime, measure(args, keys, price))?;
     let Requests { total, succeeded, .. } = report.figures.requests;
@@ -108,7 +108,7 @@ pub fn run(args: &Args, out: &mut dyn Write) -> Result<bool, Error> {
         let json = serde_json::to_string_pretty(&report).map_err(io::Error::from)?;
         writeln!(out, "{json}")?;
     } else {
-        table::print(&report, args.prices.is_some(), out)?;
+        table::print(&report, listed.flatten().as_deref(), out)?;
     }
     Ok(enough)
 }

@@ -4,79 +4,83 @@ use std::{collections::BTreeMap, fs, path::Path};
 
 use serde::Deserialize;
 
+use crate::types::price;
+
 /// Dollars per million tokens.
-#[derive(Clone, Copy, Debug, Deserialize, PartialEq)]
-#[serde(deny_unknown_fields)]
+#[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) struct Price {
     pub(super) input: f64,
     pub(super) output: f64,
 }
 
 impl Price {
-    const fn new(input: f64, output: f64) -> Self {
-        Self { input, output }
-    }
-
     /// Dollars for so many tokens.
     pub(super) fn of(self, input: u64, output: u64) -> f64 {
         (input as f64 * self.input + output as f64 * self.output) / 1e6
     }
 }
 
-/// The day of [`LISTED`].
-pub(super) const AS_OF: &str = "2025-10";
+impl From<&price::Price> for Price {
+    /// Of the standard tier, for what is not cached and not long.
+    fn from(price: &price::Price) -> Self {
+        Self { input: price.input.dollars(), output: price.output.dollars() }
+    }
+}
 
-/// List prices of [`AS_OF`] in US dollars, standard tier, uncached input: <https://openai.com/api/pricing>,
-/// <https://www.anthropic.com/pricing#api>, <https://ai.google.dev/gemini-api/docs/pricing> (prompts up to 200k tokens).
-/// Exact names alone: snapshots of one model have had different prices.
-const LISTED: [(&str, Price); 17] = [
-    ("gpt-4o", Price::new(2.50, 10.00)),
-    ("gpt-4o-mini", Price::new(0.15, 0.60)),
-    ("gpt-4.1", Price::new(2.00, 8.00)),
-    ("gpt-4.1-mini", Price::new(0.40, 1.60)),
-    ("gpt-4.1-nano", Price::new(0.10, 0.40)),
-    ("gpt-5", Price::new(1.25, 10.00)),
-    ("gpt-5-mini", Price::new(0.25, 2.00)),
-    ("gpt-5-nano", Price::new(0.05, 0.40)),
-    ("o3", Price::new(2.00, 8.00)),
-    ("o4-mini", Price::new(1.10, 4.40)),
-    ("claude-opus-4-1", Price::new(15.00, 75.00)),
-    ("claude-sonnet-4-5", Price::new(3.00, 15.00)),
-    ("claude-haiku-4-5", Price::new(1.00, 5.00)),
-    ("claude-3-5-haiku-latest", Price::new(0.80, 4.00)),
-    ("gemini-2.5-pro", Price::new(1.25, 10.00)),
-    ("gemini-2.5-flash", Price::new(0.30, 2.50)),
-    ("gemini-2.5-flash-lite", Price::new(0.10, 0.40)),
-];
+/// A price list, in the form of `prices.yaml`; what else it says makes no difference here.
+#[derive(Deserialize, Default)]
+#[serde(default)]
+struct List {
+    providers: BTreeMap<String, Seller>,
+    models: BTreeMap<String, price::Price>,
+}
 
-/// The price of a model: from the file if one is named, and that alone, else from the list; nothing where it is not known.
+#[derive(Deserialize, Default)]
+#[serde(default)]
+struct Seller {
+    date: String,
+    models: BTreeMap<String, price::Price>,
+}
+
+/// A price, and the day of the list that it stands in: none for a file, whose owner knows.
+pub(super) type Dated = (Price, Option<String>);
+
+/// The price of a model, by its exact name: snapshots of one model have had different prices. From the file if one is named, and
+/// that alone, else from the list that is built in; nothing where it is not known.
 ///
 /// # Errors
 /// What is wrong with the file.
-pub(super) fn price(model: &str, file: Option<&Path>) -> Result<Option<Price>, String> {
+pub(super) fn price(model: &str, file: Option<&Path>) -> Result<Option<Dated>, String> {
     let Some(file) = file else {
-        return Ok(LISTED.iter().find(|(name, _)| *name == model).map(|(_, price)| *price));
+        let list: List = serde_yaml::from_str(price::LISTED).map_err(|error| error.to_string())?;
+        let listed = list.providers.values().find_map(|seller| Some((seller.models.get(model)?.into(), Some(seller.date.clone()))));
+        return Ok(listed);
     };
     let wrong = |why: &dyn std::fmt::Display| format!("{}: {why}", file.display());
     let text = fs::read_to_string(file).map_err(|error| wrong(&error))?;
-    let prices: BTreeMap<String, Price> = serde_yaml::from_str(&text).map_err(|error| wrong(&error))?;
-    if let Some((name, _)) =
-        prices.iter().find(|(_, price)| !(price.input >= 0.0 && price.output >= 0.0 && (price.input + price.output).is_finite()))
-    {
-        return Err(wrong(&format_args!("the price of `{name}` is no amount")));
+    let list: List = serde_yaml::from_str(&text).map_err(|error| wrong(&error))?;
+    if list.models.is_empty() && list.providers.is_empty() {
+        return Err(wrong(&"there is no price in it; write `models: { my-model: { input: 0.15, output: 0.60 } }`"));
     }
-    Ok(prices.get(model).copied())
+    let sold = || list.providers.values().find_map(|seller| seller.models.get(model));
+    Ok(list.models.get(model).or_else(sold).map(|price| (price.into(), None)))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    const fn new(input: f64, output: f64) -> Price {
+        Price { input, output }
+    }
+
     #[test]
     fn a_listed_model_has_its_price_and_another_has_none() {
-        assert_eq!(price("gpt-4o-mini", None), Ok(Some(Price::new(0.15, 0.60))));
+        let (listed, date) = price("gpt-4o-mini", None).unwrap().unwrap();
+        assert_eq!(listed, new(0.15, 0.60));
+        assert!(date.is_some_and(|date| date.starts_with("20")));
         assert_eq!(price("gpt-4o-mini-9999", None), Ok(None));
-        assert!((Price::new(0.15, 0.60).of(1_000_000, 500_000) - 0.45).abs() < 1e-9);
+        assert!((listed.of(1_000_000, 500_000) - 0.45).abs() < 1e-9);
     }
 
     #[test]
@@ -87,12 +91,15 @@ mod tests {
             fs::write(&file, text).unwrap();
             price("mine", Some(&file))
         };
-        assert_eq!(read("mine: { input: 1, output: 2.5 }"), Ok(Some(Price::new(1.0, 2.5))));
-        assert_eq!(read(r#"{"mine": {"input": 1, "output": 2.5}}"#), Ok(Some(Price::new(1.0, 2.5))));
-        assert_eq!(read("other: { input: 1, output: 2.5 }"), Ok(None));
-        for text in ["mine: { input: 1 }", "mine: { input: -1, output: 1 }", "mine: { input: .nan, output: 1 }", "mine: 1", "["] {
-            assert!(read(text).is_err(), "{text}");
+        let mine = Ok(Some((new(1.0, 2.5), None)));
+        assert_eq!(read("models: { mine: { input: 1, output: 2.5 } }"), mine);
+        assert_eq!(read("providers: { own: { models: { mine: { input: 1, cached: 0.5, output: 2.5 } } } }"), mine);
+        assert_eq!(read(r#"{"models": {"mine": {"input": 1, "output": 2.5}}}"#), mine);
+        assert_eq!(read("models: { other: { input: 1, output: 2.5 } }"), Ok(None));
+        for price in ["{ input: 1 }", "{ input: -1, output: 1 }", "{ input: .nan, output: 1 }", "1", "["] {
+            assert!(read(&format!("models: {{ mine: {price} }}")).is_err(), "{price}");
         }
+        assert!(read("mine: { input: 1, output: 2.5 }").unwrap_err().contains("write `models:"));
         fs::remove_file(&file).unwrap();
         assert!(price("mine", Some(&file)).unwrap_err().contains("prices"));
     }

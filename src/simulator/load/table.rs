@@ -5,24 +5,21 @@ use std::{
     io::{self, Write},
 };
 
-use super::{
-    prices::AS_OF,
-    report::{Difference, Ended, Figures, Report, Spread},
-};
+use super::report::{Difference, Ended, Figures, Report, Spread};
 
-/// Prints the report as a table.
+/// Prints the report as a table; `listed` is the day of the price list that is built in, where that was used.
 ///
 /// # Errors
 /// `out` is closed.
-pub(super) fn print(report: &Report, own_prices: bool, out: &mut dyn Write) -> io::Result<()> {
+pub(super) fn print(report: &Report, listed: Option<&str>, out: &mut dyn Write) -> io::Result<()> {
     let mut text = String::new();
     let streamed = if report.stream { "streamed" } else { "whole" };
     let rate = report.rate_per_s.map(|rate| format!(", {rate} requests/s")).unwrap_or_default();
     let _ = writeln!(text, "{} users{rate}, {streamed} replies of {}\n", count(report.users.into()), report.model);
-    figures(&mut text, &report.figures, &report.model, own_prices);
+    figures(&mut text, &report.figures, &report.model, listed);
     if let Some(compare) = &report.compare {
         text.push('\n');
-        figures(&mut text, compare, &report.model, own_prices);
+        figures(&mut text, compare, &report.model, listed);
     }
     if let Some(added) = &report.added_ms {
         let _ = writeln!(text, "\nadded by {}", report.figures.url);
@@ -39,7 +36,7 @@ pub(super) fn print(report: &Report, own_prices: bool, out: &mut dyn Write) -> i
     out.write_all(text.as_bytes())
 }
 
-fn figures(text: &mut String, figures: &Figures, model: &str, own_prices: bool) {
+fn figures(text: &mut String, figures: &Figures, model: &str, listed: Option<&str>) {
     let Figures { requests, tokens, .. } = figures;
     let mut row = |name: &str, value: String| {
         let _ = writeln!(text, "  {name:14}{value}");
@@ -72,8 +69,7 @@ fn figures(text: &mut String, figures: &Figures, model: &str, own_prices: bool) 
     row(
         "cost",
         match figures.cost_usd {
-            Some(cost) if own_prices => format!("{about}${cost:.4}"),
-            Some(cost) => format!("{about}${cost:.4} at the list prices of {AS_OF}"),
+            Some(cost) => format!("{about}${cost:.4}{}", listed.map(|day| format!(" at the list prices of {day}")).unwrap_or_default()),
             None if requests.succeeded == 0 => "unknown: no reply to pay for".to_owned(),
             None => format!("unknown: no price for {model} (--prices)"),
         },

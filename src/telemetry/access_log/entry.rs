@@ -7,6 +7,7 @@ use std::{
 };
 
 use super::line::Line;
+use crate::types::Money;
 
 /// One request, as `docs/access-log.md` lists the fields. What is not known is left out.
 #[derive(Debug)]
@@ -55,6 +56,10 @@ pub struct Entry<'a> {
     pub tokens_in: Option<u64>,
     /// Tokens of the reply, as the provider counted them.
     pub tokens_out: Option<u64>,
+    /// What that cost; written in US dollars.
+    pub cost: Option<Money>,
+    /// Whether that is an estimate; written only where it is.
+    pub cost_estimated: bool,
     /// From head to end; written in milliseconds.
     pub duration: Duration,
     /// From sending to the provider's first byte; written in milliseconds.
@@ -107,6 +112,12 @@ impl Entry<'_> {
         }
         if let Some(tokens) = self.tokens_out {
             line.number(key!("tokens_out"), tokens);
+        }
+        if let Some(cost) = self.cost {
+            line.money(key!("cost_usd"), cost);
+            if self.cost_estimated {
+                line.flag(key!("cost_estimated"), true);
+            }
         }
         line.millis(key!("duration_ms"), Some(self.duration));
         line.millis(key!("first_byte_ms"), self.first_byte);

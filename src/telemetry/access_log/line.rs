@@ -10,6 +10,7 @@ use std::{
 };
 
 use super::Entry;
+use crate::types::Money;
 
 /// The memory of one line, and the second that its last moment was in.
 #[derive(Default)]
@@ -61,6 +62,13 @@ impl Line {
     pub(super) fn flag(&mut self, key: &'static str, flag: bool) {
         self.bytes.extend_from_slice(key.as_bytes());
         self.bytes.extend_from_slice(if flag { b"true" } else { b"false" });
+    }
+
+    /// Dollars, all digits of them.
+    pub(super) fn money(&mut self, key: &'static str, money: Money) {
+        self.bytes.extend_from_slice(key.as_bytes());
+        // Writing to memory can't fail.
+        drop(write!(self.bytes, "{money}"));
     }
 
     /// To the microsecond.
