@@ -43,7 +43,7 @@ impl Rule {
 
     /// Those who have used the largest part of theirs, at most so many, the first of them first.
     ///
-    /// It looks at every counter: that takes about 20 ms for a million of them, of which each worker can lose a hundredth.
+    /// It looks at every counter, one shard after the other, so that whoever wants to count waits for one shard at most.
     #[must_use]
     pub fn consumers(&self, now: Moment, most: usize) -> Vec<Consumer> {
         let mut all: Vec<_> = self.counters().flat_map(|(spec, state)| state.consumers(spec, now, most)).collect();

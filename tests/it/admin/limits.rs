@@ -160,7 +160,7 @@ async fn a_check_tells_what_would_become_of_a_request_and_charges_nothing() {
     assert_eq!(others["limits"][0]["why_not"], "the request has no address");
     assert_eq!((&others["limits"][1]["subject"], &others["limits"][1]["remaining"]), (&value!("Web Shop"), &value!(100)));
     assert_eq!(others["limits"][2]["why_not"], "the operation has no model");
-    assert_eq!(json(&sidegate, "/limits/check?path=/nowhere").await["error"]["code"], "no_route");
+    assert_eq!(json(&sidegate, "/limits/check?path=/nowhere").await["error"]["code"], "route_not_found");
 
     for wrong in ["ip=nobody", "tokens=-1", "tier=a%20b", "client=%ff", "key=sg-1", "colour=red", "path=v1", "session=x"] {
         let reply = ask(sidegate.admin, "GET", &format!("/limits/check?{wrong}"), "").await;
