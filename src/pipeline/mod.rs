@@ -147,7 +147,17 @@ impl Pipeline {
         // 1: before anything else is believed of it.
         let request = admit::admit(head, present, peer, &snapshot.listen, &snapshot.trust)?;
         // 2: before the body is polled, so that who is refused is not invited to send it.
-        let client = match identify::identify(&request, certified.as_ref(), &snapshot.clients, (&snapshot.trust, &snapshot.regions)) {
+        let certified = certified.as_ref();
+        let origin = (&snapshot.trust, &snapshot.regions);
+        let identified = match identify::identify(&request, certified, &snapshot.clients, origin) {
+            Err(unproven) if identify::jwt::may_wait(&unproven) => {
+                let later = identify::jwt::identify_later(&request, certified, &snapshot.clients, origin, unproven);
+                // Seldom needed, and no part of every request's future.
+                Box::pin(later).await
+            }
+            identified => identified,
+        };
+        let client = match identified {
             Ok(client) => client,
             Err(unproven) => {
                 let Unproven { client, reject } = *unproven;

@@ -22,6 +22,7 @@ use super::{
 };
 use crate::{
     config::Annotate,
+    policy::jwt::Refused,
     upstream::{Failure, Phase, Reason},
 };
 
@@ -48,6 +49,8 @@ pub enum Reject {
     Unauthenticated,
     /// A credential that claims to be ours and is not.
     WrongKey,
+    /// A token that is not believed.
+    Jwt(Refused),
     /// A limit has not enough left.
     Limited(Box<Limited>),
     /// No route has this path.
@@ -107,6 +110,11 @@ impl Reject {
             Self::Unauthenticated | Self::WrongKey => {
                 Shape { kind: "authentication_error", ..caller(StatusCode::UNAUTHORIZED, "invalid_api_key") }
             }
+            // Nobody can tell whether it holds: that is no caller's fault, and passes.
+            Self::Jwt(Refused::NoKeys) => {
+                Shape { kind: "server_error", ..upstream(StatusCode::SERVICE_UNAVAILABLE, "jwt_keys_unavailable") }
+            }
+            Self::Jwt(_) => Shape { kind: "authentication_error", ..caller(StatusCode::UNAUTHORIZED, "invalid_jwt") },
             Self::Limited(limited) => limited.shape(),
             Self::NoRoute => caller(StatusCode::NOT_FOUND, "route_not_found"),
             Self::NoModel(_) => caller(StatusCode::NOT_FOUND, "model_not_found"),
@@ -129,7 +137,11 @@ impl Reject {
     /// Whether a credential was presented and failed, which counts as a failed authentication; not so where there was none.
     #[must_use]
     pub fn is_failed_proof(&self) -> bool {
-        matches!(self, Self::WrongKey)
+        match self {
+            Self::WrongKey => true,
+            Self::Jwt(refused) => *refused != Refused::NoKeys,
+            _ => false,
+        }
     }
 
     /// Whether nobody has answered, for no fault of the caller's: what was charged is given back.
@@ -153,6 +165,7 @@ impl Reject {
             Self::Expectation => "The only expectation that can be met is `100-continue`.".to_owned(),
             Self::Unauthenticated => "A client key is needed: send it as `Authorization: Bearer …`.".to_owned(),
             Self::WrongKey => "This client key is not known.".to_owned(),
+            Self::Jwt(refused) => format!("This token {}.", refused.reason()),
             Self::Limited(limited) => limited.message(),
             Self::NoRoute => "No route is configured for this path.".to_owned(),
             Self::NoModel(Some(model)) => format!("No route is configured for the model `{}`.", shorten(model)),
@@ -217,6 +230,7 @@ impl Reject {
         }
         match self {
             Self::Overloaded => drop(headers.insert(RETRY_AFTER, HeaderValue::from_static("1"))),
+            Self::Jwt(Refused::NoKeys) => drop(headers.insert(RETRY_AFTER, HeaderValue::from_static("2"))),
             Self::Limited(limited) => limited.add(headers),
             _ => {}
         }
@@ -241,6 +255,9 @@ pub fn answer(reject: &Reject, unread: Option<Incoming>, mut trail: Trail, add: 
     }
     if let Reject::Limited(limited) = reject {
         trail.refused_by(limited.limit.clone());
+    }
+    if let Reject::Jwt(refused) = reject {
+        trail.failed(refused.name());
     }
     let shape = reject.shape();
     trail.runtime().metrics.rejected(shape.code);

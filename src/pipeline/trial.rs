@@ -20,7 +20,7 @@ use super::{
     route,
 };
 use crate::{
-    config::{Few, ModelPattern, Per},
+    config::{CertificateRule, Few, ModelPattern, Per},
     policy::limits::{self, Check, Standing},
     runtime::{
         Snapshot,
@@ -172,24 +172,35 @@ fn head(snapshot: &Snapshot, supposed: &Supposed, uri: Uri) -> Result<http::requ
 /// The caller, with what is supposed of it in place of what it would be.
 fn overridden(client: Client, snapshot: &Snapshot, supposed: &Supposed) -> Result<Client, String> {
     let mut client = client;
-    if let Some(name) = &supposed.client {
-        let clients = snapshot.config.clients.as_ref();
-        let key = clients.and_then(|clients| clients.keys.iter().find(|key| key.name.as_str() == name));
-        let mtls = clients.and_then(|clients| clients.mtls.as_ref());
-        let rule = mtls.and_then(|mtls| mtls.names.iter().find(|rule| rule.client.as_ref().is_some_and(|client| client.as_str() == name)));
-        let foreign = || Subject::new(name).ok_or_else(|| format!("`{name}` can't be the name of a client."));
-        let (name, tier) = match (key, rule) {
-            (Some(key), _) => (Name::Key(key.name.clone()), Some(&key.tier)),
-            (None, Some(rule)) => {
-                (rule.client.clone().map_or_else(|| foreign().map(Name::Token), |name| Ok(Name::Rule(name)))?, rule.tier.as_ref())
-            }
-            (None, None) if mtls.is_some() => (Name::Certificate(foreign()?), mtls.and_then(|mtls| mtls.tier.as_ref())),
-            (None, None) => (Name::Token(foreign()?), None),
-        };
-        client = Client { name: Some(name), tier: tier.cloned().or(client.tier), credential: None, ..client };
+    if let Some(text) = &supposed.client {
+        let (name, tier) = named(snapshot, text)?;
+        client = Client { name: Some(name), tier: tier.or(client.tier), credential: None, ..client };
     }
     let (tier, region) = (supposed.tier.clone().or(client.tier), supposed.region.clone().or(client.region));
     Ok(Client { tier, region, ..client })
+}
+
+/// A client of this name, by the first proof that could give it: a key of the config, a rule for certificates, a token; a
+/// certificate of that name where there are no tokens. And the tier that comes with it.
+fn named(snapshot: &Snapshot, text: &str) -> Result<(Name, Option<Tier>), String> {
+    let configured = snapshot.config.clients.as_ref();
+    if let Some(key) = configured.and_then(|clients| clients.keys.iter().find(|key| key.name.as_str() == text)) {
+        return Ok((Name::Key(key.name.clone()), Some(key.tier.clone())));
+    }
+    let subject = Subject::new(text).ok_or_else(|| format!("`{text}` can't be the name of a client."))?;
+    let tokens = snapshot.clients.jwt.as_ref();
+    if let Some(mtls) = &snapshot.clients.mtls {
+        let tier = |own: Option<&Tier>| own.or(mtls.tier.as_ref()).cloned();
+        let of_rule = |rule: &&CertificateRule| rule.client.as_ref().is_some_and(|client| client.as_str() == text);
+        if let Some((rule, name)) = mtls.names.iter().find(of_rule).and_then(|rule| Some((rule, rule.client.clone()?))) {
+            return Ok((Name::Rule(name), tier(rule.tier.as_ref())));
+        }
+        if tokens.is_none() {
+            let tier = tier(mtls.rule(&subject).and_then(|rule| rule.tier.as_ref()));
+            return Ok((Name::Certificate(subject), tier));
+        }
+    }
+    Ok((Name::Token(subject), tokens.and_then(|tokens| tokens.tier.clone())))
 }
 
 /// What one limit would say; or why it is not asked.

@@ -3,6 +3,7 @@
 
 pub mod client_keys;
 pub mod compile;
+pub mod jwt;
 pub mod limits;
 pub mod regions;
 pub mod registry;
@@ -21,6 +22,7 @@ use arc_swap::ArcSwap;
 
 pub use client_keys::ClientKeys;
 pub use compile::{CompileError, compile};
+pub use jwt::JwtIdentity;
 pub use limits::Limits;
 pub use regions::Regions;
 pub use registry::Registry;

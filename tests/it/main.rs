@@ -20,6 +20,7 @@ mod drain;
 mod egress;
 mod expect;
 mod fidelity;
+mod jwt;
 mod keys;
 mod limit_answers;
 mod limits;

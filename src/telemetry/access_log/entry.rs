@@ -73,7 +73,7 @@ pub struct Entry<'a> {
     /// The limit that refused the request.
     pub limit: Option<&'a str>,
     /// Why the provider gave no reply, such as `resolve`, `connect_refused`, `first_byte_timeout`, `tls` or
-    /// `certificate_{expired,not_yet_valid,wrong_name,untrusted,invalid}`.
+    /// `certificate_{expired,not_yet_valid,wrong_name,untrusted,invalid}`; or why a token was refused, such as `jwt_expired`.
     pub failure: Option<&'a str>,
 }
 
