@@ -57,7 +57,7 @@ pub enum Reject {
     NoRoute,
     /// Routes have this path, and none serves this model.
     NoModel(Option<Box<str>>),
-    /// The body is encoded, and only its model could tell where it goes.
+    /// The body is encoded in a way that can't be read, and only its model could tell where it goes.
     Encoded,
     /// The body is larger than `body.max`.
     BodyTooLarge,
@@ -173,7 +173,7 @@ impl Reject {
                 "The request names no model, or not within the part of it that is read, and every route for this path needs one.".to_owned()
             }
             Self::Encoded => {
-                "The request's body is encoded, and its model decides where it goes: send it without `Content-Encoding`.".to_owned()
+                "The request's body is encoded and can't be decoded, and its model decides where it goes: send it without `Content-Encoding`.".to_owned()
             }
             Self::BodyTooLarge => "The request's body is larger than the configured maximum.".to_owned(),
             Self::BodyTimeout => "The request's body did not arrive in time.".to_owned(),
@@ -261,6 +261,7 @@ pub fn answer(reject: &Reject, unread: Option<Incoming>, mut trail: Trail, add: 
     }
     let shape = reject.shape();
     trail.runtime().metrics.rejected(shape.code);
+    trail.settle_rejected(reject);
     let mut response = reject.respond(&trail.request_id());
     if let Reject::Limited(limited) = reject {
         trail.limited(limited.standings.clone());

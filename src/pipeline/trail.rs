@@ -13,12 +13,14 @@ use std::{
 
 use http::{HeaderValue, Method, StatusCode, Uri, request::Parts};
 
+mod charge;
 mod end;
 mod limited;
 mod request_id;
 mod slow;
 mod span;
 mod spent;
+mod times;
 mod watched;
 
 use super::{
@@ -26,6 +28,7 @@ use super::{
     client::Client,
     fields::{Present, X_REQUEST_ID},
     limit::Standings,
+    reservation::Reservation,
     trace::Traced,
 };
 use crate::{
@@ -84,6 +87,8 @@ struct Course {
     tells_usage: bool,
     usage: Usage,
     cost: Option<Cost>,
+    /// What limits have charged for it, until that is settled.
+    reservation: Option<Box<Reservation>>,
     ended: bool,
 }
 
@@ -122,6 +127,7 @@ impl Trail {
             tells_usage: false,
             usage: Usage::default(),
             cost: None,
+            reservation: None,
             ended: false,
         }))
     }
@@ -227,34 +233,6 @@ impl Trail {
         self.0.last.as_ref().map_or(0, |attempt| attempt.upload.sent())
     }
 
-    /// From sending to the reply's head.
-    #[must_use]
-    pub fn first_byte(&self) -> Option<Duration> {
-        self.0.last.as_ref()?.first_byte()
-    }
-
-    /// From sending until now.
-    #[must_use]
-    pub fn since_sent(&self) -> Option<Duration> {
-        self.0.last.as_ref().map(|attempt| attempt.sent.elapsed())
-    }
-
-    /// From the request's head until now.
-    #[must_use]
-    pub fn elapsed(&self) -> Duration {
-        self.0.received.elapsed()
-    }
-
-    /// What Sidegate itself has added up to this moment, with the reply's head just handled: all but the time that the
-    /// client and the provider took.
-    #[must_use]
-    pub fn overhead(&self) -> Duration {
-        let now = Instant::now();
-        let Some(attempt) = &self.0.last else { return (now - self.0.received).saturating_sub(self.0.waited) };
-        let before = (attempt.sent - self.0.received).saturating_sub(self.0.waited);
-        before + attempt.head.map_or(Duration::ZERO, |head| now - head)
-    }
-
     /// What it means that the request is dropped before its end.
     #[must_use]
     pub fn dropped(&self) -> End {
@@ -280,6 +258,7 @@ impl Trail {
         if std::mem::replace(&mut self.0.ended, true) {
             return;
         }
+        self.settle_left();
         let duration = self.elapsed();
         if let Some(attempt) = &self.0.last {
             attempt.ended(status, end, self.0.failure);

@@ -15,7 +15,7 @@ use super::{
     client::{Client, Name},
     fields::Present,
     identify::{self, Unproven},
-    limit,
+    limit::{self, Expected},
     reject::Reject,
     route,
 };
@@ -118,14 +118,19 @@ pub fn suppose<'s>(snapshot: &'s Snapshot, supposed: &Supposed, now: Moment) -> 
     let client = if let Some(dialect) = pass_on { identify::as_holder(client, &request, dialect) } else { client };
     let client = overridden(client, snapshot, supposed)?;
     let mut ask = Ask { model: supposed.model.as_deref().map(Into::into), ..Ask::default() };
-    let (mut has_model, mut tells_usage) = (true, true);
+    let (mut has_model, mut tells_usage, mut cost) = (true, true, 1);
     match candidates {
         Ok(candidates) => {
             ask.model = candidates.model_in_target.clone().or(ask.model);
             // Without a model nothing is known of its route; limits are asked all the same.
-            let unserved = if ask.model.is_some() { candidates.select(&ask).err() } else { None };
-            reject = reject.or(unserved);
-            (has_model, tells_usage) = (candidates.asking(&ask).has_model, candidates.tells_usage);
+            match candidates.select(&ask) {
+                // Priced as if all of it were the reply, which costs more than a prompt.
+                Ok(route) => {
+                    cost = supposed.tokens.and_then(|tokens| route.reserve(ask.model.as_deref(), 0, tokens)).map_or(1, |cost| cost.0)
+                }
+                Err(unserved) => reject = reject.or_else(|| ask.model.is_some().then_some(unserved)),
+            }
+            (has_model, tells_usage) = (candidates.asking(&ask, Expected::default()).has_model, candidates.tells_usage);
         }
         Err(no_route) => reject = reject.or(Some(no_route)),
     }
@@ -140,7 +145,8 @@ pub fn suppose<'s>(snapshot: &'s Snapshot, supposed: &Supposed, now: Moment) -> 
             _ if rule.turns_on_model && !has_model => Err("the operation has no model".to_owned()),
             Unit::Tokens | Unit::Cost if !tells_usage => Err(format!("the operation has no {unit}")),
             Unit::Tokens => Ok(supposed.tokens.unwrap_or(1)),
-            Unit::Cost | Unit::Requests | Unit::Concurrent => Ok(1),
+            Unit::Cost => Ok(cost),
+            Unit::Requests | Unit::Concurrent => Ok(1),
         }
     };
     let verdict = |rule| Verdict { rule, outcome: asked(rule).and_then(|amount| weigh(snapshot, rule, &caller, (amount, now))) };

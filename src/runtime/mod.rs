@@ -30,6 +30,7 @@ pub use reload::Reloader;
 pub use snapshot::{Provider, Route, Snapshot, Target};
 
 use crate::{
+    policy::estimate::Estimator,
     telemetry::{
         AccessLog, Metrics, ServerMetrics, Traffic,
         log::{Ration, Seldom},
@@ -55,6 +56,8 @@ pub struct Runtime {
     pub access_log: AccessLog,
     /// Where spans for a collector go.
     pub spans: Spans,
+    /// What models take, as far as it was learned.
+    pub estimator: Estimator,
     /// Bytes of request bodies held in memory.
     pub held: Held,
     /// Whether a failed attempt may be told of in the log.

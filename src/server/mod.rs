@@ -189,6 +189,7 @@ pub fn start(loaded: Loaded, options: Options) -> Result<Running> {
         failures: Seldom::default(),
         slow: Ration::default(),
         began: Instant::now(),
+        estimator: Default::default(),
         cut: AtomicBool::new(false),
     });
     let drain = Drain::default();

@@ -43,6 +43,7 @@ mod support;
 mod surface;
 mod timeouts;
 mod tls;
+mod tokens;
 mod trace;
 mod unix_upstream;
 mod upgrade;

@@ -150,7 +150,7 @@ pub fn acquire(checks: &mut [Check<'_>], now: Moment) -> Result<Charge, Refusal>
     for (check, mut seat) in checks.iter_mut().zip(seats) {
         if !check.outcome.is_over {
             let slot = seat.charge(check.spec, check.amount, now);
-            holds.push(Hold { state: Arc::clone(check.state), spec: *check.spec, slot, amount: check.amount, at: now });
+            holds.push(Hold { state: Arc::clone(check.state), spec: *check.spec, slot, amount: check.amount, at: now, beyond: (0, now) });
         }
         check.outcome.standing = seat.standing(check.spec, now);
     }

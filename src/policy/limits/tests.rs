@@ -285,3 +285,18 @@ fn what_has_passed_is_not_taken_from_those_who_come_later() {
     long_ago.refund(Unit::Tokens, 3, now);
     assert_eq!(left(&spec, &state, now), 21);
 }
+
+#[test]
+fn what_was_taken_beyond_the_reservation_is_given_back_too() {
+    for burst in [None, Some(100)] {
+        let tokens = Spec::rate(Unit::Tokens, "100/min".parse().unwrap(), burst.and_then(NonZeroU64::new));
+        let counters = state(&tokens);
+        let mut charge = take(&tokens, &counters, 20, at(1)).unwrap();
+        charge.force(Unit::Tokens, 50, at(1));
+        assert_eq!(left(&tokens, &counters, at(1)), 30);
+        charge.refund(Unit::Tokens, 60, at(1));
+        assert_eq!(left(&tokens, &counters, at(1)), 90);
+        charge.cancel(at(1));
+        assert_eq!(left(&tokens, &counters, at(1)), 100);
+    }
+}
