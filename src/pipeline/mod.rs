@@ -40,6 +40,7 @@ pub mod settle;
 pub mod standing;
 pub mod trace;
 pub mod trail;
+pub mod trial;
 pub mod tunnel;
 pub mod upgrade;
 

@@ -154,7 +154,9 @@ impl Reject {
         }
     }
 
-    fn message(&self) -> String {
+    /// What went wrong, for people.
+    #[must_use]
+    pub fn message(&self) -> String {
         match self {
             Self::Malformed(problem) => format!("The request is malformed: {problem}."),
             Self::Method => format!("This method is not forwarded; use one of {METHODS}."),
@@ -250,6 +252,9 @@ pub fn answer(reject: &Reject, unread: Option<Incoming>, mut trail: Trail, add: 
     }
     if let Reject::Upstream(failure) = reject {
         trail.failed(failure.name());
+    }
+    if let Reject::Limited(limited) = reject {
+        trail.refused_by(limited.limit.clone());
     }
     if let Reject::Jwt(refused) = reject {
         trail.failed(refused.name());

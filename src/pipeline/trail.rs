@@ -15,6 +15,7 @@ use http::{HeaderValue, Method, StatusCode, Uri, request::Parts};
 
 mod charge;
 mod end;
+mod limited;
 mod request_id;
 mod slow;
 mod span;
@@ -34,7 +35,7 @@ use crate::{
     policy::prices::Cost,
     runtime::{Provider, Runtime, snapshot::PoolKey},
     telemetry::{access_log::Entry, traffic::Ended},
-    types::{Ask, Period, SpanId, TraceId, Usage, trace_context::Hex},
+    types::{Ask, LimitName, Period, SpanId, TraceId, Usage, trace_context::Hex},
     upstream::body::Progress,
 };
 pub use end::End;
@@ -81,6 +82,7 @@ struct Course {
     attempts: u32,
     last: Option<Attempt>,
     failure: Option<&'static str>,
+    limit: Option<LimitName>,
     streams: bool,
     tells_usage: bool,
     usage: Usage,
@@ -120,6 +122,7 @@ impl Trail {
             attempts: 0,
             last: None,
             failure: None,
+            limit: None,
             streams: false,
             tells_usage: false,
             usage: Usage::default(),
@@ -140,19 +143,6 @@ impl Trail {
         self.0.ask = ask;
         self.0.tells_usage = tells_usage;
         self.0.waited = waited;
-    }
-
-    /// Limits let it through, and this is left of them.
-    pub fn limited(&mut self, standings: Standings) {
-        if !standings.is_empty() {
-            self.0.standings.get_or_insert_default().join(standings);
-        }
-    }
-
-    /// What is left of the caller's tightest limits, if any apply.
-    #[must_use]
-    pub fn standings(&self) -> Option<&Standings> {
-        self.0.standings.as_deref()
     }
 
     /// What is asked for.
@@ -243,29 +233,6 @@ impl Trail {
         self.0.last.as_ref().map_or(0, |attempt| attempt.upload.sent())
     }
 
-    /// The id by which client and operator can speak of this request: the one the client sent, else a new one.
-    pub fn request_id(&mut self) -> HeaderValue {
-        self.0.request_id.get_or_insert_with(request_id::new).clone()
-    }
-
-    /// The names under which a line of the log speaks of this request: its id, and its trace if it is part of one.
-    pub fn names(&mut self) -> (String, Option<String>) {
-        let trace = self.0.traced.trace().map(|trace| trace.hex().as_str().to_owned());
-        (self.request_id().to_str().unwrap_or(NOT_ASCII).to_owned(), trace)
-    }
-
-    /// The id that the provider gave takes precedence, since it is what the client sees.
-    pub fn named(&mut self, id: HeaderValue) {
-        self.0.request_id = Some(id);
-        self.0.provider_named = true;
-    }
-
-    /// Whether the provider gave an id, which stands in its reply.
-    #[must_use]
-    pub fn is_named(&self) -> bool {
-        self.0.provider_named
-    }
-
     /// What it means that the request is dropped before its end.
     #[must_use]
     pub fn dropped(&self) -> End {
@@ -333,6 +300,7 @@ impl Trail {
             overhead,
             end: end.name(),
             error: end.error(),
+            limit: self.0.limit.as_ref().map(LimitName::as_str),
             failure: self.0.failure,
         };
         self.0.runtime.access_log.write(&entry);

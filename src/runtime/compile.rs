@@ -99,7 +99,7 @@ pub fn compile(loaded: Loaded, ground: Ground<'_>) -> Result<Snapshot, CompileEr
     let clients = clients.map(|clients| compile_clients(clients, jwt, ground)).transpose()?.unwrap_or_default();
     let regions = Regions::new(&regions, ground.before.map(|before| &before.regions), ground.metrics)
         .map_err(|problem| CompileError { field: "regions.geoip.database".to_owned(), problem })?;
-    let limits = Limits::new(limits, ground.registry, ground.metrics);
+    let limits = Limits::new(limits, ground.registry);
     let generation = ground.before.map_or(0, |before| before.generation) + 1;
     Ok(Snapshot {
         generation,

@@ -92,11 +92,12 @@ impl Registry {
         &self.fetching
     }
 
-    /// The counters of one limit: they are the same as long as its name is, and what it counts, for whom, and in how long.
+    /// The counters of one limit, and what came of its checks: they are the same as long as its name is, and what it counts, for
+    /// whom, and in how long.
     #[must_use]
-    pub fn limit(&self, id: LimitId, spec: &Spec) -> Arc<State> {
-        let new = || limits::Kept { state: Arc::new(State::new(spec.counting())), spec: *spec };
-        self.limits.take_as(id, new, |kept| kept.spec = *spec).state
+    pub(super) fn limit(&self, id: LimitId, spec: &Spec) -> limits::Kept {
+        let new = || limits::Kept { state: Arc::new(State::new(spec.counting())), record: Arc::default(), spec: *spec };
+        self.limits.take_as(id, new, |kept| kept.spec = *spec)
     }
 
     /// Forgets a part of the subjects of whom limits count nothing any more, also of those limits that no generation names. `turn`

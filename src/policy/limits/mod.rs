@@ -90,6 +90,14 @@ pub struct Standing {
     pub more: Duration,
 }
 
+impl Standing {
+    /// Whether more than half of it is used.
+    #[must_use]
+    pub const fn is_scarce(&self) -> bool {
+        self.remaining < self.limit - self.limit / 2
+    }
+}
+
 /// Why a request was refused. Nothing was charged.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Refusal {

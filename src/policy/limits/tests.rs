@@ -267,6 +267,7 @@ fn a_flood_of_addresses_takes_no_more_memory_than_the_cap_and_frees_nobody() {
     assert!(counters.bytes() <= 96 << 20, "{} MiB", counters.bytes() >> 20);
     assert!(counters.subjects() >= 1_000_000);
     assert!(let_through as usize <= counters.subjects() + 2, "those that found no room share a counter");
+    assert_eq!(counters.shared() as usize, 1_200_001 - counters.subjects(), "and are told of");
     assert!(take(&limit, &counters, 1, at(SECOND)).is_err(), "who was there before is still known");
     counters.sweep(&limit, at(100 * SECOND), None);
     assert_eq!(counters.subjects(), 0);
