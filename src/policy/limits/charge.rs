@@ -62,11 +62,12 @@ impl Charge {
     /// is a debt.
     pub fn force(&mut self, unit: Unit, amount: u64, now: Moment) {
         for hold in self.0.iter_mut().filter(|hold| hold.spec.unit() == unit && amount > 0) {
-            hold.beyond = (hold.beyond.0.saturating_add(amount), now);
             // What was swept meanwhile had passed, and begins anew.
             let anew = |key| hold.state.seat(&hold.spec, Subject { key, group: key }, now);
             if let Some(mut seat) = hold.state.find(hold.slot).or_else(|| hold.slot.key().map(anew)) {
-                seat.force(&hold.spec, amount, now);
+                // A debt that was forgiven is not there to be given back.
+                let taken = seat.force(&hold.spec, amount, now);
+                hold.beyond = (hold.beyond.0.saturating_add(taken), now);
             }
         }
     }

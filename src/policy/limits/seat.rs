@@ -42,8 +42,11 @@ impl Seat<'_> {
         each!(self, place => place.change(|cell| cell.charge(spec, amount, now)))
     }
 
-    pub(super) fn force(&mut self, spec: &Spec, amount: u64, now: Moment) -> Slot {
-        each!(self, place => place.change(|cell| cell.force(spec, amount, now)))
+    /// Returns how much was taken.
+    pub(super) fn force(&mut self, spec: &Spec, amount: u64, now: Moment) -> u64 {
+        let mut taken = 0;
+        each!(self, place => place.change(|cell| taken = cell.force(spec, amount, now)));
+        taken
     }
 
     pub(super) fn refund(&mut self, spec: &Spec, amount: u64, taken: Moment, now: Moment) -> Slot {

@@ -175,10 +175,15 @@ impl Cell for Log {
         self.add(spec, amount.try_into().unwrap_or(u32::MAX), now);
     }
 
-    fn force(&mut self, spec: &Spec, amount: u64, now: Moment) {
+    fn force(&mut self, spec: &Spec, amount: u64, now: Moment) -> u64 {
+        let scale = Scale::of(spec);
+        // What has passed is no part of a debt.
+        self.forget(scale, self.tick(scale, now));
         // A debt may be as large as the limit.
         let most = spec.amount().saturating_mul(2).saturating_sub(self.sum.into());
+        let before = self.sum;
         self.charge(spec, amount.min(most), now);
+        u64::from(self.sum - before)
     }
 
     fn refund(&mut self, spec: &Spec, amount: u64, taken: Moment, now: Moment) {
@@ -188,14 +193,18 @@ impl Cell for Log {
         if tick.saturating_sub(scale.tick(taken)) >= u64::from(scale.span) {
             return;
         }
-        let (taken, step) = (scale.tick(taken) as u32, if self.in_steps { STEP } else { 0 });
+        let step = if self.in_steps { STEP } else { 0 };
+        let since = tick.saturating_sub(scale.tick(taken) >> step << step) as u32;
         let mut left = u32::try_from(amount).unwrap_or(u32::MAX);
-        // Usually it is the last. A charge is in the step of its time, and never in an earlier entry.
         while left > 0 {
-            let found = self.entries().rev().position(|(at, _)| at >> step == taken >> step);
-            let Some(at) = found else { return };
+            // A charge is in the step of its time, or in a later entry, if another came first or it was put together with later
+            // ones; and never in an earlier entry. Of those the oldest gives: what stays passes no sooner than it should.
+            let later = self.entries().rev().take_while(|(at, _)| (tick as u32).wrapping_sub(*at) <= since).count();
+            if later == 0 {
+                return;
+            }
             let width = self.width();
-            let at = usize::from(self.len) - (at + 1) * width;
+            let at = usize::from(self.len) - later * width;
             let held = if self.in_steps { self.words[at + 1] } else { 1 };
             let back = left.min(held);
             (left, self.sum) = (left - back, self.sum - back);

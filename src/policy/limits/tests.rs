@@ -300,3 +300,40 @@ fn what_was_taken_beyond_the_reservation_is_given_back_too() {
         assert_eq!(left(&tokens, &counters, at(1)), 100);
     }
 }
+
+#[test]
+fn a_debt_that_was_forgiven_is_not_given_back() {
+    for burst in [None, Some(100)] {
+        let tokens = Spec::rate(Unit::Tokens, "100/min".parse().unwrap(), burst.and_then(NonZeroU64::new));
+        let counters = state(&tokens);
+        let mut other = take(&tokens, &counters, 90, at(1)).unwrap();
+        let mut charge = take(&tokens, &counters, 10, at(1)).unwrap();
+        other.force(Unit::Tokens, 80, at(1));
+        charge.force(Unit::Tokens, 1_000_000, at(1));
+        charge.cancel(at(1));
+        assert_eq!(left(&tokens, &counters, at(1)), 0, "the other's 170 stay");
+        other.refund(Unit::Tokens, 80, at(1));
+        assert_eq!(left(&tokens, &counters, at(1)), 10);
+    }
+}
+
+#[test]
+fn what_has_passed_leaves_room_for_a_debt() {
+    let tokens = Spec::rate(Unit::Tokens, "100/min".parse().unwrap(), None);
+    let counters = state(&tokens);
+    let mut long = take(&tokens, &counters, 100, at(1)).unwrap();
+    long.force(Unit::Tokens, 100, at(1));
+    long.force(Unit::Tokens, 100, at(90 * SECOND));
+    assert_eq!(left(&tokens, &counters, at(90 * SECOND)), 0);
+}
+
+#[test]
+fn a_charge_that_came_to_its_counter_a_moment_late_is_given_back_whole() {
+    let spec = spec("10/s", None);
+    let state = state(&spec);
+    drop(take(&spec, &state, 1, at(101)).unwrap());
+    let late = take(&spec, &state, 1, at(100)).unwrap();
+    assert_eq!(left(&spec, &state, at(102)), 8);
+    late.cancel(at(103));
+    assert_eq!(left(&spec, &state, at(103)), 9);
+}
