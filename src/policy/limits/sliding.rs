@@ -16,6 +16,9 @@ const TICKS: u32 = 30;
 /// Ticks of a step, as a power of two: a window has 32 to 64 steps.
 const STEP: u32 = 24;
 
+/// The least that glibc's allocator gives out, in bytes.
+const LEAST: usize = 32;
+
 /// What one subject has used.
 #[derive(Debug, Default)]
 pub(super) struct Log {
@@ -235,6 +238,21 @@ impl Cell for Log {
 
     fn heap(&self) -> usize {
         // As glibc's allocator has it: 8 bytes of its own, in steps of 16.
-        if self.words.is_empty() { 0 } else { (size_of_val(&*self.words) + 8).next_multiple_of(16).max(32) }
+        if self.words.is_empty() { 0 } else { (size_of_val(&*self.words) + 8).next_multiple_of(16).max(LEAST) }
+    }
+
+    /// The oldest are put together with those that came next, and pass with them.
+    fn squeeze(&mut self, bytes: usize) {
+        let most = (bytes.max(LEAST) - 8) / size_of::<u32>();
+        self.count_in_steps();
+        let len = usize::from(self.len);
+        let last = len.saturating_sub(most).div_ceil(2) * 2;
+        if last > 0 {
+            let sum = self.words[..len].chunks_exact(2).take(last / 2 + 1).map(|pair| pair[1]).sum();
+            self.words[last + 1] = sum;
+        }
+        // Without room.
+        self.words = self.words[last..len].into();
+        self.len = (len - last) as u16;
     }
 }

@@ -54,6 +54,8 @@ pub(super) trait Cell: Default + fmt::Debug {
     fn heap(&self) -> usize {
         0
     }
+    /// There is no memory left: keeps what it counts in about so many bytes elsewhere, and lets nothing pass sooner for it.
+    fn squeeze(&mut self, _: usize) {}
 }
 
 /// The counters of one limit.
@@ -246,9 +248,13 @@ impl<C: Cell> Place<'_, C> {
                     None => by_key.insert_unique(*key, (*key, C::default()), |(key, _)| *key).bucket_index(),
                 };
                 *at = Some(index);
+                let table = by_key.allocation_size();
                 if let Some((_, cell)) = by_key.get_bucket_mut(index) {
                     let before = cell.heap();
                     change(cell);
+                    if cell.heap() > before && *heap + table >= MOST_BYTES / SHARDS {
+                        cell.squeeze(before);
+                    }
                     *heap = (*heap + cell.heap()).saturating_sub(before);
                 }
                 Slot::Own(*key)

@@ -337,3 +337,32 @@ fn a_charge_that_came_to_its_counter_a_moment_late_is_given_back_whole() {
     late.cancel(at(103));
     assert_eq!(left(&spec, &state, at(103)), 9);
 }
+
+#[test]
+fn counters_that_grow_take_no_more_than_the_cap() {
+    const HOUR: u64 = 3_600 * SECOND;
+    let limit = spec("1000/24h", None);
+    let counters = state(&limit);
+    // All of one shard, which may have its part of the cap: each comes again and again, all day long.
+    let mut let_through = 0;
+    for round in 0..48 {
+        for key in 0..14_336 {
+            let now = at(1 + round * HOUR / 2 + key);
+            let_through += u32::from(acquire(&mut [Check::new(&limit, &counters, subject(key), 1)], now).is_ok());
+        }
+    }
+    assert_eq!(let_through, 48 * 14_336, "nobody came near the limit");
+    assert!(counters.bytes() * 72 <= (96 << 20) * 11 / 10, "{} MiB, were all shards so", (counters.bytes() * 72) >> 20);
+    // What was put together counts as if it had come last, so none of it passes too soon.
+    assert_eq!(left(&limit, &counters, at(24 * HOUR)), 952);
+}
+
+#[test]
+fn a_clock_that_was_wrong_by_years_closes_no_page_for_years() {
+    let day = Spec::rate(Unit::Requests, "1/day".parse().unwrap(), None);
+    let counters = state(&day);
+    let moment = |unix| Moment { nanos: 1, unix };
+    drop(take(&day, &counters, 1, moment(4_000_000_000)).unwrap());
+    drop(take(&day, &counters, 1, moment(1_800_000_000)).unwrap());
+    assert!(take(&day, &counters, 1, moment(1_800_000_000)).is_err());
+}
