@@ -45,8 +45,8 @@ const OPENAI: &[&str] = &[
     "/responses",
     "/responses/input_tokens",
 ];
-/// The one whose streams tell usage only if they are asked.
-const CHAT: &str = "/chat/completions";
+/// Those whose streams tell usage only if they are asked.
+const ASKED: &[&str] = &["/chat/completions", "/completions"];
 /// Those with the model in the query: sessions over WebSockets and over WebRTC.
 const REALTIME: &[&str] = &["/realtime", "/realtime/calls"];
 const ANTHROPIC: &[&str] = &["/messages", "/messages/count_tokens", "/complete"];
@@ -64,10 +64,8 @@ impl Endpoint {
             RequestFormat::Anthropic => model == ModelIn::Body,
             RequestFormat::Gemini => *method == Method::POST && model != ModelIn::Nothing,
         };
-        let tells_if_asked = format == RequestFormat::Openai
-            && *method == Method::POST
-            && rest.eq_ignore_ascii_case(CHAT)
-            && query.is_none_or(knows_stream_options);
+        let tells_if_asked =
+            format == RequestFormat::Openai && *method == Method::POST && is_among(ASKED, &rest) && query.is_none_or(knows_stream_options);
         Self { model, keeps_objects: objects::are_meant(format, &rest), tells_usage, tells_if_asked }
     }
 }
@@ -163,12 +161,13 @@ mod tests {
     }
 
     #[test]
-    fn only_streams_of_chat_completions_have_to_be_asked() {
+    fn only_streams_of_completions_have_to_be_asked() {
         fn asks(format: RequestFormat, method: &Method, rest: &str, query: Option<&str>) -> bool {
             Endpoint::of(format, method, (rest, query)).tells_if_asked
         }
         assert!(asks(RequestFormat::Openai, &Method::POST, "/chat/completions", None));
         assert!(asks(RequestFormat::Openai, &Method::POST, "/Chat//completions/", Some("a=b")));
+        assert!(asks(RequestFormat::Openai, &Method::POST, "/completions", None));
         assert!(!asks(RequestFormat::Openai, &Method::GET, "/chat/completions", None));
         assert!(!asks(RequestFormat::Openai, &Method::POST, "/responses", None));
         assert!(!asks(RequestFormat::Anthropic, &Method::POST, "/messages", None));

@@ -16,6 +16,7 @@ mod config;
 mod cost;
 mod descriptors;
 mod dns;
+mod dodges;
 mod drain;
 mod egress;
 mod expect;

@@ -18,6 +18,9 @@ const NO_WORDS: [&[u8]; 7] = [b"type", b"role", b"id", b"signature", b"name", b"
 pub struct Produced {
     /// Finds where an event has what a model says.
     finder: &'static Finder<'static>,
+    /// And where it has that if not there: behind the first of these. Text completions have no deltas, and of all events only theirs
+    /// have choices without: those of responses say a text once more when it is whole.
+    otherwise: Option<(&'static Finder<'static>, &'static Finder<'static>)>,
     events: u64,
     bytes: u64,
 }
@@ -28,18 +31,29 @@ impl Produced {
     pub fn new(format: RequestFormat) -> Self {
         static DELTA: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new(b"\"delta\""));
         static TEXT: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new(b"\"text\""));
-        let finder = match format {
-            RequestFormat::Openai | RequestFormat::Anthropic => &*DELTA,
-            RequestFormat::Gemini => &*TEXT,
+        static CHOICES: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new(b"\"choices\""));
+        let (finder, otherwise) = match format {
+            RequestFormat::Openai => (&*DELTA, Some((&*CHOICES, &*TEXT))),
+            RequestFormat::Anthropic => (&*DELTA, None),
+            RequestFormat::Gemini => (&*TEXT, None),
         };
-        Self { finder, events: 0, bytes: 0 }
+        Self { finder, otherwise, events: 0, bytes: 0 }
     }
 
     /// Takes whole events.
     pub fn events(&mut self, events: &[u8]) {
-        let mut rest = events;
-        while let Some(at) = self.finder.find(rest) {
-            rest = &rest[at + self.finder.needle().len()..];
+        if let Some(at) = self.finder.find(events) {
+            self.texts(self.finder, &events[at..]);
+        } else if let Some((before, finder)) = self.otherwise
+            && let Some(at) = before.find(events)
+        {
+            self.texts(finder, &events[at..]);
+        }
+    }
+
+    fn texts(&mut self, finder: &Finder<'_>, mut rest: &[u8]) {
+        while let Some(at) = finder.find(rest) {
+            rest = &rest[at + finder.needle().len()..];
             let Some(value) = rest.trim_ascii_start().strip_prefix(b":") else { continue };
             let (said, behind) = said(value.trim_ascii_start());
             if said > 0 {
@@ -121,6 +135,12 @@ mod tests {
         let response =
             |kind: &str| format!("event: x\ndata: {{\"type\":\"response.{kind}.delta\",\"item_id\":\"msg_1\",\"delta\":\"word\"}}\n\n");
         assert_eq!(tokens(Openai, &[&response("output_text"), &response("output_text")]), 2);
+        let completion = |text: &str| {
+            format!("data: {{\"object\":\"text_completion\",\"choices\":[{{\"text\":\"{text}\",\"index\":0,\"logprobs\":null}}]}}\n\n")
+        };
+        assert_eq!(tokens(Openai, &[&completion("a"), &completion(" \\\"delta\\\""), &completion("")]), 3);
+        let done = "event: x\ndata: {\"type\":\"response.output_text.done\",\"text\":\"all that was said once more\"}\n\n";
+        assert_eq!(tokens(Openai, &[done]), 0);
         let anthropic = |delta: &str| {
             format!("event: content_block_delta\ndata: {{\"type\":\"content_block_delta\",\"index\":0,\"delta\":{delta}}}\n\n")
         };

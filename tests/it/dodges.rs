@@ -1,0 +1,41 @@
+//! Who would like to be counted less than others: what a client can write into a request so that a limit does not see it.
+
+use crate::support::{Client, Provider, Script, Sidegate, client::Reply};
+
+const STREAM: &str = "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n\r\n";
+
+fn told(usage: &str) -> Script {
+    let body = format!("{{\"usage\":{usage}}}");
+    Script::reply(format!("HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: {}\r\n\r\n{body}", body.len()))
+}
+
+async fn post(sidegate: &Sidegate, target: &str, fields: &str, body: &str) -> Reply {
+    let mut client = Client::connect(sidegate.address).await;
+    client.post_with(target, fields, body).await;
+    client.reply("POST").await
+}
+
+/// Whether a request is refused that follows upon one which took more than there is.
+async fn is_counted(provider: &Provider, limits: &str, target: &str, fields: &str, body: &str) -> bool {
+    let sidegate = Sidegate::with(limits, provider.address).await;
+    assert_eq!(post(&sidegate, target, fields, body).await.status(), 200, "{target}");
+    sidegate.log(1).await;
+    post(&sidegate, target, fields, body).await.status() == 429
+}
+
+const TOKENS: &str = "limits: [{ name: t, per: all, tokens: 2000/day }]\n";
+
+#[tokio::test]
+async fn a_stream_of_text_completions_is_counted_and_asked_for_its_usage() {
+    let word = "data: {\"object\":\"text_completion\",\"choices\":[{\"text\":\" word\",\"index\":0,\"logprobs\":null}]}\n\n";
+    let told = "data: {\"choices\":[],\"usage\":{\"prompt_tokens\":9,\"completion_tokens\":4000}}\n\n";
+    let ask = r#"{"model":"m","stream":true,"prompt":"x"}"#;
+    for (events, seen) in [(word.repeat(3_000), word.repeat(3_000)), (format!("{word}{told}"), word.to_owned())] {
+        let mut provider = Provider::always(Script::on_request().write(STREAM).chunk(&events).write("0\r\n\r\n")).await;
+        assert!(is_counted(&provider, TOKENS, "/v1/completions", "", ask).await);
+        let request = provider.request().await;
+        assert!(String::from_utf8(request.body.bytes).unwrap().contains("include_usage"));
+        let sidegate = Sidegate::with(TOKENS, provider.address).await;
+        assert_eq!(post(&sidegate, "/v1/completions", "", ask).await.text(), seen);
+    }
+}
