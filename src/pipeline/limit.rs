@@ -143,7 +143,7 @@ pub fn second(limits: &Limits, client: &Client, asking: Asking<'_>, runtime: &Ru
         return Ok(Granted::default());
     }
     let Asking { ask, has_model, tells_usage, expected } = asking;
-    let caller = caller(client, ask.model.as_deref(), limits.hasher());
+    let caller = caller(client, ask.certain_model(), limits.hasher());
     take(limits, &limits.second, &caller, runtime.moment(), |rule| match rule.spec.unit() {
         _ if rule.turns_on_model && !has_model => None,
         Unit::Tokens => tells_usage.then_some(expected.tokens),

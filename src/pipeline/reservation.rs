@@ -207,7 +207,7 @@ pub fn reserve(
     let runtime = Arc::clone(trail.runtime());
     let estimate = runtime.estimator.estimate(trail.ask(), prompt);
     // What nobody knows the price of is more than any limit has.
-    let cost = route.reserve(trail.model(), estimate.prompt, estimate.output).unwrap_or(Money(u64::MAX));
+    let cost = route.reserve(trail.ask().certain_model(), estimate.prompt, estimate.output).unwrap_or(Money(u64::MAX));
     let expected = Expected { tokens: estimate.total(), cost: cost.0 };
     let Granted { charge, standings } = limit::second(limits, client, candidates.asking(trail.ask(), expected), &runtime)?;
     trail.limited(standings);

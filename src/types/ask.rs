@@ -7,6 +7,8 @@ use std::ops::Range;
 pub struct Ask {
     /// The model's name as the client wrote it, escapes resolved.
     pub model: Option<Box<str>>,
+    /// Whether only the first part of the body was read: what follows may name another model, which many readers would take.
+    pub goes_on: bool,
     /// Whether the client asked for a stream of events.
     pub stream: bool,
     /// Whether the result is to be stored, where the body says so.
@@ -19,4 +21,12 @@ pub struct Ask {
     pub choices: Option<u64>,
     /// Where the value of `stream_options` stands in the body, in bytes.
     pub stream_options: Option<Range<usize>>,
+}
+
+impl Ask {
+    /// The model, if it is certain that no other is meant.
+    #[must_use]
+    pub fn certain_model(&self) -> Option<&str> {
+        self.model.as_deref().filter(|_| !self.goes_on)
+    }
 }

@@ -39,3 +39,23 @@ async fn a_stream_of_text_completions_is_counted_and_asked_for_its_usage() {
         assert_eq!(post(&sidegate, "/v1/completions", "", ask).await.text(), seen);
     }
 }
+
+#[tokio::test]
+async fn a_model_that_may_yet_be_another_is_any_model() {
+    let bounds = "body: { buffer: 1KiB }\n";
+    let limits = format!("{bounds}limits: [{{ name: dear, per: all, when: {{ model: dear }}, requests: 1/day }}]\n");
+    let provider = Provider::always(told("{}")).await;
+    let long = format!(r#"{{"model":"cheap","x":"{}","model":"dear"}}"#, "x".repeat(100_000));
+    assert!(is_counted(&provider, &limits, "/v1/chat/completions", "", &long).await);
+    let limits = format!("{bounds}limits: [{{ name: each, per: model, requests: 1/day }}]\n");
+    let sidegate = Sidegate::with(&limits, provider.address).await;
+    let mut statuses = Vec::new();
+    for other in ["a", "b"] {
+        statuses.push(post(&sidegate, "/v1/chat/completions", "", &long.replace("cheap", other)).await.status());
+    }
+    assert_eq!(statuses, [200, 429], "a name of its own each time is no model of its own");
+    let prices = "prices: { models: { cheap: { input: 0, output: 0 }, dear: { input: 1000, output: 1000 } } }\n";
+    let limits = format!("{bounds}{prices}limits: [{{ name: money, per: all, cost: 10/day }}]\n");
+    let provider = Provider::always(told(r#"{"prompt_tokens":90000000,"completion_tokens":1}"#)).await;
+    assert!(is_counted(&provider, &limits, "/v1/chat/completions", "", &long).await, "nor is it as cheap");
+}

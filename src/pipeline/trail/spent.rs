@@ -19,10 +19,10 @@ impl Trail {
 }
 
 impl Course {
-    /// At the provider that served it, for the model that was asked for.
+    /// At the provider that served it, for the model that was asked for; for one that nobody knows, where it is not certain.
     pub(super) fn cost_of(&self, usage: &Usage) -> Option<Cost> {
         let tariff = self.last.as_ref()?.provider.tariff.as_ref()?;
-        let Priced { price, known } = tariff.price(self.ask.model.as_deref())?;
+        let Priced { price, known } = tariff.price(self.ask.certain_model())?;
         Some(Cost { amount: price.cost(usage), estimated: !known })
     }
 }

@@ -55,7 +55,10 @@ pub fn read_prefix(body: &[u8]) -> Result<Ask, Unreadable> {
     let mut members = Members::default();
     // The text ends in the middle, so an error is certain; what was met before it counts.
     let _ = parse(body, &mut members);
-    members.repeated.map_or_else(|| Ok(members.into_ask(body)), |name| Err(Unreadable::Repeated(name)))
+    match members.repeated {
+        Some(name) => Err(Unreadable::Repeated(name)),
+        None => Ok(Ask { goes_on: true, ..members.into_ask(body) }),
+    }
 }
 
 fn parse<'de>(body: &'de [u8], members: &mut Members<'de>) -> serde_json::Result<()> {
@@ -97,6 +100,7 @@ impl Members<'_> {
         let tuned = model.as_ref().is_some_and(|model| model.starts_with("ft:"));
         Ask {
             model,
+            goes_on: false,
             stream: self.stream.unwrap_or_default(),
             store: self.store.flatten(),
             refers: tuned || self.earlier == Some(true) || self.conversation == Some(true) || names_objects(body),

@@ -100,8 +100,9 @@ fn the_place_of_stream_options_is_found() {
 
 #[test]
 fn the_head_of_a_long_body_tells_what_stands_in_it() {
-    assert_eq!(read_prefix(br#"{"model":"gpt-4o","messages":[{"con"#), Ok(ask(Some("gpt-4o"), false)));
-    assert_eq!(read_prefix(br#"{"messages":[{"con"#), Ok(ask(None, false)));
+    let prefix = |model| Ok(Ask { goes_on: true, ..ask(model, false) });
+    assert_eq!(read_prefix(br#"{"model":"gpt-4o","messages":[{"con"#), prefix(Some("gpt-4o")));
+    assert_eq!(read_prefix(br#"{"messages":[{"con"#), prefix(None));
     assert_eq!(read_prefix(br#"{"model":"a","model":"b","messages":[{"con"#), Err(Unreadable::Repeated("model")));
 }
 
