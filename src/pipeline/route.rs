@@ -22,6 +22,8 @@ pub struct Candidates<'s, 'p> {
     pub reads_body: bool,
     /// The model, if the target says it.
     pub model_in_target: Option<Box<str>>,
+    /// Whether a model is named where nobody looks.
+    hides_model: bool,
     /// Whether the operation is about objects that live in one account, unless its body says otherwise.
     keeps_objects: bool,
     /// Whether the reply may tell what it used.
@@ -45,6 +47,7 @@ pub fn candidates<'s, 'p>(snapshot: &'s Snapshot, method: &Method, uri: &'p Uri)
         path,
         reads_body: false,
         model_in_target: None,
+        hides_model: false,
         keeps_objects: false,
         tells_usage: false,
         tells_if_asked: false,
@@ -63,6 +66,10 @@ pub fn candidates<'s, 'p>(snapshot: &'s Snapshot, method: &Method, uri: &'p Uri)
             ModelIn::Target(model) => found.model_in_target = Some(model),
             ModelIn::Unclear if found.turn_on_model() => return Err(Reject::Malformed("the query names the model twice")),
             ModelIn::Unclear => {}
+            ModelIn::Hidden => {
+                found.hides_model = true;
+                continue;
+            }
             ModelIn::Nothing => continue,
         }
         break;
@@ -97,7 +104,7 @@ impl<'s> Candidates<'s, '_> {
     /// What the limits of step 7 turn on.
     #[must_use]
     pub fn asking<'a>(&self, ask: &'a Ask, expected: Expected) -> Asking<'a> {
-        Asking { ask, has_model: self.has_model(), tells_usage: self.tells_usage, expected }
+        Asking { ask, has_model: self.has_model() || self.hides_model, tells_usage: self.tells_usage, expected }
     }
 
     /// Whether only the account that keeps the objects can serve this.

@@ -29,6 +29,8 @@ pub enum ModelIn {
     Target(Box<str>),
     /// The query names it more than once: two readers could take two models from it.
     Unclear,
+    /// It is named where nobody looks: in a form, or in what is said over a realtime session.
+    Hidden,
     /// Everything else, known or not: the body streams through untouched.
     Nothing,
 }
@@ -43,6 +45,7 @@ const OPENAI: &[&str] = &[
     "/moderations",
     "/realtime/client_secrets",
     "/responses",
+    "/responses/compact",
     "/responses/input_tokens",
 ];
 /// Those whose streams tell usage only if they are asked.
@@ -60,7 +63,7 @@ impl Endpoint {
         let rest = plain(rest);
         let model = ModelIn::of(format, method, (&rest, query));
         let tells_usage = match format {
-            RequestFormat::Openai => model == ModelIn::Body || *method == Method::POST && is_among(FORMS, &rest),
+            RequestFormat::Openai => model == ModelIn::Body || model == ModelIn::Hidden && is_among(FORMS, &rest),
             RequestFormat::Anthropic => model == ModelIn::Body,
             RequestFormat::Gemini => *method == Method::POST && model != ModelIn::Nothing,
         };
@@ -79,7 +82,8 @@ impl ModelIn {
     fn of(format: RequestFormat, method: &Method, (rest, query): (&str, Option<&str>)) -> Self {
         let among = |operations: &[&str]| is_among(operations, rest);
         let known = match format {
-            RequestFormat::Openai if query.is_some() && among(REALTIME) => return Self::in_query(query.unwrap_or_default()),
+            RequestFormat::Openai if among(REALTIME) => return Self::in_query(query.unwrap_or_default()),
+            RequestFormat::Openai if *method == Method::POST && among(FORMS) => return Self::Hidden,
             RequestFormat::Openai => OPENAI,
             RequestFormat::Anthropic => ANTHROPIC,
             RequestFormat::Gemini => return gemini_model(rest).map_or(Self::Nothing, |model| Self::Target(model.into())),
@@ -92,7 +96,7 @@ impl ModelIn {
         let named = |parameter: &str| unescape(parameter.split('=').next().unwrap_or_default()).eq_ignore_ascii_case("model");
         let mut models = query.split('&').filter(|parameter| named(parameter));
         match (models.next(), models.next()) {
-            (None, _) => Self::Nothing,
+            (None, _) => Self::Hidden,
             (Some(parameter), None) => {
                 let value = parameter.split_once('=').map_or("", |(_, value)| value);
                 Self::Target(unescape(value).into())
@@ -201,8 +205,8 @@ mod tests {
             ("/realtime?model", ModelIn::Target("".into())),
             ("/realtime?model=a&model=b", ModelIn::Unclear),
             ("/realtime?model=a&Model=b", ModelIn::Unclear),
-            ("/realtime?intent=transcription&models=x", ModelIn::Nothing),
-            ("/realtime?", ModelIn::Nothing),
+            ("/realtime?intent=transcription&models=x", ModelIn::Hidden),
+            ("/realtime?", ModelIn::Hidden),
             ("/models?model=x", ModelIn::Nothing),
         ] {
             let (rest, query) = target.split_once('?').unwrap();

@@ -41,6 +41,17 @@ async fn a_stream_of_text_completions_is_counted_and_asked_for_its_usage() {
 }
 
 #[tokio::test]
+async fn a_model_that_stands_where_nobody_looks_is_any_model() {
+    let limits = "limits: [{ name: dear, per: all, when: { model: dear }, requests: 1/day }]\n";
+    let provider = Provider::always(told("{}")).await;
+    for target in ["/v1/images/edits", "/v1/audio/transcriptions", "/v1/realtime/calls", "/v1/realtime?intent=x"] {
+        assert!(is_counted(&provider, limits, target, "Content-Type: multipart/form-data; boundary=b\r\n", "--b--\r\n").await, "{target}");
+    }
+    assert!(!is_counted(&provider, limits, "/v1/files", "", "x").await, "what has no model is not concerned");
+    assert!(!is_counted(&provider, limits, "/v1/chat/completions", "", r#"{"model":"cheap"}"#).await);
+}
+
+#[tokio::test]
 async fn a_model_that_may_yet_be_another_is_any_model() {
     let bounds = "body: { buffer: 1KiB }\n";
     let limits = format!("{bounds}limits: [{{ name: dear, per: all, when: {{ model: dear }}, requests: 1/day }}]\n");
@@ -58,4 +69,10 @@ async fn a_model_that_may_yet_be_another_is_any_model() {
     let limits = format!("{bounds}{prices}limits: [{{ name: money, per: all, cost: 10/day }}]\n");
     let provider = Provider::always(told(r#"{"prompt_tokens":90000000,"completion_tokens":1}"#)).await;
     assert!(is_counted(&provider, &limits, "/v1/chat/completions", "", &long).await, "nor is it as cheap");
+}
+
+#[tokio::test]
+async fn a_conversation_that_is_compacted_is_counted() {
+    let provider = Provider::always(told(r#"{"input_tokens":4000,"output_tokens":10}"#)).await;
+    assert!(is_counted(&provider, TOKENS, "/v1/responses/compact", "", r#"{"model":"m","input":"x"}"#).await);
 }
