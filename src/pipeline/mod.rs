@@ -8,7 +8,7 @@
 //! | 3 | **endpoint**: path and method → candidate routes | `route.rs` |
 //! | 4 | **limit**, what needs no body: requests, concurrency | `limit.rs` |
 //! | 5 | **read the ask**: model and stream, by peeking at the bytes | `ask.rs`, `decoded.rs` |
-//! | 7 | **limit**, per model, tokens, cost: reserve what it will take | `limit.rs`, `reservation.rs`, `include_usage.rs` |
+//! | 7 | **limit**, per model, tokens, cost: reserve what it will take | `limit.rs`, `reservation.rs`, `include_usage.rs`, `readable.rs` |
 //! | 8 | **deliver**: key, send, the reply's head | `deliver.rs`, `outgoing.rs`, `downward.rs` |
 //! | 9 | **relay** the body, frame by frame; or a WebSocket's bytes | `respond.rs`, `standing.rs`, `relay.rs`, `observe.rs`, `upgrade.rs`, `tunnel.rs` |
 //! | 10 | **settle**, exactly once, also on `Drop` | `settle.rs`, `attempt.rs` |
@@ -31,6 +31,7 @@ pub mod include_usage;
 pub mod limit;
 pub mod observe;
 pub mod outgoing;
+pub mod readable;
 pub mod reject;
 pub mod relay;
 pub mod reservation;
@@ -148,7 +149,7 @@ impl Pipeline {
     ) -> Result<Delivery<'s>, Reject> {
         let snapshot = generations.own;
         // 1: before anything else is believed of it.
-        let request = admit::admit(head, present, peer, &snapshot.listen, &snapshot.trust)?;
+        let mut request = admit::admit(head, present, peer, &snapshot.listen, &snapshot.trust)?;
         // 2: before the body is polled, so that who is refused is not invited to send it.
         let certified = certified.as_ref();
         let origin = (&snapshot.trust, &snapshot.regions);
@@ -188,6 +189,9 @@ impl Pipeline {
         trail.routed(&route.path);
         // 7: the last gate before money.
         reservation::reserve(&snapshot.limits, &client, (&candidates, route, asked.prompt), trail)?;
+        if trail.counts() {
+            readable::ask(&mut request.head.headers);
+        }
         let upload = if candidates.tells_if_asked { include_usage::ask(&request, asked.upload, trail) } else { asked.upload };
         // The memory of a body that may go up again is kept until a reply has begun.
         let _held = asked.reserved;

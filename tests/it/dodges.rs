@@ -41,6 +41,25 @@ async fn a_stream_of_text_completions_is_counted_and_asked_for_its_usage() {
 }
 
 #[tokio::test]
+async fn a_reply_comes_in_a_coding_that_can_be_read_where_it_is_counted() {
+    let ask = r#"{"model":"m"}"#;
+    for (limits, asked, expected) in [
+        (TOKENS, "Accept-Encoding: br\r\n", Some("identity")),
+        (TOKENS, "Accept-Encoding: gzip, deflate, br, zstd\r\n", Some("gzip, deflate")),
+        (TOKENS, "Accept-Encoding: br;q=1.0\r\nAccept-Encoding: gzip;q=0.5, *;q=0.1\r\n", Some("gzip;q=0.5")),
+        (TOKENS, "Accept-Encoding: gzip ,identity;q=0\r\n", Some("gzip ,identity;q=0")),
+        (TOKENS, "", None),
+        ("limits: [{ name: r, per: all, requests: 9/s }]\n", "Accept-Encoding: br, gzip\r\n", Some("br, gzip")),
+    ] {
+        let mut provider = Provider::always(told("{}")).await;
+        let sidegate = Sidegate::with(limits, provider.address).await;
+        assert_eq!(post(&sidegate, "/v1/chat/completions", asked, ask).await.status(), 200);
+        let request = provider.request().await;
+        assert_eq!(request.head.get("accept-encoding").as_deref(), expected, "{asked}");
+    }
+}
+
+#[tokio::test]
 async fn a_model_that_stands_where_nobody_looks_is_any_model() {
     let limits = "limits: [{ name: dear, per: all, when: { model: dear }, requests: 1/day }]\n";
     let provider = Provider::always(told("{}")).await;
