@@ -139,12 +139,14 @@ pub fn acquire(checks: &mut [Check<'_>], now: Moment) -> Result<Charge, Refusal>
         return Err(refusal);
     }
     let mut holds = Vec::with_capacity(checks.len());
-    for (check, mut seat) in checks.iter_mut().zip(seats) {
-        if !check.outcome.is_over {
-            let slot = seat.charge(check.spec, check.amount, now);
-            holds.push(Hold { state: Arc::clone(check.state), spec: *check.spec, slot, amount: check.amount, at: now });
+    for (check, seat) in checks.iter_mut().zip(&mut seats) {
+        if check.outcome.is_over {
+            check.outcome.standing = seat.standing(check.spec, now);
+            continue;
         }
-        check.outcome.standing = seat.standing(check.spec, now);
+        let (slot, standing) = seat.charge(check.spec, check.amount, now);
+        check.outcome.standing = standing;
+        holds.push(Hold { state: Arc::clone(check.state), spec: *check.spec, slot, amount: check.amount, at: now });
     }
     Ok(Charge::new(holds))
 }

@@ -38,16 +38,20 @@ impl Seat<'_> {
         each!(self, place => place.look(|cell| cell.weigh(spec, amount, now)))
     }
 
-    pub(super) fn charge(&mut self, spec: &Spec, amount: u64, now: Moment) -> Slot {
-        each!(self, place => place.change(|cell| cell.charge(spec, amount, now)))
+    /// Takes it, and tells where it is found again and what is left.
+    pub(super) fn charge(&mut self, spec: &Spec, amount: u64, now: Moment) -> (Slot, Standing) {
+        each!(self, place => place.change(|cell| {
+            cell.charge(spec, amount, now);
+            cell.standing(spec, now)
+        }))
     }
 
-    pub(super) fn force(&mut self, spec: &Spec, amount: u64, now: Moment) -> Slot {
-        each!(self, place => place.change(|cell| cell.force(spec, amount, now)))
+    pub(super) fn force(&mut self, spec: &Spec, amount: u64, now: Moment) {
+        each!(self, place => place.change(|cell| cell.force(spec, amount, now)));
     }
 
-    pub(super) fn refund(&mut self, spec: &Spec, amount: u64, taken: Moment, now: Moment) -> Slot {
-        each!(self, place => place.change(|cell| cell.refund(spec, amount, taken, now)))
+    pub(super) fn refund(&mut self, spec: &Spec, amount: u64, taken: Moment, now: Moment) {
+        each!(self, place => place.change(|cell| cell.refund(spec, amount, taken, now)));
     }
 
     pub(super) fn standing(&self, spec: &Spec, now: Moment) -> Standing {

@@ -101,7 +101,8 @@ impl Log {
     fn push(&mut self, words: &[u32], most: usize) {
         let (len, needed) = (usize::from(self.len), usize::from(self.len) + words.len());
         if needed > self.words.len() {
-            let room = needed.max((self.words.len() * 2).min(most));
+            // What the allocator would round up to, and so costs nothing: 24 bytes, 40, 56 ...
+            let room = (needed.max((self.words.len() * 2).min(most)) + 2).next_multiple_of(4).max(8) - 2;
             let mut grown = Vec::with_capacity(room);
             grown.extend_from_slice(&self.words[..len]);
             grown.resize(room, 0);

@@ -220,13 +220,10 @@ impl<C: Cell> Place<'_, C> {
         }
     }
 
-    /// Changes the counter, which is made if it is not there.
-    pub(super) fn change(&mut self, change: impl FnOnce(&mut C)) -> Slot {
+    /// Changes the counter, which is made if it is not there. Tells where it is found again.
+    pub(super) fn change<T>(&mut self, change: impl FnOnce(&mut C) -> T) -> (Slot, T) {
         match self {
-            Self::Shared { cell, number } => {
-                change(cell);
-                Slot::Shared(*number)
-            }
+            Self::Shared { cell, number } => (Slot::Shared(*number), change(cell)),
             Self::Own { cells, key, at } => {
                 let Cells { by_key, heap, .. } = &mut **cells;
                 let index = match *at {
@@ -234,12 +231,12 @@ impl<C: Cell> Place<'_, C> {
                     None => by_key.insert_unique(*key, (*key, C::default()), |(key, _)| *key).bucket_index(),
                 };
                 *at = Some(index);
-                if let Some((_, cell)) = by_key.get_bucket_mut(index) {
-                    let before = cell.heap();
-                    change(cell);
-                    *heap = (*heap + cell.heap()).saturating_sub(before);
-                }
-                Slot::Own(*key)
+                // invariant: under this lock nobody but us has touched the table since the index was found.
+                let (_, cell) = by_key.get_bucket_mut(index).expect("the counter is where it was found");
+                let before = cell.heap();
+                let changed = change(cell);
+                *heap = (*heap + cell.heap()).saturating_sub(before);
+                (Slot::Own(*key), changed)
             }
         }
     }
