@@ -18,6 +18,7 @@ mod descriptors;
 mod dns;
 mod drain;
 mod egress;
+mod examples_limits;
 mod expect;
 mod fidelity;
 mod keys;

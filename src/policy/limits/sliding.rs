@@ -186,17 +186,19 @@ impl Cell for Log {
         let scale = Scale::of(spec);
         let tick = self.tick(scale, now);
         self.forget(scale, tick);
-        if tick.saturating_sub(scale.tick(taken)) >= u64::from(scale.span) {
+        let age = tick.saturating_sub(scale.tick(taken));
+        if age >= scale.span.into() {
             return;
         }
-        let (taken, step) = (scale.tick(taken) as u32, if self.in_steps { STEP } else { 0 });
+        // Where the clock of another request was ahead, it is remembered a little later than it was taken, and never earlier.
+        let age_of = |at: u32| (tick as u32).wrapping_sub(at);
+        let step = if self.in_steps { STEP } else { 0 };
+        let Some((of, _)) = self.entries().find(|(at, _)| age_of(*at) <= age as u32) else { return };
         let mut left = u32::try_from(amount).unwrap_or(u32::MAX);
-        // Usually it is the last. A charge is in the step of its time, and never in an earlier entry.
         while left > 0 {
-            let found = self.entries().rev().position(|(at, _)| at >> step == taken >> step);
-            let Some(at) = found else { return };
+            let Some(at) = self.entries().position(|(at, _)| at >> step == of >> step) else { return };
             let width = self.width();
-            let at = usize::from(self.len) - (at + 1) * width;
+            let at = at * width;
             let held = if self.in_steps { self.words[at + 1] } else { 1 };
             let back = left.min(held);
             (left, self.sum) = (left - back, self.sum - back);

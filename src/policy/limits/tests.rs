@@ -219,6 +219,19 @@ fn numbers_may_change_and_what_was_used_stays_used() {
 }
 
 #[test]
+fn who_read_the_clock_first_and_was_charged_last_gets_his_own_back() {
+    for unit in [Unit::Requests, Unit::Tokens] {
+        let limit = Spec::rate(unit, "10/min".parse().unwrap(), None);
+        let counters = state(&limit);
+        drop(take(&limit, &counters, 3, at(31 * SECOND)).unwrap());
+        let late = take(&limit, &counters, 2, at(29 * SECOND)).unwrap();
+        assert_eq!(left(&limit, &counters, at(32 * SECOND)), 5);
+        late.cancel(at(32 * SECOND));
+        assert_eq!(left(&limit, &counters, at(32 * SECOND)), 7);
+    }
+}
+
+#[test]
 fn days_and_months_begin_anew_at_midnight() {
     let day = Spec::rate(Unit::Requests, "2/day".parse().unwrap(), None);
     let counters = state(&day);

@@ -3,6 +3,7 @@
 use std::{
     io::{self, Write},
     net::SocketAddr,
+    num::NonZeroUsize,
     path::Path,
     sync::{Arc, Mutex},
     time::Duration,
@@ -10,7 +11,7 @@ use std::{
 
 use serde_json::Value;
 use sidegate::{
-    config::{self, Environment, Loaded},
+    config::{self, Config, Environment, Loaded},
     runtime::reload::{Report, Status, Trigger},
     server::{
         self, Running,
