@@ -25,13 +25,7 @@ impl Five {
     /// Before so many addresses, and as many clients, that have all been here within the last minute. Each asks half a minute's worth
     /// of its limit at most, so that nobody is refused.
     pub(crate) fn before(subjects: u64) -> Self {
-        let limits = [
-            ("60/min", Some(90)),
-            ("60/min", None),
-            ("10M/min", None),
-            ("100M/15min", Some(100_000_000)),
-            ("10M/min", None),
-        ];
+        let limits = [("60/min", Some(90)), ("60/min", None), ("10M/min", None), ("100M/15min", Some(100_000_000)), ("10M/min", None)];
         let limits = limits.map(|(rate, burst)| {
             let rate = rate.parse().expect("a rate");
             let spec = Spec::rate(Unit::Requests, rate, burst.and_then(NonZeroU64::new));

@@ -8,7 +8,6 @@ mod exact;
 #[path = "../limits/five.rs"]
 mod five;
 mod keys;
-mod tokens;
 
 use std::process::Command;
 
@@ -20,13 +19,11 @@ pub(crate) fn prove(table: &mut Table) {
             exact::prove(table);
             count::prove(table);
             keys::prove(table);
-            tokens::prove(table);
         }
         "exact" => exact::prove(table),
         "count" => count::run(),
         "keys" => keys::run(&flag("row", String::new())),
         "flood" => keys::flood(table),
-        "tokens" => tokens::prove(table),
         other => panic!("no part {other}"),
     }
 }

@@ -21,7 +21,8 @@ pub(crate) fn run() {
 
 fn instructions(subjects: u64, requests: u64) -> u64 {
     let arguments = ["--part=count".to_owned(), format!("--subjects={subjects}"), format!("--requests={requests}")];
-    let ran = part(&["valgrind", "--tool=callgrind", "--callgrind-out-file=/dev/null"], &arguments).output().expect("valgrind is installed");
+    let ran =
+        part(&["valgrind", "--tool=callgrind", "--callgrind-out-file=/dev/null"], &arguments).output().expect("valgrind is installed");
     let said = String::from_utf8_lossy(&ran.stderr);
     let line = said.lines().find_map(|line| line.split("Collected :").nth(1)).unwrap_or_else(|| panic!("callgrind counts: {said}"));
     line.trim().parse().expect("a number")

@@ -267,6 +267,49 @@ fn debts_are_counted_and_bounded() {
 }
 
 #[test]
+fn threads_that_ask_at_once_get_what_there_is_and_not_one_more() {
+    const THREADS: u64 = 4;
+    const ASKS: u64 = 1_000;
+    let specs =
+        [spec("900/h", None), spec("1/24h", Some(1_500)), Spec::rate(Unit::Requests, "1200/day".parse().unwrap(), None), Spec::permits(5)];
+    let states = specs.each_ref().map(state);
+    // Of the first limit there are two subjects, and each gets all of its own; of the others there is one.
+    let checks = |ask: u64| -> [Check<'_>; 4] {
+        std::array::from_fn(|limit| Check::new(&specs[limit], &states[limit], subject(if limit == 0 { ask % 2 } else { 7 }), 1))
+    };
+    let kept = std::thread::scope(|scope| {
+        let thread = |thread| {
+            let of = move || {
+                let mut kept = [0; 2];
+                for ask in thread..thread + ASKS {
+                    match acquire(&mut checks(ask), at(1)) {
+                        // Some are given back, and are there for others.
+                        Ok(charge) if ask % 5 == 0 => charge.cancel(at(1)),
+                        Ok(_) => kept[(ask % 2) as usize] += 1,
+                        Err(refusal) => assert!(refusal.wait.is_some()),
+                    }
+                }
+                kept
+            };
+            scope.spawn(of)
+        };
+        let threads: Vec<_> = (0..THREADS).map(thread).collect();
+        threads.into_iter().map(|thread| thread.join().unwrap()).fold([0; 2], |sum, kept| [sum[0] + kept[0], sum[1] + kept[1]])
+    });
+    let left: Vec<u64> = [0, 1]
+        .map(checks)
+        .iter_mut()
+        .flat_map(|checks| {
+            weigh(checks, at(1));
+            checks.map(|check| check.outcome.standing.remaining)
+        })
+        .collect();
+    let sum = kept[0] + kept[1];
+    assert_eq!(sum, 1_200, "the day is used up, to the last one");
+    assert_eq!(left, [900 - kept[0], 300, 0, 5, 900 - kept[1], 300, 0, 5], "and each counter says what was let through");
+}
+
+#[test]
 fn a_flood_of_addresses_takes_no_more_memory_than_the_cap_and_frees_nobody() {
     let limit = spec("2/min", None);
     let counters = state(&limit);
