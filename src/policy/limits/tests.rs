@@ -329,6 +329,30 @@ fn a_flood_of_addresses_takes_no_more_memory_than_the_cap_and_frees_nobody() {
     assert!(counters.bytes() < 1 << 20, "memory comes back");
 }
 
+/// Where there is no room to remember more, the limit holds as ever: what was used comes back later, and never earlier.
+#[test]
+fn tight_memory_makes_a_limit_stricter_and_never_weaker() {
+    use super::{sliding::Log, table::Cell};
+    for (rate, unit) in [("40/min", Unit::Requests), ("1000/min", Unit::Requests), ("60k/min", Unit::Tokens)] {
+        let spec = Spec::rate(unit, rate.parse().unwrap(), None);
+        let (mut log, mut let_through, size) = (Log::default(), Vec::<(u64, u64)>::new(), spec.amount() / 40);
+        for ask in 0..2_000 {
+            let now = 1 + ask * SECOND;
+            log.tighten(ask > 20);
+            let before = log.heap();
+            if log.weigh(&spec, size, at(now)).is_ok() {
+                log.charge(&spec, size, at(now));
+                let_through.push((now, size));
+                let sum: u64 = let_through.iter().filter(|(then, _)| then + 60 * SECOND > now).map(|(_, size)| size).sum();
+                assert!(sum <= spec.amount(), "{rate}: {sum}");
+            }
+            assert!(ask <= 20 || log.heap() <= before.max(32), "{rate}: it has grown");
+        }
+        let share = let_through.iter().map(|(_, size)| size).sum::<u64>() * 60 * 100 / (2_000 * spec.amount());
+        assert!(share >= 40, "{rate}: no more than {share} % of what there is");
+    }
+}
+
 #[test]
 fn what_has_passed_is_not_taken_from_those_who_come_later() {
     let spec = Spec::rate(Unit::Tokens, "27/4s".parse().unwrap(), None);
