@@ -1,6 +1,7 @@
 //! The command line: what to do, with which config.
 
 pub mod key;
+pub mod limits;
 
 use std::{
     io::{self, Write},
@@ -51,6 +52,12 @@ pub enum Command {
         /// What to do with keys.
         #[command(subcommand)]
         command: key::Command,
+    },
+    /// Try limits out.
+    Limits {
+        /// What to do with limits.
+        #[command(subcommand)]
+        command: limits::Command,
     },
     /// Serve a simulated provider, for trying things out and for tests.
     Mock(mock::Args),

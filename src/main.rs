@@ -32,6 +32,7 @@ fn main() -> ExitCode {
         Some(Command::Check { file }) => return cli::check(file, &environment),
         Some(Command::Schema) => return cli::schema(),
         Some(Command::Key { command }) => return cli::key::run(command, &environment),
+        Some(Command::Limits { command }) => return cli::limits::run(command, &environment),
         Some(Command::Mock(args)) => sidegate::simulator::mock::run(args).map(|()| ExitCode::SUCCESS),
         Some(Command::Demo(args)) => cli::demo(args).map(|()| ExitCode::SUCCESS),
         Some(Command::Load(args)) => return cli::load(args),

@@ -8,6 +8,7 @@ mod exact;
 #[path = "../limits/five.rs"]
 mod five;
 mod keys;
+mod tokens;
 
 use std::process::Command;
 
@@ -19,10 +20,12 @@ pub(crate) fn prove(table: &mut Table) {
             exact::prove(table);
             count::prove(table);
             keys::prove(table);
+            tokens::prove(table);
         }
         "exact" => exact::prove(table),
         "count" => count::run(),
         "keys" => keys::run(&flag("row", String::new())),
+        "tokens" => tokens::prove(table),
         "flood" => keys::flood(table),
         other => panic!("no part {other}"),
     }

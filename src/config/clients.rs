@@ -5,7 +5,7 @@ use std::{borrow::Cow, fmt};
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
-use super::{Mtls, SessionField};
+use super::{Jwt, Mtls, SessionField};
 use crate::types::{Tier, names::ClientName};
 
 /// Who may call, and as whom.
@@ -18,6 +18,9 @@ pub struct Clients {
     /// The client keys. Only their hashes are written down. `sidegate key new` makes one, and its entry here.
     #[serde(default)]
     pub keys: Vec<ClientKey>,
+    /// Callers for whom an issuer vouches with signed tokens.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub jwt: Option<Jwt>,
     /// Which certificates of `listen.tls.client_ca` name their clients. Without it, such a certificate opens the door and says no more.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub mtls: Option<Mtls>,

@@ -47,6 +47,9 @@ impl Diff {
         if old.prices != new.prices && !changed.contains(&prices) {
             changed.push(prices);
         }
+        if old.jwt != new.jwt && !changed.iter().any(|path| path.starts_with("clients.jwt")) {
+            changed.push("clients.jwt".to_owned());
+        }
         if old.config.trace != new.config.trace && !changed.iter().any(|path| path.starts_with("trace")) {
             changed.push("trace.otlp.headers".to_owned());
         }

@@ -7,7 +7,7 @@ use std::{
 };
 
 use super::{
-    Config, Environment, Origin, PriceList, Problems, Proxy, Roots,
+    Config, Environment, JwtKey, Origin, PriceList, Problems, Proxy, Roots,
     check::{self, Named, Review},
     decode, end,
     expand::Expansion,
@@ -39,6 +39,15 @@ pub struct Key {
     pub file: Option<PathBuf>,
 }
 
+/// What `clients.jwt` verifies tokens with, as far as it need not be fetched, and how the rest is reached.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct LoadedJwt {
+    /// The keys.
+    pub keys: Vec<JwtKey>,
+    /// The egress proxy on the way to the key set.
+    pub proxy: Option<Proxy>,
+}
+
 /// A config that can work, and all that it names.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Loaded {
@@ -50,6 +59,8 @@ pub struct Loaded {
     pub proxies: BTreeMap<ProviderName, Proxy>,
     /// The prices of the file that the config names.
     pub prices: Option<PriceList>,
+    /// What tokens are verified with.
+    pub jwt: LoadedJwt,
     /// Every file and directory that was read, the config's own first: what to watch for changes.
     pub files: Vec<PathBuf>,
     /// Where the config's text comes from.
@@ -60,7 +71,8 @@ impl Loaded {
     /// Whether both mean the same, wherever they come from.
     #[must_use]
     pub fn says_the_same_as(&self, other: &Self) -> bool {
-        (&self.config, &self.keys, &self.proxies, &self.prices) == (&other.config, &other.keys, &other.proxies, &other.prices)
+        (&self.config, &self.keys, &self.proxies, &self.prices, &self.jwt)
+            == (&other.config, &other.keys, &other.proxies, &other.prices, &other.jwt)
     }
 }
 
@@ -133,9 +145,9 @@ pub fn read(origin: Origin, files: &mut Vec<PathBuf>) -> Result<Loaded, Problems
     let (directory, environment) = (origin.directory(), origin.environment());
     Expansion::new(environment, directory, &source, &mut findings, files).expand(&mut tree, &FieldPath::default());
     match decoded(&mut tree, &origin, &mut findings, files) {
-        Some((config, Named { keys, proxies, prices })) if findings.is_empty() => {
+        Some((config, Named { keys, proxies, jwt, prices })) if findings.is_empty() => {
             let origin = origin.using(config.regions.geoip.as_ref().map(|geoip| geoip.database.clone()));
-            Ok(Loaded { config, keys, proxies, prices, files: files.clone(), origin })
+            Ok(Loaded { config, keys, proxies, jwt, prices, files: files.clone(), origin })
         }
         _ => Err(Problems::of(findings, &source, &secrets(&source))),
     }
@@ -166,6 +178,7 @@ fn decoded(tree: &mut Node, origin: &Origin, findings: &mut Vec<Finding>, files:
 /// Makes every path of the config independent of where its file stands.
 fn start_paths_from(directory: &Path, config: &mut Config) {
     config.sealing.start_paths_from(directory);
+    config.clients.iter_mut().flat_map(|clients| &mut clients.jwt).for_each(|jwt| jwt.start_paths_from(directory));
     let tls =
         config.listen.tls.iter_mut().flat_map(|tls| [Some(&mut tls.certificate), Some(&mut tls.key), tls.client_ca.as_mut()]).flatten();
     let providers = config.providers.values_mut().flat_map(|provider| {

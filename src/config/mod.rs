@@ -7,7 +7,7 @@
 //! | what | files |
 //! | --- | --- |
 //! | a section of the config | the file of its name; `listen` has `admin:` and `body:` too |
-//! | values of their own kind in it | `base_url`, `places`, `proxy`, `secret_text`, `sealed` |
+//! | values of their own kind in it | `base_url`, `jwk` and `key_set`, `places`, `proxy`, `secret_text`, `sealed` |
 //! | from the text to the tree | `source`, `parse`, `end`, `syntax`; then `expand` puts variables and files in |
 //! | from the tree to [`Config`] | `decode`, `decoder`, `path`; `check` says what the types can't |
 //! | what is wrong, in words | `problem`, `excerpt`, `mask`, `suggest` |
@@ -26,6 +26,9 @@ pub mod diff;
 pub mod dns;
 pub mod drain;
 pub mod environment;
+pub mod jwk;
+pub mod jwt;
+pub mod key_set;
 pub mod limits;
 pub mod listen;
 pub mod load;
@@ -81,9 +84,12 @@ pub use diff::Diff;
 pub use dns::{Dns, NameResolution, NameServer};
 pub use drain::Drain;
 pub use environment::Environment;
+pub use jwk::{Jwk, JwtKey};
+pub use jwt::{Algorithm, Jwt, JwtSecret};
+pub use key_set::KeySet;
 pub use limits::{Few, Limit, Per, When};
 pub use listen::{Admin, Body, Listen, ListenTls};
-pub use load::{Key, Loaded, from_environment, from_text, load};
+pub use load::{Key, Loaded, LoadedJwt, from_environment, from_text, load};
 pub use log::{Level, Levels, Log, LogFormat};
 pub use metrics::Metrics;
 pub use mtls::{CertificateRule, Mtls, NamePattern};

@@ -17,7 +17,7 @@ pub fn schema() -> Value {
 
 /// Fields whose values an error may not show, beside every [`SecretText`](super::SecretText): keys, and what people write
 /// there by mistake.
-const SECRET: [&str; 3] = ["keys", "sha256", "proxy"];
+const SECRET: [&str; 5] = ["keys", "sha256", "proxy", "d", "k"];
 
 /// The names of all fields that exist.
 struct Names {

@@ -14,9 +14,10 @@ use http_body_util::BodyExt;
 use hyper::body::{Body, Incoming};
 use tokio::time::{Instant as Deadline, timeout_at};
 
-use super::{fields::Present, outgoing, reject::Reject, route::Candidates};
+use super::{decoded, fields::Present, outgoing, reject::Reject, reservation, route::Candidates};
 use crate::{
     config,
+    policy::estimate::Prompt,
     provider::reader::{self, Unreadable},
     runtime::{Held, Reserved},
     types::Ask,
@@ -41,9 +42,19 @@ pub struct Asked {
     pub waited: Duration,
     /// The memory that the body occupies, until it has gone up.
     pub reserved: Option<Reserved>,
+    /// What it weighs, where that is needed.
+    pub prompt: Prompt,
 }
 
-/// Reads what the endpoint allows to be read.
+impl Asked {
+    /// Of a body that is not read.
+    fn unread(candidates: &Candidates<'_, '_>, upload: Upload) -> Self {
+        let ask = Ask { model: candidates.model_in_target.clone(), ..Ask::default() };
+        Self { ask, upload, waited: Duration::ZERO, reserved: None, prompt: Prompt::Unread }
+    }
+}
+
+/// Reads what the endpoint allows to be read. A body that `is_weighed` has its length in tokens estimated: a limit counts them.
 ///
 /// # Errors
 ///
@@ -53,57 +64,74 @@ pub async fn read(
     unread: &mut Option<Incoming>,
     candidates: &Candidates<'_, '_>,
     bounds: (&config::Body, &Held),
+    is_weighed: bool,
 ) -> Result<Asked, Reject> {
     let (limits, held) = bounds;
     let max = limits.max.map(|max| max.0);
     let encoding = if present.has(Present::ENCODING) { headers.get(CONTENT_ENCODING) } else { None };
-    let encoded = encoding.is_some_and(|coding| !coding.as_bytes().eq_ignore_ascii_case(b"identity"));
+    let encoding = encoding.filter(|coding| !coding.as_bytes().eq_ignore_ascii_case(b"identity"));
     let decisive = candidates.reads_body && candidates.turn_on_model();
-    if decisive && encoded {
+    if decisive && encoding.is_some_and(|coding| !decoded::is_readable(coding)) {
         return Err(Reject::Encoded);
     }
     // Refused before anything is read: the body stays where it is, for the answer to deal with.
     let Some(body) = unread.take_if(|body| max.is_none_or(|max| body.size_hint().lower() <= max)) else { return Err(Reject::BodyTooLarge) };
-    let known = |model: Option<&Box<str>>| Ask { model: model.cloned(), ..Ask::default() };
     if body.is_end_stream() {
-        let ask = known(candidates.model_in_target.as_ref());
-        return Ok(Asked { ask, upload: Upload::held(Bytes::new(), None), waited: Duration::ZERO, reserved: None });
+        return Ok(Asked::unread(candidates, Upload::held(Bytes::new(), None)));
     }
-    if !candidates.reads_body || encoded {
-        let ask = known(candidates.model_in_target.as_ref());
-        return Ok(Asked {
-            ask,
-            upload: Upload::streamed(VecDeque::new(), body, max, outgoing::trailers),
-            waited: Duration::ZERO,
-            reserved: None,
-        });
+    // One that is encoded is held only where something must be known of it.
+    let is_read = encoding.is_none_or(|coding| decisive || is_weighed && decoded::is_readable(coding));
+    if !candidates.reads_body || !is_read {
+        return Ok(Asked::unread(candidates, Upload::streamed(VecDeque::new(), body, max, outgoing::trailers)));
     }
     let started = Instant::now();
     let (read, rest, reserved) = hold(body, limits, held, decisive).await?;
     let waited = started.elapsed();
-    match rest {
-        Rest::Nothing(trailers) => {
-            let ask = match reader::read(&read) {
-                // The provider says better what is wrong with it, and may even be more lenient. Where the model decides,
-                // that would let a client name one that we can't see.
-                Err(Unreadable::NotJson) if decisive => return Err(Reject::Malformed("the body is no JSON object")),
-                Err(Unreadable::NotJson) => Ask::default(),
-                read => read.map_err(|_| REPEATED)?,
-            };
-            Ok(Asked { ask, upload: Upload::held(read, trailers.and_then(outgoing::trailers)), waited, reserved })
-        }
+    let (ask, prompt) = match encoding {
+        None => understand(&read, rest.is_nothing(), (decisive, is_weighed))?,
+        Some(coding) => match decoded::decode(coding, &read, limits.buffer.0, (held, limits.buffer_total.0)) {
+            Some(text) if text.whole || !rest.is_nothing() => {
+                understand(&text.bytes, text.whole && rest.is_nothing(), (decisive, is_weighed))?
+            }
+            _ if decisive => return Err(Reject::Encoded),
+            _ => (Ask::default(), Prompt::Unread),
+        },
+    };
+    let upload = match rest {
+        Rest::Nothing(trailers) => Upload::held(read, trailers.and_then(outgoing::trailers)),
         Rest::More(body) => {
-            let ask = reader::read_prefix(&read).map_err(|_| REPEATED)?;
             let held = Some(read).filter(|read| !read.is_empty()).into_iter().collect();
-            Ok(Asked { ask, upload: Upload::streamed(held, body, max, outgoing::trailers), waited, reserved })
+            Upload::streamed(held, body, max, outgoing::trailers)
         }
+    };
+    Ok(Asked { ask, upload, waited, reserved, prompt })
+}
+
+/// Reads the text of a body, or of the first part of one.
+fn understand(text: &[u8], whole: bool, (decisive, is_weighed): (bool, bool)) -> Result<(Ask, Prompt), Reject> {
+    if !whole {
+        return Ok((reader::read_prefix(text).map_err(|_| REPEATED)?, Prompt::Unread));
     }
+    let ask = match reader::read(text) {
+        // The provider says better what is wrong with it, and may even be more lenient. Where the model decides,
+        // that would let a client name one that we can't see.
+        Err(Unreadable::NotJson) if decisive => return Err(Reject::Malformed("the body is no JSON object")),
+        Err(Unreadable::NotJson) => Ask::default(),
+        read => read.map_err(|_| REPEATED)?,
+    };
+    Ok((ask, if is_weighed { reservation::prompt(text) } else { Prompt::Unread }))
 }
 
 /// What follows the part that is held.
 enum Rest {
     Nothing(Option<HeaderMap>),
     More(Incoming),
+}
+
+impl Rest {
+    fn is_nothing(&self) -> bool {
+        matches!(self, Self::Nothing(_))
+    }
 }
 
 /// Holds the body until its end or until a bound is met.

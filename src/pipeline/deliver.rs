@@ -22,10 +22,7 @@ use super::{
 };
 use crate::{
     config,
-    policy::{
-        key_pool::{Choice, Lease},
-        limits::Charge,
-    },
+    policy::key_pool::{Choice, Lease},
     provider::auth,
     runtime::{Provider, Route, Snapshot, Target, snapshot::PoolKey},
     telemetry::metrics::Raised,
@@ -82,7 +79,7 @@ pub async fn deliver<'s>(
         // Apart, so that no other request carries room for it.
         let (reply, switched) = Box::pin(upgrade(upstream, &mut taken, outgoing, trail)).await?;
         let (key, lease) = taken.leased.unzip();
-        let holds = Holds { lease, in_flight, charge: Charge::default() };
+        let holds = Holds { lease, in_flight };
         return Ok(Delivery { target, reply, key, holds, tunnel: switched.map(|switched| Box::new((switched, progress))) });
     }
     let sent = upstream.send(&provider.endpoint, outgoing, &mut |headers| taken.renew(headers, trail)).await;
@@ -90,7 +87,7 @@ pub async fn deliver<'s>(
     trail.answered();
     passable(&mut reply, &taken, trail)?;
     let (key, lease) = taken.leased.unzip();
-    Ok(Delivery { target, reply, key, holds: Holds { lease, in_flight, charge: Charge::default() }, tunnel: None })
+    Ok(Delivery { target, reply, key, holds: Holds { lease, in_flight }, tunnel: None })
 }
 
 /// The key of a request that has not gone out yet.

@@ -1,7 +1,7 @@
 //! Step 2: who calls. [`identify`] reads top to bottom:
 //!
 //! 1. where the request comes from (`address.rs`, `region.rs`), and which session it belongs to (`session.rs`);
-//! 2. the name, by the first proof there is: a client key, then the certificate of the connection. A credential that claims to be
+//! 2. the name, by the first proof there is: a client key, a token (`jwt.rs`), the certificate of the connection. A credential that claims to be
 //!    ours and is not ends it here, whatever else there is;
 //! 3. the tier, by the first that says one: that proof, a trusted proxy, `clients.anonymous`.
 //!
@@ -9,6 +9,7 @@
 //! provider's key that it brings ([`as_holder`]).
 
 mod address;
+pub mod jwt;
 pub mod region;
 mod session;
 
@@ -27,7 +28,7 @@ use crate::{
         Regions,
         snapshot::{Clients, Stranger},
     },
-    types::{Dialect, Digest, Subject, Tier},
+    types::{Dialect, Digest, Region, Subject, Tier},
 };
 
 /// Our own keys start with this, so one that is not known is an error and not a stranger's habit.
@@ -47,6 +48,9 @@ pub struct Unproven {
 struct Proof {
     name: Name,
     tier: Option<Tier>,
+    region: Option<Region>,
+    /// The tier where a trusted proxy names none either.
+    otherwise: Option<Tier>,
 }
 
 /// Finds out who calls. `certified` is what the certificate of its connection says.
@@ -64,13 +68,15 @@ pub fn identify(
     let region = region::of(&request.claims, ip, regions);
     let session = clients.session.as_ref().and_then(|place| session::of(place, &request.head.headers, request.present));
     let client = Client { ip, region, session, ..Client::default() };
-    let tier = |proved: Option<Tier>| proved.or_else(|| claimed_tier(request)).or_else(|| default_tier(clients));
+    let tier = || claimed_tier(request).or_else(|| default_tier(clients));
     match prove(request, certified, clients) {
-        Ok(Some(Proof { name, tier: proved })) => {
+        Ok(Some(Proof { name, tier: proved, region: said, otherwise })) => {
             let key_is_ours = matches!(name, Name::Key(_) | Name::Token(_));
-            Ok(Client { name: Some(name), tier: tier(proved), key_is_ours, ..client })
+            let tier = proved.or_else(|| claimed_tier(request)).or(otherwise).or_else(|| default_tier(clients));
+            let region = said.or_else(|| client.region.clone());
+            Ok(Client { name: Some(name), tier, region, key_is_ours, ..client })
         }
-        Ok(None) => Ok(Client { tier: tier(None), ..client }),
+        Ok(None) => Ok(Client { tier: tier(), ..client }),
         Err(reject) => Err(Box::new(Unproven { client, reject })),
     }
 }
@@ -79,6 +85,9 @@ pub fn identify(
 fn prove(request: &Admitted, certified: Option<&Subject>, clients: &Clients) -> Result<Option<Proof>, Reject> {
     let presented = Presented(request);
     if let Some(proof) = by_key(&presented, clients)? {
+        return Ok(Some(proof));
+    }
+    if let Some(proof) = jwt::by_jwt(&presented, clients)? {
         return Ok(Some(proof));
     }
     if let Some(proof) = certified.and_then(|subject| by_certificate(subject, clients)) {
@@ -96,7 +105,9 @@ fn by_key(presented: &Presented<'_>, clients: &Clients) -> Result<Option<Proof>,
     // Hashing costs as much as the rest of this step: only where there is something to compare with.
     let known = if clients.by_hash.is_empty() { None } else { presented.find(|key| clients.by_hash.find(key)) };
     match known {
-        Some(known) => Ok(Some(Proof { name: Name::Key(known.name.clone()), tier: Some(known.tier.clone()) })),
+        Some(known) => {
+            Ok(Some(Proof { name: Name::Key(known.name.clone()), tier: Some(known.tier.clone()), region: None, otherwise: None }))
+        }
         None if presented.has(|key| key.starts_with(OUR_PREFIX)) => Err(Reject::WrongKey),
         None => Ok(None),
     }
@@ -112,7 +123,7 @@ fn by_certificate(subject: &Subject, clients: &Clients) -> Option<Proof> {
         None if tier.is_some() => Name::Certificate(subject.clone()),
         None => return None,
     };
-    Some(Proof { name, tier })
+    Some(Proof { name, tier, region: None, otherwise: None })
 }
 
 /// The tier that a trusted proxy says; from others none was taken.

@@ -10,7 +10,10 @@ use std::time::Duration;
 
 use smallvec::SmallVec;
 
-use super::{client::Client, reject::Reject};
+use super::{
+    client::{Client, Identity},
+    reject::Reject,
+};
 use crate::{
     policy::limits::{self, Charge, Check, Refusal, Spec, Standing},
     runtime::{
@@ -167,6 +170,7 @@ pub fn caller<'c>(client: &'c Client, model: Option<&'c str>, hasher: &Hasher) -
     Caller {
         name: client.name.as_ref().map(|name| name.as_str()),
         client: who,
+        holds_key: matches!(client.identity(), Identity::Holder(_)),
         tier: client.tier.as_ref(),
         region: client.region.as_ref(),
         ip: client.ip,
@@ -202,11 +206,15 @@ fn take(
     match taken {
         Ok(charge) => {
             count(rules, &checks);
+            for check in checks.iter().filter(|check| check.outcome.is_over | check.outcome.standing.is_scarce()) {
+                rules[check.tag].note(check, caller, now);
+            }
             Ok(Granted { charge, standings })
         }
         Err(Refusal { tag, wait }) => {
             let rule = &rules[tag];
-            rule.metrics.refused.increment(1);
+            rule.record.refuse();
+            checks.iter().filter(|check| check.tag == tag && check.outcome.is_over).for_each(|check| rule.note(check, caller, now));
             Err(Reject::Limited(Box::new(Limited { limit: rule.name.clone(), spec: rule.spec, wait, standings })))
         }
     }
@@ -217,8 +225,11 @@ fn count(rules: &[Rule], checks: &[Check<'_>]) {
     for (tag, rule) in rules.iter().enumerate() {
         let mut of = checks.iter().filter(|check| check.tag == tag).peekable();
         if of.peek().is_some() {
-            let outcome = if of.any(|check| check.outcome.is_over) { &rule.metrics.shadowed } else { &rule.metrics.allowed };
-            outcome.increment(1);
+            if of.any(|check| check.outcome.is_over) {
+                rule.record.shadow();
+            } else {
+                rule.record.allow();
+            }
         }
     }
 }

@@ -7,8 +7,8 @@
 //! | 2 | **identify**: client, address, tier, region | `identify.rs`, `identify/region.rs` |
 //! | 3 | **endpoint**: path and method → candidate routes | `route.rs` |
 //! | 4 | **limit**, what needs no body: requests, concurrency | `limit.rs` |
-//! | 5 | **read the ask**: model and stream, by peeking at the bytes | `ask.rs` |
-//! | 7 | **limit**, per model, tokens, cost | `limit.rs` |
+//! | 5 | **read the ask**: model and stream, by peeking at the bytes | `ask.rs`, `decoded.rs` |
+//! | 7 | **limit**, per model, tokens, cost: reserve what it will take | `limit.rs`, `reservation.rs`, `include_usage.rs` |
 //! | 8 | **deliver**: key, send, the reply's head | `deliver.rs`, `outgoing.rs`, `downward.rs` |
 //! | 9 | **relay** the body, frame by frame; or a WebSocket's bytes | `respond.rs`, `standing.rs`, `relay.rs`, `observe.rs`, `upgrade.rs`, `tunnel.rs` |
 //! | 10 | **settle**, exactly once, also on `Drop` | `settle.rs`, `attempt.rs` |
@@ -22,21 +22,25 @@ pub mod ask;
 pub mod attempt;
 pub mod body;
 pub mod client;
+pub mod decoded;
 pub mod deliver;
 pub mod downward;
 pub mod fields;
 pub mod identify;
+pub mod include_usage;
 pub mod limit;
 pub mod observe;
 pub mod outgoing;
 pub mod reject;
 pub mod relay;
+pub mod reservation;
 pub mod respond;
 pub mod route;
 pub mod settle;
 pub mod standing;
 pub mod trace;
 pub mod trail;
+pub mod trial;
 pub mod tunnel;
 pub mod upgrade;
 
@@ -146,7 +150,17 @@ impl Pipeline {
         // 1: before anything else is believed of it.
         let request = admit::admit(head, present, peer, &snapshot.listen, &snapshot.trust)?;
         // 2: before the body is polled, so that who is refused is not invited to send it.
-        let client = match identify::identify(&request, certified.as_ref(), &snapshot.clients, (&snapshot.trust, &snapshot.regions)) {
+        let certified = certified.as_ref();
+        let origin = (&snapshot.trust, &snapshot.regions);
+        let identified = match identify::identify(&request, certified, &snapshot.clients, origin) {
+            Err(unproven) if identify::jwt::may_wait(&unproven) => {
+                let later = identify::jwt::identify_later(&request, certified, &snapshot.clients, origin, unproven);
+                // Seldom needed, and no part of every request's future.
+                Box::pin(later).await
+            }
+            identified => identified,
+        };
+        let client = match identified {
             Ok(client) => client,
             Err(unproven) => {
                 let Unproven { client, reject } = *unproven;
@@ -160,40 +174,24 @@ impl Pipeline {
         let pass_on = if snapshot.passes_credentials { candidates.pass_on() } else { None };
         let client = if let Some(dialect) = pass_on { identify::as_holder(client, &request, dialect) } else { client };
         // 4: before a byte of the body is read.
-        let Granted { mut charge, standings } = limit::first(&snapshot.limits, &client, &self.runtime)?;
+        let Granted { charge, standings } = limit::first(&snapshot.limits, &client, &self.runtime)?;
         trail.limited(standings);
+        trail.charged(charge);
         // 5: the first bytes of the body, and with them the route.
-        let asked = ask::read((&request.head.headers, request.present), body, &candidates, (&snapshot.body, &self.runtime.held)).await?;
+        let bounds = (&snapshot.body, &self.runtime.held);
+        let is_weighed = snapshot.limits.count_usage && candidates.tells_usage;
+        let asked = ask::read((&request.head.headers, request.present), body, &candidates, bounds, is_weighed).await?;
         let route = candidates.select(&asked.ask);
         let choice = if candidates.need_home(&asked.ask) { Choice::Home } else { Choice::Any };
         trail.asked(asked.ask, asked.waited, candidates.tells_usage);
         let route = route?;
         trail.routed(&route.path);
         // 7: the last gate before money.
-        match limit::second(&snapshot.limits, &client, candidates.asking(trail.ask()), &self.runtime) {
-            Ok(Granted { charge: later, standings }) => {
-                charge.join(later);
-                trail.limited(standings);
-            }
-            Err(reject) => {
-                charge.cancel(self.runtime.moment());
-                return Err(reject);
-            }
-        }
+        reservation::reserve(&snapshot.limits, &client, (&candidates, route, asked.prompt), trail)?;
+        let upload = if candidates.tells_if_asked { include_usage::ask(&request, asked.upload, trail) } else { asked.upload };
         // The memory of a body that may go up again is kept until a reply has begun.
         let _held = asked.reserved;
         // 8: the last step that may refuse. From here on the provider speaks.
-        match deliver::deliver(&self.upstream, (generations, route, choice), &client, (request, asked.upload), trail).await {
-            Ok(mut delivery) => {
-                delivery.holds.charge = charge;
-                Ok(delivery)
-            }
-            Err(reject) => {
-                if reject.is_upstreams_fault() {
-                    charge.cancel(self.runtime.moment());
-                }
-                Err(reject)
-            }
-        }
+        deliver::deliver(&self.upstream, (generations, route, choice), &client, (request, upload), trail).await
     }
 }

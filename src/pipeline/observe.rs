@@ -3,7 +3,7 @@
 //! Bytes first: a frame is passed on as it came, whatever is made of it here. An observer can't fail, only learn nothing;
 //! what it holds of a reply is bounded. Replies that can't tell any usage have none.
 
-mod encoded;
+pub(super) mod encoded;
 
 use bytes::Bytes;
 use http::{
@@ -14,7 +14,10 @@ use http::{
 use self::encoded::{Coding, Decoder};
 
 use crate::{
-    provider::{sse::Splitter, usage::Meter},
+    provider::{
+        sse::Splitter,
+        usage::{Meter, Produced},
+    },
     types::{RequestFormat, Usage},
 };
 
@@ -56,6 +59,8 @@ impl Media {
 #[derive(Debug)]
 pub struct Observer {
     meter: Meter,
+    /// Counts what a stream says, where that is of use before it ends.
+    produced: Option<Produced>,
     reading: Reading,
 }
 
@@ -67,26 +72,27 @@ enum Reading {
 }
 
 impl Observer {
-    /// For a reply with this head, if it can be read.
+    /// For a reply with this head, if it can be read. What a stream says is counted if it `counts`.
     #[must_use]
-    pub fn of(media: Media, headers: &HeaderMap, format: RequestFormat) -> Option<Box<Self>> {
-        let observer = Self::plain(media, format)?;
+    pub fn of(media: Media, headers: &HeaderMap, format: RequestFormat, counts: bool) -> Option<Box<Self>> {
+        let observer = Self::plain(media, format, counts)?;
         match headers.get(CONTENT_ENCODING) {
             None => Some(observer),
             Some(coding) => {
                 let reading = Reading::Encoded(Box::new(Decoder::new(Coding::of(coding)?, observer)));
-                Some(Box::new(Self { meter: Meter::new(format), reading }))
+                Some(Box::new(Self { meter: Meter::new(format), produced: None, reading }))
             }
         }
     }
 
-    fn plain(media: Media, format: RequestFormat) -> Option<Box<Self>> {
+    fn plain(media: Media, format: RequestFormat, counts: bool) -> Option<Box<Self>> {
         let reading = match media {
             Media::Events => Reading::Events(Splitter::default()),
             Media::Json => Reading::Body(Ending::default()),
             Media::Other => return None,
         };
-        Some(Box::new(Self { meter: Meter::new(format), reading }))
+        let produced = (counts && media == Media::Events).then(|| Produced::new(format));
+        Some(Box::new(Self { meter: Meter::new(format), produced, reading }))
     }
 
     /// The next bytes of the body.
@@ -94,7 +100,11 @@ impl Observer {
     pub fn frame(&mut self, data: &Bytes) {
         match &mut self.reading {
             // Nearly every frame is one whole event of a few words, and has been dealt with here.
-            Reading::Events(splitter) if splitter.is_between_events() && ends_an_event(data) && !self.meter.is_named_in(data) => {}
+            Reading::Events(splitter) if splitter.is_between_events() && ends_an_event(data) && !self.meter.is_named_in(data) => {
+                if let Some(produced) = &mut self.produced {
+                    produced.events(data);
+                }
+            }
             Reading::Body(ending) if ending.is_empty() => ending.only(data),
             _ => self.bytes(data),
         }
@@ -102,9 +112,31 @@ impl Observer {
 
     fn bytes(&mut self, data: &[u8]) {
         match &mut self.reading {
-            Reading::Events(splitter) => splitter.push(data, |event| self.meter.event(event)),
+            Reading::Events(splitter) => splitter.push(data, |event| {
+                self.meter.event(event);
+                if let Some(produced) = &mut self.produced {
+                    produced.events(event);
+                }
+            }),
             Reading::Body(ending) => ending.push(data),
             Reading::Encoded(decoder) => decoder.push(data),
+        }
+    }
+
+    /// Tokens that a stream has said until now, about; `None` if that is not counted.
+    #[must_use]
+    #[inline]
+    pub fn produced(&self) -> Option<u64> {
+        match &self.reading {
+            Reading::Encoded(decoder) => decoder.produced(),
+            Reading::Events(_) | Reading::Body(_) => self.produced.as_ref().map(Produced::tokens),
+        }
+    }
+
+    /// The end is here: what was not looked at yet is.
+    pub fn flush(&mut self) {
+        if let Reading::Encoded(decoder) = &mut self.reading {
+            decoder.flush();
         }
     }
 

@@ -22,6 +22,7 @@ use super::{
 };
 use crate::{
     config::Annotate,
+    policy::jwt::Refused,
     upstream::{Failure, Phase, Reason},
 };
 
@@ -48,13 +49,15 @@ pub enum Reject {
     Unauthenticated,
     /// A credential that claims to be ours and is not.
     WrongKey,
+    /// A token that is not believed.
+    Jwt(Refused),
     /// A limit has not enough left.
     Limited(Box<Limited>),
     /// No route has this path.
     NoRoute,
     /// Routes have this path, and none serves this model.
     NoModel(Option<Box<str>>),
-    /// The body is encoded, and only its model could tell where it goes.
+    /// The body is encoded in a way that can't be read, and only its model could tell where it goes.
     Encoded,
     /// The body is larger than `body.max`.
     BodyTooLarge,
@@ -107,6 +110,11 @@ impl Reject {
             Self::Unauthenticated | Self::WrongKey => {
                 Shape { kind: "authentication_error", ..caller(StatusCode::UNAUTHORIZED, "invalid_api_key") }
             }
+            // Nobody can tell whether it holds: that is no caller's fault, and passes.
+            Self::Jwt(Refused::NoKeys) => {
+                Shape { kind: "server_error", ..upstream(StatusCode::SERVICE_UNAVAILABLE, "jwt_keys_unavailable") }
+            }
+            Self::Jwt(_) => Shape { kind: "authentication_error", ..caller(StatusCode::UNAUTHORIZED, "invalid_jwt") },
             Self::Limited(limited) => limited.shape(),
             Self::NoRoute => caller(StatusCode::NOT_FOUND, "route_not_found"),
             Self::NoModel(_) => caller(StatusCode::NOT_FOUND, "model_not_found"),
@@ -129,7 +137,11 @@ impl Reject {
     /// Whether a credential was presented and failed, which counts as a failed authentication; not so where there was none.
     #[must_use]
     pub fn is_failed_proof(&self) -> bool {
-        matches!(self, Self::WrongKey)
+        match self {
+            Self::WrongKey => true,
+            Self::Jwt(refused) => *refused != Refused::NoKeys,
+            _ => false,
+        }
     }
 
     /// Whether nobody has answered, for no fault of the caller's: what was charged is given back.
@@ -142,7 +154,9 @@ impl Reject {
         }
     }
 
-    fn message(&self) -> String {
+    /// What went wrong, for people.
+    #[must_use]
+    pub fn message(&self) -> String {
         match self {
             Self::Malformed(problem) => format!("The request is malformed: {problem}."),
             Self::Method => format!("This method is not forwarded; use one of {METHODS}."),
@@ -151,6 +165,7 @@ impl Reject {
             Self::Expectation => "The only expectation that can be met is `100-continue`.".to_owned(),
             Self::Unauthenticated => "A client key is needed: send it as `Authorization: Bearer …`.".to_owned(),
             Self::WrongKey => "This client key is not known.".to_owned(),
+            Self::Jwt(refused) => format!("This token {}.", refused.reason()),
             Self::Limited(limited) => limited.message(),
             Self::NoRoute => "No route is configured for this path.".to_owned(),
             Self::NoModel(Some(model)) => format!("No route is configured for the model `{}`.", shorten(model)),
@@ -158,7 +173,7 @@ impl Reject {
                 "The request names no model, or not within the part of it that is read, and every route for this path needs one.".to_owned()
             }
             Self::Encoded => {
-                "The request's body is encoded, and its model decides where it goes: send it without `Content-Encoding`.".to_owned()
+                "The request's body is encoded and can't be decoded, and its model decides where it goes: send it without `Content-Encoding`.".to_owned()
             }
             Self::BodyTooLarge => "The request's body is larger than the configured maximum.".to_owned(),
             Self::BodyTimeout => "The request's body did not arrive in time.".to_owned(),
@@ -215,6 +230,7 @@ impl Reject {
         }
         match self {
             Self::Overloaded => drop(headers.insert(RETRY_AFTER, HeaderValue::from_static("1"))),
+            Self::Jwt(Refused::NoKeys) => drop(headers.insert(RETRY_AFTER, HeaderValue::from_static("2"))),
             Self::Limited(limited) => limited.add(headers),
             _ => {}
         }
@@ -237,8 +253,15 @@ pub fn answer(reject: &Reject, unread: Option<Incoming>, mut trail: Trail, add: 
     if let Reject::Upstream(failure) = reject {
         trail.failed(failure.name());
     }
+    if let Reject::Limited(limited) = reject {
+        trail.refused_by(limited.limit.clone());
+    }
+    if let Reject::Jwt(refused) = reject {
+        trail.failed(refused.name());
+    }
     let shape = reject.shape();
     trail.runtime().metrics.rejected(shape.code);
+    trail.settle_rejected(reject);
     let mut response = reject.respond(&trail.request_id());
     if let Reject::Limited(limited) = reject {
         trail.limited(limited.standings.clone());

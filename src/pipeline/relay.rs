@@ -9,7 +9,7 @@
 
 use std::{
     pin::Pin,
-    task::{Context, Poll},
+    task::{Context, Poll, ready},
 };
 
 use bytes::Bytes;
@@ -17,14 +17,32 @@ use http_body::{Body as _, Frame, SizeHint};
 
 use super::{fields, settle::Settlement, trail::End};
 use crate::{
+    provider::unasked::Unasked,
     types::fields::retain,
     upstream::{Failure, ReplyBody},
 };
+
+/// What a body yields.
+type Item = Option<Result<Frame<Bytes>, Failure>>;
+
+/// What takes a chunk out that the client has not asked for.
+#[derive(Debug, Default)]
+pub struct TakenOut {
+    unasked: Unasked,
+    /// What was held of an event that has no end.
+    last: Bytes,
+    /// What comes behind it.
+    next: Option<Item>,
+    /// Whether the server had the time to write what came before.
+    paused: bool,
+}
 
 /// A reply on its way down.
 #[derive(Debug)]
 pub struct Relay {
     reply: ReplyBody,
+    /// In nearly all replies everything is the client's.
+    taken_out: Option<Box<TakenOut>>,
     /// Bytes that the reply still owes, where its head said how many. hyper takes no more than those and then drops
     /// the body without asking for its end.
     owed: Option<u64>,
@@ -35,8 +53,9 @@ pub struct Relay {
 impl Relay {
     /// Relays `reply`, and settles the request at its end. A reply without a body is settled at once.
     #[must_use]
-    pub fn new(reply: ReplyBody, without_body: bool, settlement: Settlement) -> Self {
-        let mut relay = Self { owed: reply.size_hint().exact(), reply, settlement: Some(settlement) };
+    pub fn new(reply: ReplyBody, without_body: bool, taken_out: Option<Box<TakenOut>>, settlement: Settlement) -> Self {
+        let owed = reply.size_hint().exact().filter(|_| taken_out.is_none());
+        let mut relay = Self { owed, reply, taken_out, settlement: Some(settlement) };
         if without_body || relay.reply.is_end_stream() {
             relay.settle(End::Complete);
         }
@@ -59,41 +78,113 @@ impl Relay {
         }
     }
 
-    pub(super) fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Failure>>> {
+    pub(super) fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Item> {
         let this = &mut *self;
-        match Pin::new(&mut this.reply).poll_frame(cx) {
+        if this.taken_out.is_some() {
+            return this.poll_less(cx);
+        }
+        this.poll_reply(cx)
+    }
+
+    fn poll_reply(&mut self, cx: &mut Context<'_>) -> Poll<Item> {
+        match Pin::new(&mut self.reply).poll_frame(cx) {
             Poll::Ready(Some(Ok(frame))) => {
                 // Nearly every frame is data, which is moved and not looked at; what else there is comes once.
                 let frame = match frame.into_data() {
+                    Ok(data) if self.taken_out.is_some() => Frame::data(self.passed_less(&data)),
                     Ok(data) => {
-                        this.passed(&data);
+                        self.passed(&data);
                         Frame::data(data)
                     }
-                    Err(other) => without_fields_of_a_head(other),
+                    Err(other) => {
+                        self.release();
+                        without_fields_of_a_head(other)
+                    }
                 };
-                if this.reply.is_end_stream() {
-                    this.settle(End::Complete);
+                if self.reply.is_end_stream() {
+                    self.release();
+                    self.settle(End::Complete);
                 }
                 Poll::Ready(Some(Ok(frame)))
             }
             Poll::Ready(Some(Err(failure))) => {
-                this.settle(End::Truncated(failure.name()));
+                self.release();
+                self.settle(End::Truncated(failure.name()));
                 Poll::Ready(Some(Err(failure)))
             }
             Poll::Ready(None) => {
-                this.settle(End::Complete);
+                self.release();
+                self.settle(End::Complete);
                 Poll::Ready(None)
             }
             Poll::Pending => Poll::Pending,
         }
     }
 
+    /// What passes of these bytes, if not all is the client's. They are observed in any case.
+    #[cold]
+    fn passed_less(&mut self, data: &Bytes) -> Bytes {
+        let passes = self.taken_out.as_mut().map(|taken_out| taken_out.unasked.push(data.clone())).unwrap_or_default();
+        if let Some(settlement) = &mut self.settlement {
+            settlement.relayed_less(data, passes.len() as u64);
+        }
+        passes
+    }
+
+    /// Nothing more comes: what was held till now goes down.
+    fn release(&mut self) {
+        if let Some(taken_out) = &mut self.taken_out
+            && taken_out.last.is_empty()
+        {
+            taken_out.last = taken_out.unasked.finish();
+            if let Some(settlement) = &mut self.settlement {
+                settlement.passed(taken_out.last.len() as u64);
+            }
+        }
+    }
+
+    /// The same as [`Self::poll_reply`], less the chunk that is none of the client's.
+    #[cold]
+    fn poll_less(&mut self, cx: &mut Context<'_>) -> Poll<Item> {
+        loop {
+            if let Some(taken_out) = &mut self.taken_out
+                && taken_out.next.is_some()
+            {
+                // Behind an error the server writes nothing, not even what it was handed before.
+                if matches!(taken_out.next, Some(Some(Err(_)))) && !std::mem::replace(&mut taken_out.paused, true) {
+                    cx.waker().wake_by_ref();
+                    return Poll::Pending;
+                }
+                return Poll::Ready(taken_out.next.take().flatten());
+            }
+            let item = ready!(self.poll_reply(cx));
+            let Some(taken_out) = &mut self.taken_out else { return Poll::Ready(item) };
+            let is_nothing = matches!(&item, Some(Ok(frame)) if frame.data_ref().is_some_and(Bytes::is_empty));
+            let is_behind = item.as_ref().is_none_or(|item| item.as_ref().map_or(true, |frame| !frame.is_data()));
+            match std::mem::take(&mut taken_out.last) {
+                last if last.is_empty() && is_nothing => {}
+                last if last.is_empty() => return Poll::Ready(item),
+                last if is_behind => {
+                    taken_out.next = Some(item);
+                    return Poll::Ready(Some(Ok(Frame::data(last))));
+                }
+                last => {
+                    taken_out.next = Some(Some(Ok(Frame::data(last))));
+                    if !is_nothing {
+                        return Poll::Ready(item);
+                    }
+                }
+            }
+        }
+    }
+
     pub(super) fn is_end_stream(&self) -> bool {
-        self.reply.is_end_stream()
+        // Where something is taken out, its end is told by the body itself.
+        self.taken_out.is_none() && self.reply.is_end_stream()
     }
 
     pub(super) fn size_hint(&self) -> SizeHint {
-        self.reply.size_hint()
+        if self.taken_out.is_some() { SizeHint::new() } else { self.reply.size_hint() }
     }
 }
 

@@ -3,14 +3,17 @@
 
 use std::{sync::Arc, time::Duration};
 
-use http::{HeaderMap, HeaderValue, Method, Response, StatusCode, Version, header::InvalidHeaderValue};
+use http::{
+    HeaderMap, HeaderValue, Method, Response, StatusCode, Version,
+    header::{CONTENT_ENCODING, CONTENT_LENGTH, InvalidHeaderValue},
+};
 
 use super::{
     body::Body,
     deliver::Delivery,
     fields::{SERVER_TIMING, X_REQUEST_ID, X_SIDEGATE_ATTEMPTS, X_SIDEGATE_KEY},
     observe::{Media, Observer},
-    relay::Relay,
+    relay::{Relay, TakenOut},
     settle::{Settlement, Watch},
     standing,
     trail::Trail,
@@ -19,6 +22,7 @@ use super::{
 use crate::{
     config::Annotate,
     runtime::{Snapshot, Target},
+    types::fields::retain,
 };
 
 /// The most fields that are added to a reply's head, besides the caller's [`super::standing`].
@@ -39,11 +43,12 @@ pub fn respond(delivery: Delivery<'_>, snapshot: &Snapshot, mut trail: Trail) ->
     if watch.stream {
         trail.is_live();
     }
+    let unasked = takes_usage_out(&mut reply, &trail, watch.stream && tunnel.is_none());
     let settlement = Settlement::new(Arc::clone(&target.metrics), holds, (reply.status(), watch), overhead, trail);
     // The version is the connection's to say.
     *reply.version_mut() = Version::HTTP_11;
     match tunnel {
-        None => reply.map(|body| Body::relay(Relay::new(body, without_body, settlement))),
+        None => reply.map(|body| Body::relay(Relay::new(body, without_body, unasked, settlement))),
         Some(tunnel) => {
             let (switched, progress) = *tunnel;
             let idle = target.provider.endpoint.timeouts.idle.0;
@@ -60,8 +65,22 @@ fn watch<B>(reply: &Response<B>, target: &Target, (trail, tunnel, without_body):
     let media = Media::of(reply.headers());
     let stream = media == Media::Events;
     let tells = trail.tells_usage() && reply.status().is_success();
-    let observer = if tells { Observer::of(media, reply.headers(), target.provider.dialect.request_format()) } else { None };
+    let observer =
+        if tells { Observer::of(media, reply.headers(), target.provider.dialect.request_format(), trail.counts()) } else { None };
     Watch { observer, stream, first: stream }
+}
+
+/// Takes the chunk with the usage out of a stream whose client has not asked for it. In one that is encoded it stays.
+fn takes_usage_out<B>(reply: &mut Response<B>, trail: &Trail, stream: bool) -> Option<Box<TakenOut>> {
+    if !(stream && trail.is_unasked() && reply.status().is_success()) || reply.headers().contains_key(CONTENT_ENCODING) {
+        return None;
+    }
+    if reply.headers().contains_key(CONTENT_LENGTH) {
+        // It will be shorter.
+        let headers = std::mem::take(reply.headers_mut());
+        *reply.headers_mut() = retain(headers, |name| *name != CONTENT_LENGTH);
+    }
+    Some(Box::default())
 }
 
 /// Adds what the config lets it add: at most [`ADDED`] fields.

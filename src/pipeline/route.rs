@@ -26,6 +26,8 @@ pub struct Candidates<'s, 'p> {
     keeps_objects: bool,
     /// Whether the reply may tell what it used.
     pub tells_usage: bool,
+    /// Whether a stream tells it only if the request asks for it.
+    pub tells_if_asked: bool,
     /// Whether a limit turns on the model.
     limits_turn_on_model: bool,
 }
@@ -45,15 +47,17 @@ pub fn candidates<'s, 'p>(snapshot: &'s Snapshot, method: &Method, uri: &'p Uri)
         model_in_target: None,
         keeps_objects: false,
         tells_usage: false,
+        tells_if_asked: false,
         limits_turn_on_model: snapshot.limits.turn_on_model,
     };
     if under_path().next().is_none() {
         return Err(Reject::NoRoute);
     }
     for (route, rest) in under_path() {
-        let Endpoint { model, keeps_objects, tells_usage } = Endpoint::of(route.format, method, (rest, uri.query()));
+        let Endpoint { model, keeps_objects, tells_usage, tells_if_asked } = Endpoint::of(route.format, method, (rest, uri.query()));
         found.keeps_objects |= keeps_objects;
         found.tells_usage |= tells_usage;
+        found.tells_if_asked |= tells_if_asked;
         match model {
             ModelIn::Body => found.reads_body = true,
             ModelIn::Target(model) => found.model_in_target = Some(model),
@@ -92,8 +96,8 @@ impl<'s> Candidates<'s, '_> {
 
     /// What the limits of step 7 turn on.
     #[must_use]
-    pub fn asking<'a>(&self, ask: &'a Ask) -> Asking<'a> {
-        Asking { ask, has_model: self.has_model(), tells_usage: self.tells_usage, expected: Expected::default() }
+    pub fn asking<'a>(&self, ask: &'a Ask, expected: Expected) -> Asking<'a> {
+        Asking { ask, has_model: self.has_model(), tells_usage: self.tells_usage, expected }
     }
 
     /// Whether only the account that keeps the objects can serve this.

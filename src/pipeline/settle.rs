@@ -9,8 +9,9 @@ use super::{
     trail::{End, Trail},
 };
 use crate::{
-    policy::{key_pool::Lease, limits::Charge},
+    policy::key_pool::Lease,
     telemetry::{TargetMetrics, metrics::Raised},
+    types::Usage,
 };
 use bytes::Bytes;
 use http::StatusCode;
@@ -22,8 +23,6 @@ pub struct Holds {
     pub lease: Option<Lease>,
     /// The place among the requests in flight.
     pub in_flight: Raised,
-    /// What limits have charged.
-    pub charge: Charge,
 }
 
 /// What is made of a reply on its way down.
@@ -83,7 +82,17 @@ impl Settlement {
         }
         if let Some(observer) = &mut self.watch.observer {
             observer.frame(data);
+            if let Some(produced) = observer.produced() {
+                self.trail.produced(produced);
+            }
         }
+    }
+
+    /// These bytes came, and so many go down.
+    pub fn relayed_less(&mut self, data: &Bytes, passed: u64) {
+        let before = self.bytes_out;
+        self.relayed(data);
+        self.bytes_out = before + passed;
     }
 
     /// The first bytes of a stream are here.
@@ -111,8 +120,11 @@ impl Settlement {
         });
         let model = self.metrics.of(self.model, &self.trail.runtime().metrics);
         model.duration.record(self.trail.elapsed());
-        if let Some(observer) = self.watch.observer.take() {
-            let usage = observer.usage(end == End::Complete);
+        let (mut usage, mut produced) = (Usage::default(), None);
+        if let Some(mut observer) = self.watch.observer.take() {
+            observer.flush();
+            produced = observer.produced();
+            usage = observer.usage(end == End::Complete);
             if !usage.is_unknown() {
                 model.used(usage);
                 if let Some(cost) = self.trail.used(usage) {
@@ -120,6 +132,7 @@ impl Settlement {
                 }
             }
         }
+        self.trail.settle_charge((self.status, end), usage, produced.ok_or(self.bytes_out));
         if self.watch.stream {
             self.metrics.streams.decrement(1);
         }

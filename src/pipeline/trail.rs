@@ -13,11 +13,14 @@ use std::{
 
 use http::{HeaderValue, Method, StatusCode, Uri, request::Parts};
 
+mod charge;
 mod end;
+mod limited;
 mod request_id;
 mod slow;
 mod span;
 mod spent;
+mod times;
 mod watched;
 
 use super::{
@@ -25,13 +28,14 @@ use super::{
     client::Client,
     fields::{Present, X_REQUEST_ID},
     limit::Standings,
+    reservation::Reservation,
     trace::Traced,
 };
 use crate::{
     policy::prices::Cost,
     runtime::{Provider, Runtime, snapshot::PoolKey},
     telemetry::{access_log::Entry, traffic::Ended},
-    types::{Ask, Period, SpanId, TraceId, Usage, trace_context::Hex},
+    types::{Ask, LimitName, Period, SpanId, TraceId, Usage, trace_context::Hex},
     upstream::body::Progress,
 };
 pub use end::End;
@@ -78,10 +82,13 @@ struct Course {
     attempts: u32,
     last: Option<Attempt>,
     failure: Option<&'static str>,
+    limit: Option<LimitName>,
     streams: bool,
     tells_usage: bool,
     usage: Usage,
     cost: Option<Cost>,
+    /// What limits have charged for it, until that is settled.
+    reservation: Option<Box<Reservation>>,
     ended: bool,
 }
 
@@ -115,10 +122,12 @@ impl Trail {
             attempts: 0,
             last: None,
             failure: None,
+            limit: None,
             streams: false,
             tells_usage: false,
             usage: Usage::default(),
             cost: None,
+            reservation: None,
             ended: false,
         }))
     }
@@ -134,19 +143,6 @@ impl Trail {
         self.0.ask = ask;
         self.0.tells_usage = tells_usage;
         self.0.waited = waited;
-    }
-
-    /// Limits let it through, and this is left of them.
-    pub fn limited(&mut self, standings: Standings) {
-        if !standings.is_empty() {
-            self.0.standings.get_or_insert_default().join(standings);
-        }
-    }
-
-    /// What is left of the caller's tightest limits, if any apply.
-    #[must_use]
-    pub fn standings(&self) -> Option<&Standings> {
-        self.0.standings.as_deref()
     }
 
     /// What is asked for.
@@ -237,57 +233,6 @@ impl Trail {
         self.0.last.as_ref().map_or(0, |attempt| attempt.upload.sent())
     }
 
-    /// From sending to the reply's head.
-    #[must_use]
-    pub fn first_byte(&self) -> Option<Duration> {
-        self.0.last.as_ref()?.first_byte()
-    }
-
-    /// From sending until now.
-    #[must_use]
-    pub fn since_sent(&self) -> Option<Duration> {
-        self.0.last.as_ref().map(|attempt| attempt.sent.elapsed())
-    }
-
-    /// From the request's head until now.
-    #[must_use]
-    pub fn elapsed(&self) -> Duration {
-        self.0.received.elapsed()
-    }
-
-    /// What Sidegate itself has added up to this moment, with the reply's head just handled: all but the time that the
-    /// client and the provider took.
-    #[must_use]
-    pub fn overhead(&self) -> Duration {
-        let now = Instant::now();
-        let Some(attempt) = &self.0.last else { return (now - self.0.received).saturating_sub(self.0.waited) };
-        let before = (attempt.sent - self.0.received).saturating_sub(self.0.waited);
-        before + attempt.head.map_or(Duration::ZERO, |head| now - head)
-    }
-
-    /// The id by which client and operator can speak of this request: the one the client sent, else a new one.
-    pub fn request_id(&mut self) -> HeaderValue {
-        self.0.request_id.get_or_insert_with(request_id::new).clone()
-    }
-
-    /// The names under which a line of the log speaks of this request: its id, and its trace if it is part of one.
-    pub fn names(&mut self) -> (String, Option<String>) {
-        let trace = self.0.traced.trace().map(|trace| trace.hex().as_str().to_owned());
-        (self.request_id().to_str().unwrap_or(NOT_ASCII).to_owned(), trace)
-    }
-
-    /// The id that the provider gave takes precedence, since it is what the client sees.
-    pub fn named(&mut self, id: HeaderValue) {
-        self.0.request_id = Some(id);
-        self.0.provider_named = true;
-    }
-
-    /// Whether the provider gave an id, which stands in its reply.
-    #[must_use]
-    pub fn is_named(&self) -> bool {
-        self.0.provider_named
-    }
-
     /// What it means that the request is dropped before its end.
     #[must_use]
     pub fn dropped(&self) -> End {
@@ -313,6 +258,7 @@ impl Trail {
         if std::mem::replace(&mut self.0.ended, true) {
             return;
         }
+        self.settle_left();
         let duration = self.elapsed();
         if let Some(attempt) = &self.0.last {
             attempt.ended(status, end, self.0.failure);
@@ -354,6 +300,7 @@ impl Trail {
             overhead,
             end: end.name(),
             error: end.error(),
+            limit: self.0.limit.as_ref().map(LimitName::as_str),
             failure: self.0.failure,
         };
         self.0.runtime.access_log.write(&entry);

@@ -5,6 +5,8 @@
 //! stay, so a reload never touches a state.
 
 pub mod autoscaling;
+pub mod estimate;
+pub mod jwt;
 pub mod key_pool;
 pub mod limits;
 pub mod prices;

@@ -16,6 +16,8 @@ pub struct Endpoint {
     pub keeps_objects: bool,
     /// Whether its reply may tell what it used.
     pub tells_usage: bool,
+    /// Whether its stream tells what it used only if the request asks for it, by `stream_options`.
+    pub tells_if_asked: bool,
 }
 
 /// Where an operation names its model.
@@ -43,6 +45,8 @@ const OPENAI: &[&str] = &[
     "/responses",
     "/responses/input_tokens",
 ];
+/// The one whose streams tell usage only if they are asked.
+const CHAT: &str = "/chat/completions";
 /// Those with the model in the query: sessions over WebSockets and over WebRTC.
 const REALTIME: &[&str] = &["/realtime", "/realtime/calls"];
 const ANTHROPIC: &[&str] = &["/messages", "/messages/count_tokens", "/complete"];
@@ -60,8 +64,17 @@ impl Endpoint {
             RequestFormat::Anthropic => model == ModelIn::Body,
             RequestFormat::Gemini => *method == Method::POST && model != ModelIn::Nothing,
         };
-        Self { model, keeps_objects: objects::are_meant(format, &rest), tells_usage }
+        let tells_if_asked = format == RequestFormat::Openai
+            && *method == Method::POST
+            && rest.eq_ignore_ascii_case(CHAT)
+            && query.is_none_or(knows_stream_options);
+        Self { model, keeps_objects: objects::are_meant(format, &rest), tells_usage, tells_if_asked }
     }
+}
+
+/// Azure's versions of before 2024-09-01-preview refuse a request with `stream_options`. Dates compare as text.
+fn knows_stream_options(query: &str) -> bool {
+    query.split('&').filter_map(|parameter| parameter.strip_prefix("api-version=")).all(|version| version >= "2024-09")
 }
 
 impl ModelIn {
@@ -147,6 +160,24 @@ mod tests {
         assert!(!tells(RequestFormat::Anthropic, &Method::POST, "/messages/batches"));
         assert!(tells(RequestFormat::Gemini, &Method::POST, "/models/gemini-pro:generateContent"));
         assert!(!tells(RequestFormat::Gemini, &Method::GET, "/models/gemini-pro"));
+    }
+
+    #[test]
+    fn only_streams_of_chat_completions_have_to_be_asked() {
+        fn asks(format: RequestFormat, method: &Method, rest: &str, query: Option<&str>) -> bool {
+            Endpoint::of(format, method, (rest, query)).tells_if_asked
+        }
+        assert!(asks(RequestFormat::Openai, &Method::POST, "/chat/completions", None));
+        assert!(asks(RequestFormat::Openai, &Method::POST, "/Chat//completions/", Some("a=b")));
+        assert!(!asks(RequestFormat::Openai, &Method::GET, "/chat/completions", None));
+        assert!(!asks(RequestFormat::Openai, &Method::POST, "/responses", None));
+        assert!(!asks(RequestFormat::Anthropic, &Method::POST, "/messages", None));
+        for (version, knows) in
+            [("2024-06-01", false), ("2024-08-01-preview", false), ("2024-09-01-preview", true), ("2025-01-01", true), ("preview", true)]
+        {
+            let query = format!("x=1&api-version={version}");
+            assert_eq!(asks(RequestFormat::Openai, &Method::POST, "/chat/completions", Some(&query)), knows, "{version}");
+        }
     }
 
     #[test]

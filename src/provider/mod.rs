@@ -4,7 +4,9 @@ pub mod auth;
 pub mod endpoint;
 pub mod objects;
 pub mod reader;
+pub mod splice;
 pub mod sse;
+pub mod unasked;
 pub mod usage;
 
 pub use auth::Credential;

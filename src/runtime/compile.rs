@@ -5,12 +5,12 @@ use std::{collections::BTreeMap, fmt, sync::Arc};
 use http::{HeaderName, HeaderValue};
 
 use super::{
-    Limits, Regions, Registry,
+    JwtIdentity, Limits, Regions, Registry,
     registry::{KeyStates, ProviderStates},
     snapshot::{Clients, Known, PoolKey, Provider, Route, SessionIn, Snapshot, Stranger, Target},
 };
 use crate::{
-    config::{self, Anonymous, Config, Credentials, Key, Loaded, Proxy, SessionField},
+    config::{self, Anonymous, Config, Credentials, Key, Loaded, LoadedJwt, Proxy, SessionField},
     policy::{
         key_pool::{self, Slot},
         prices::Prices,
@@ -59,7 +59,7 @@ pub struct Ground<'g> {
 ///
 /// If roots can't be read, or a host or key can't be put on the wire.
 pub fn compile(loaded: Loaded, ground: Ground<'_>) -> Result<Snapshot, CompileError> {
-    let Loaded { config, mut keys, mut proxies, prices: file, files: _, origin: _ } = loaded;
+    let Loaded { config, mut keys, mut proxies, jwt, prices: file, files: _, origin: _ } = loaded;
     // Named one by one, so that a new section can't be forgotten here. Names are looked up for all generations alike; what is
     // told of requests, and where, is read from the config itself.
     let Config {
@@ -96,10 +96,10 @@ pub fn compile(loaded: Loaded, ground: Ground<'_>) -> Result<Snapshot, CompileEr
     let routes = routes.into_iter().enumerate().map(|(at, route)| compile_route(at, route, &providers, (&told_apart, ground.metrics)));
     let routes = routes.collect::<Result<Vec<_>, _>>()?;
     let passes_credentials = routes.iter().any(|route| route.credentials == Credentials::Client);
-    let clients = clients.map(compile_clients).transpose()?.unwrap_or_default();
+    let clients = clients.map(|clients| compile_clients(clients, jwt, ground)).transpose()?.unwrap_or_default();
     let regions = Regions::new(&regions, ground.before.map(|before| &before.regions), ground.metrics)
         .map_err(|problem| CompileError { field: "regions.geoip.database".to_owned(), problem })?;
-    let limits = Limits::new(limits, ground.registry, ground.metrics);
+    let limits = Limits::new(limits, ground.registry);
     let generation = ground.before.map_or(0, |before| before.generation) + 1;
     Ok(Snapshot {
         generation,
@@ -198,7 +198,7 @@ fn compile_route(
     Ok(Route { path, models: route.models, format, credentials: route.credentials, targets })
 }
 
-fn compile_clients(clients: config::Clients) -> Result<Clients, CompileError> {
+fn compile_clients(clients: config::Clients, jwt: LoadedJwt, ground: Ground<'_>) -> Result<Clients, CompileError> {
     let anonymous = match clients.anonymous {
         Anonymous::Deny => Stranger::Denied,
         Anonymous::Tier(tier) => Stranger::Tier(tier),
@@ -210,7 +210,8 @@ fn compile_clients(clients: config::Clients) -> Result<Clients, CompileError> {
     let no_name = |_| CompileError { field: "clients.session.header".to_owned(), problem: "this is no name of a field".to_owned() };
     let session = session.transpose().map_err(no_name)?;
     let by_hash = clients.keys.into_iter().map(|key| (key.sha256, Known::from(key))).collect();
-    Ok(Clients { by_hash, mtls: clients.mtls, anonymous, session })
+    let jwt = clients.jwt.map(|section| JwtIdentity::new(&section, jwt, ground));
+    Ok(Clients { by_hash, jwt, mtls: clients.mtls, anonymous, session })
 }
 
 /// Counts a provider's connections.

@@ -1,5 +1,8 @@
 //! The limits of a generation: which apply to whom, with their numbers, over counters that outlive it.
 
+mod label;
+mod view;
+
 use std::{
     fmt,
     hash::{BuildHasher, Hash, RandomState},
@@ -13,7 +16,7 @@ use super::Registry;
 use crate::{
     config::{self, Few, Per, When},
     policy::limits::{Check, Counting, Spec, State, Subject},
-    telemetry::{LimitMetrics, Metrics},
+    telemetry::LimitRecord,
     types::{LimitName, Region, Subnet, Tier, Unit, subnet},
 };
 
@@ -51,8 +54,8 @@ pub struct Rule {
     pub state: Arc<State>,
     /// Those of the networks around an IPv6 address.
     pub around: Vec<Around>,
-    /// How its checks turned out.
-    pub metrics: LimitMetrics,
+    /// What came of its checks.
+    pub record: Arc<LimitRecord>,
 }
 
 /// The networks of one size around IPv6 addresses.
@@ -83,6 +86,8 @@ pub struct Caller<'c> {
     pub name: Option<&'c str>,
     /// Who it is, as a hash by [`Hasher::hash`].
     pub client: u64,
+    /// Whether it is who it is by a provider's key that it brings.
+    pub holds_key: bool,
     /// The tier.
     pub tier: Option<&'c Tier>,
     /// The region.
@@ -118,11 +123,11 @@ pub struct Limits {
 impl Limits {
     /// Prepares `limits`, over the counters that `registry` keeps.
     #[must_use]
-    pub fn new(limits: Vec<config::Limit>, registry: &Registry, metrics: &Metrics) -> Self {
+    pub fn new(limits: Vec<config::Limit>, registry: &Registry) -> Self {
         let mut made = Self { hasher: registry.hasher.clone(), ..Self::default() };
         for limit in limits {
             for (unit, spec) in specs(&limit) {
-                let rule = rule(&limit, spec, registry, metrics);
+                let rule = rule(&limit, spec, registry);
                 let late = limit.turns_on_model() || matches!(unit, Unit::Tokens | Unit::Cost);
                 made.turn_on_model |= limit.turns_on_model();
                 made.count_usage |= matches!(unit, Unit::Tokens | Unit::Cost);
@@ -202,13 +207,14 @@ fn specs(limit: &config::Limit) -> impl Iterator<Item = (Unit, Spec)> {
     .flatten()
 }
 
-fn rule(limit: &config::Limit, spec: Spec, registry: &Registry, metrics: &Metrics) -> Rule {
+fn rule(limit: &config::Limit, spec: Spec, registry: &Registry) -> Rule {
     let (unit, counting) = (spec.unit(), spec.counting());
     let id = |around| LimitId { name: limit.name.clone(), unit, per: limit.per[..].into(), counting, around };
-    let state = |spec: &Spec, around| registry.limit(id(around), spec);
+    let counters = |spec: &Spec, around| registry.limit(id(around), spec);
+    let Kept { state, record, .. } = counters(&spec, None);
     let around = |(prefix, times): (u8, u64)| {
         let spec = spec.times(times);
-        Around { prefix, spec, state: state(&spec, Some(prefix)) }
+        Around { prefix, spec, state: counters(&spec, Some(prefix)).state }
     };
     Rule {
         name: limit.name.clone(),
@@ -216,9 +222,9 @@ fn rule(limit: &config::Limit, spec: Spec, registry: &Registry, metrics: &Metric
         per: limit.per.clone(),
         shadow: limit.shadow,
         turns_on_model: limit.turns_on_model(),
-        state: state(&spec, None),
+        state,
         around: if *limit.per == [Per::Ip] { AROUND.into_iter().map(around).collect() } else { Vec::new() },
-        metrics: metrics.limit(&limit.name, unit),
+        record,
         spec,
     }
 }
@@ -258,6 +264,7 @@ impl fmt::Debug for Hasher {
 #[derive(Clone, Debug)]
 pub(super) struct Kept {
     pub(super) state: Arc<State>,
+    pub(super) record: Arc<LimitRecord>,
     pub(super) spec: Spec,
 }
 

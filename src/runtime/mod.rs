@@ -3,6 +3,7 @@
 
 pub mod client_keys;
 pub mod compile;
+pub mod jwt;
 pub mod limits;
 pub mod regions;
 pub mod registry;
@@ -21,6 +22,7 @@ use arc_swap::ArcSwap;
 
 pub use client_keys::ClientKeys;
 pub use compile::{CompileError, compile};
+pub use jwt::JwtIdentity;
 pub use limits::Limits;
 pub use regions::Regions;
 pub use registry::Registry;
@@ -28,6 +30,7 @@ pub use reload::Reloader;
 pub use snapshot::{Provider, Route, Snapshot, Target};
 
 use crate::{
+    policy::estimate::Estimator,
     telemetry::{
         AccessLog, Metrics, ServerMetrics, Traffic,
         log::{Ration, Seldom},
@@ -53,6 +56,8 @@ pub struct Runtime {
     pub access_log: AccessLog,
     /// Where spans for a collector go.
     pub spans: Spans,
+    /// What models take, as far as it was learned.
+    pub estimator: Estimator,
     /// Bytes of request bodies held in memory.
     pub held: Held,
     /// Whether a failed attempt may be told of in the log.

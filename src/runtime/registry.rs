@@ -12,12 +12,16 @@ use std::{
     time::{Duration, Instant},
 };
 
+use tokio::sync::Notify;
+
 use super::{
     Snapshot,
     limits::{self, Hasher, LimitId},
 };
 use crate::{
+    config::{Roots, jwt::KeySetUrl},
     policy::{
+        jwt::issuer::Issuer,
         key_pool::{self, Turn},
         limits::{Spec, State},
     },
@@ -55,6 +59,8 @@ pub struct ProviderStates {
 pub struct Registry {
     keys: Shelf<(ProviderName, Fingerprint), KeyStates>,
     providers: Shelf<ProviderName, ProviderStates>,
+    issuers: Shelf<(KeySetUrl, Roots), Arc<Issuer>>,
+    fetching: Arc<Notify>,
     limits: Shelf<LimitId, limits::Kept>,
     /// By which subjects of limits are hashed, in all generations alike.
     pub hasher: Hasher,
@@ -74,11 +80,24 @@ impl Registry {
         self.providers.take(name.clone(), new)
     }
 
-    /// The counters of one limit: they are the same as long as its name is, and what it counts, for whom, and in how long.
+    /// The keys of the issuer with its key set there: fetched again only where another URL or other roots are named.
     #[must_use]
-    pub fn limit(&self, id: LimitId, spec: &Spec) -> Arc<State> {
-        let new = || limits::Kept { state: Arc::new(State::new(spec.counting())), spec: *spec };
-        self.limits.take_as(id, new, |kept| kept.spec = *spec).state
+    pub fn issuer(&self, url: &KeySetUrl, roots: &Roots) -> Arc<Issuer> {
+        self.issuers.take((url.clone(), roots.clone()), || Arc::new(Issuer::new(Arc::clone(&self.fetching))))
+    }
+
+    /// Wakes whoever fetches key sets: one is wanted, or another may be in force.
+    #[must_use]
+    pub fn fetching(&self) -> &Arc<Notify> {
+        &self.fetching
+    }
+
+    /// The counters of one limit, and what came of its checks: they are the same as long as its name is, and what it counts, for
+    /// whom, and in how long.
+    #[must_use]
+    pub(super) fn limit(&self, id: LimitId, spec: &Spec) -> limits::Kept {
+        let new = || limits::Kept { state: Arc::new(State::new(spec.counting())), record: Arc::default(), spec: *spec };
+        self.limits.take_as(id, new, |kept| kept.spec = *spec)
     }
 
     /// Forgets a part of the subjects of whom limits count nothing any more, also of those limits that no generation names. `turn`
@@ -109,6 +128,9 @@ impl Registry {
             },
         );
         self.providers.settle(now, |_| LINGER, |name, _| snapshot.providers.contains_key(name));
+        let issuer = snapshot.clients.jwt.as_ref().and_then(|tokens| tokens.verifier.issuer());
+        self.issuers.settle(now, |_| LINGER, |_, kept| issuer.is_some_and(|issuer| Arc::ptr_eq(issuer, kept)));
+        self.fetching.notify_one();
     }
 }
 

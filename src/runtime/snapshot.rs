@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, path::PathBuf, sync::Arc};
 
 use http::{HeaderName, HeaderValue};
 
-use super::{ClientKeys, Limits, Regions};
+use super::{ClientKeys, JwtIdentity, Limits, Regions};
 use crate::{
     config::{Annotate, Body, ClientKey, Config, Credentials, Listen, ModelPattern, Mtls, Trust},
     policy::{
@@ -53,6 +53,8 @@ pub struct Snapshot {
 pub struct Clients {
     /// Clients by the hash of their key.
     pub by_hash: ClientKeys,
+    /// What tokens are verified with, if they count.
+    pub jwt: Option<JwtIdentity>,
     /// Which certificates name their clients, if any do.
     pub mtls: Option<Mtls>,
     /// What a caller is that has proved no name.

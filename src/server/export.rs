@@ -17,6 +17,7 @@ use tokio::{
     time::{Instant, sleep, timeout, timeout_at},
 };
 
+use super::nobody::Nobody;
 use crate::{
     config::{Connections, HttpVersion, Otlp, Timeouts, UpstreamTls},
     runtime::Runtime,
@@ -26,12 +27,7 @@ use crate::{
         trace::{Span, encode},
     },
     types::Period,
-    upstream::{
-        Endpoint, Resolver, Upload, Upstream,
-        client::Outgoing,
-        endpoint::{How, Observer},
-        tls::EndpointTls,
-    },
+    upstream::{Endpoint, Resolver, Upload, Upstream, client::Outgoing, endpoint::How, tls::EndpointTls},
 };
 
 /// The most spans of one batch.
@@ -207,17 +203,4 @@ impl Collector {
             _ => Err(Refused::ForGood(problem())),
         }
     }
-}
-
-/// The collector's connections are no provider's: nobody counts them.
-struct Nobody;
-
-impl Observer for Nobody {
-    fn connected(&self) {}
-
-    fn disconnected(&self) {}
-
-    fn failed(&self) {}
-
-    fn resent(&self) {}
 }

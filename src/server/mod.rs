@@ -9,6 +9,7 @@
 //! | the end of the process | [`drain`], [`signals`] and [`systemd`] beside it |
 //! | what changes while it runs | [`watch`], [`renewals`] |
 //! | for operators | [`admin`]; `export` sends spans |
+//! | for tokens | `jwks` fetches the keys of their issuer |
 //! | threads | [`local`] |
 
 pub mod activity;
@@ -18,8 +19,10 @@ pub mod drain;
 mod export;
 pub mod guard;
 pub mod io;
+mod jwks;
 pub mod listener;
 pub mod local;
+mod nobody;
 pub mod protocol;
 pub mod proxy_protocol;
 pub mod renewals;
@@ -186,6 +189,7 @@ pub fn start(loaded: Loaded, options: Options) -> Result<Running> {
         failures: Seldom::default(),
         slow: Ration::default(),
         began: Instant::now(),
+        estimator: Default::default(),
         cut: AtomicBool::new(false),
     });
     let drain = Drain::default();
@@ -248,7 +252,7 @@ struct Control {
     admin: TcpListener,
     reloader: Reloader,
     lookups: Lookups,
-    /// Those for the collector, and how its name is looked up.
+    /// Those for the collector, and how its name and an issuer's are looked up.
     spans: (mpsc::Receiver<Span>, Resolver),
     runtime: Arc<Runtime>,
     drain: Drain,
@@ -258,7 +262,8 @@ impl Control {
     async fn run(self, stopped: oneshot::Receiver<()>) {
         let Self { accepting: (listener, workers, places), admin, reloader, lookups, spans: (waiting, resolver), runtime, drain } = self;
         let (last_call, called) = oneshot::channel();
-        let exporter = tokio::task::spawn_local(Exporter::new(waiting, Arc::clone(&runtime), resolver).run(called));
+        let exporter = tokio::task::spawn_local(Exporter::new(waiting, Arc::clone(&runtime), resolver.clone()).run(called));
+        tokio::task::spawn_local(jwks::keep(Arc::clone(&runtime), resolver));
         tokio::task::spawn_local(lookups.run());
         let parts = admin::Parts { runtime: Arc::clone(&runtime), reloader, drain: drain.clone() };
         tokio::task::spawn_local(admin::serve(admin, parts));

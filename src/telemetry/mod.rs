@@ -4,7 +4,7 @@ pub mod access_log;
 pub mod costs;
 pub mod durations;
 pub mod key_record;
-pub mod limit_metrics;
+pub mod limit_record;
 pub mod log;
 pub mod metrics;
 pub mod names;
@@ -19,7 +19,7 @@ pub mod window;
 
 pub use access_log::AccessLog;
 pub use key_record::KeyRecord;
-pub use limit_metrics::LimitMetrics;
+pub use limit_record::LimitRecord;
 pub use metrics::{Metrics, ServerMetrics};
 pub use provider_record::ProviderRecord;
 pub use target_metrics::{ModelLabels, TargetMetrics};

@@ -98,6 +98,12 @@ pub const KEY_REQUESTS: &str = "sidegate_key_requests_total";
 pub const KEY_IN_FLIGHT: &str = "sidegate_key_in_flight";
 /// Whether a key is in use.
 pub const KEY_STATE: &str = "sidegate_key_state";
+/// Subjects that limits count.
+pub const LIMIT_SUBJECTS: &str = "sidegate_limit_subjects";
+/// Memory of limits' counters.
+pub const LIMIT_MEMORY: &str = "sidegate_limit_memory_bytes";
+/// Checks that found no room for a counter of their own.
+pub const LIMIT_SHARED: &str = "sidegate_limit_shared_total";
 /// Tokens by key.
 pub const KEY_TOKENS: &str = "sidegate_key_tokens_total";
 /// Memory of the process; this name and the next three are those of Prometheus's own clients.
@@ -223,8 +229,22 @@ pub const ALL: &[Metric] = &[
         LIMIT_CHECKS,
         Kind::Counter,
         &["limit", "unit", "outcome"],
-        "Requests that a limit was asked about, by what it counts and how it turned out: allowed, refused, shadowed (a limit with \
+        "Requests that a limit of the running config was asked about, by what it counts and how it turned out: allowed, refused, shadowed (a limit with \
          `shadow: true` would have refused it).",
+    ),
+    row(
+        LIMIT_SUBJECTS,
+        Kind::Gauge,
+        &["limit", "unit"],
+        "Subjects (addresses, clients, sessions …) that a limit of the running config counts.",
+    ),
+    row(LIMIT_MEMORY, Kind::Gauge, &["limit", "unit"], "Bytes that the counters of a limit of the running config take."),
+    row(
+        LIMIT_SHARED,
+        Kind::Counter,
+        &["limit", "unit"],
+        "Checks of a limit of the running config that found no room for a counter of their own, and shared one with their neighbours. \
+         It grows when a million subjects are counted at once.",
     ),
     row(
         KEY_REQUESTS,

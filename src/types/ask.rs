@@ -1,5 +1,7 @@
 //! What a request asks a model for, as far as policies need to know.
 
+use std::ops::Range;
+
 /// The facts read from the body of a known JSON endpoint. The body's bytes are not in it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Ask {
@@ -11,4 +13,10 @@ pub struct Ask {
     pub store: Option<bool>,
     /// Whether it refers to something stored earlier: a file, a response, a conversation.
     pub refers: bool,
+    /// The most tokens that the reply may have for each choice, where the body says so.
+    pub most_output: Option<u64>,
+    /// How many choices the reply is to have, where the body says so.
+    pub choices: Option<u64>,
+    /// Where the value of `stream_options` stands in the body, in bytes.
+    pub stream_options: Option<Range<usize>>,
 }

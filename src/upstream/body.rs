@@ -124,6 +124,22 @@ impl Upload {
         Rc::clone(&self.progress)
     }
 
+    /// The bytes of a body that is held whole and has no trailers.
+    #[must_use]
+    pub fn whole(&self) -> Option<&Bytes> {
+        match &self.content {
+            Content::Held { data, trailers: None } => Some(data),
+            _ => None,
+        }
+    }
+
+    /// Puts other bytes in the place of a body that is held whole, before any of it has gone up.
+    pub fn replace(&mut self, with: Bytes) {
+        if let Content::Held { data, .. } = &mut self.content {
+            *data = with;
+        }
+    }
+
     /// The same body from the start, unless it can be sent only once.
     pub(super) fn again(&self) -> Option<Self> {
         match &self.content {

@@ -4,6 +4,7 @@ mod access;
 mod description;
 mod figures;
 mod keys;
+mod limits;
 mod loris;
 mod pages;
 mod reload;

@@ -125,7 +125,7 @@ routes:
   - {{ path: /refused, targets: [refused] }}
   - {{ path: /untrusted, targets: [untrusted] }}
   - {{ path: /behind, targets: [behind] }}
-clients: {{ anonymous: free, keys: [{{ name: web, sha256: {hash}, tier: premium }}] }}
+clients: {{ anonymous: free, keys: [{{ name: web, sha256: {hash}, tier: premium }}], jwt: {{ audience: nobody, secret: {{ value: "{issuer}" }} }} }}
 "#,
             collector = self.collector.address,
             provider = self.provider.address,
@@ -134,6 +134,7 @@ clients: {{ anonymous: free, keys: [{{ name: web, sha256: {hash}, tier: premium 
             egress = self.egress.address,
             header = secret("header"),
             token = secret("token"),
+            issuer = secret("issuer"),
             sealed = sealed(),
             value = secret("value"),
             over_h2 = secret("over-h2"),

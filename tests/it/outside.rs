@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde_json::{Value, json};
 use sidegate::{config::KeyHash, telemetry::names, types::Secret};
 
-use crate::support::{Client, Gate, H2Client, Provider, Script, Sidegate, h2_client, proxy::POOL_KEY, tls::Authority, within};
+use crate::support::{Client, Gate, H2Client, Mmdb, Provider, Script, Sidegate, h2_client, proxy::POOL_KEY, tls::Authority, within};
 
 const ASK: &str = r#"{"model":"gpt-4o","stream":true}"#;
 const HALF: &str = "HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nhalf";
@@ -196,6 +196,10 @@ async fn every_metric_is_in_the_table_with_its_kind_and_labels() {
     // With certificates on both sides, since what is said of them is said only where there are some.
     let (certificate, key) = authority.files("localhost");
     let identity = format!("certificate: {}, key: {}", certificate.display(), key.display());
+    // So it is with the places of a GeoIP database.
+    let places = tempfile::NamedTempFile::new().unwrap();
+    std::fs::write(places.path(), Mmdb::of_countries(&[("81.2.69.0/24", "DE", "EU")])).unwrap();
+    let places = places.path().display();
     let config = format!(
         r#"
 listen: {{ address: "127.0.0.1:0", workers: 1, tls: {{ {identity} }} }}
@@ -205,6 +209,8 @@ providers:
   certified: {{ base_url: "https://localhost/v1", keys: [{{ value: "$KEY" }}], tls: {{ {identity} }} }}
 routes: [{{ path: /v1, targets: [scripted, certified] }}]
 prices: {{}}
+limits: [{{ name: all, per: all, requests: 100/min }}]
+regions: {{ geoip: {{ database: {places}, continents: {{ eu: [EU] }} }} }}
 "#
     );
     let sidegate = Sidegate::start(&config, provider.address).await;

@@ -128,7 +128,7 @@ fn documented() -> BTreeSet<String> {
 
 #[tokio::test]
 async fn every_answer_of_our_own_has_its_shape_and_its_row() {
-    let elsewhere = ["final_recipient", "no_key_available", "overloaded", "upstream_unavailable"];
+    let elsewhere = ["final_recipient", "invalid_jwt", "jwt_keys_unavailable", "no_key_available", "overloaded", "upstream_unavailable"];
     // What limits answer is a module of its own.
     let by_limits = ["insufficient_quota", "rate_limit_exceeded", "request_too_large_for_limit", "too_many_failed_credentials"];
     let mut provoked: BTreeSet<_> = elsewhere.into_iter().chain(by_limits).map(str::to_owned).collect();

@@ -22,6 +22,11 @@ export function figures() {
     success_rate: .998, latency_ms: 180, last_error: null, until: null, ...more,
   });
   const provider = (name, state, error_rate) => ({ name, state, keys_active: 1, keys_total: 2, connections: 4, in_flight: 3, requests_per_second: 12.5, error_rate });
+  const consumer = (label, used, limit) => ({ label, used, limit, remaining: limit - used, reset_seconds: 30 });
+  const limit = (name, unit, more) => ({
+    name, unit, when: {}, amount: 100, burst: null, window_seconds: 60, shadow: false, checks: { allowed: 1200, refused: 34, shadowed: 5 }, subjects: 1_000_000,
+    memory_bytes: 96 * 2 ** 20, shared: 0, most_refused: [], ...more,
+  });
   return {
     stats: {
       now_ms: now, window_seconds: 60, requests_per_second: 40.2, latency_ms: percentiles(310), first_byte_ms: percentiles(180),
@@ -41,6 +46,12 @@ export function figures() {
         key("openai", "first", "aaaa1111"),
         key("openai", "second", "bbbb2222", { account: "org-b", success_rate: .5, last_error: { class: "rate_limited", at: now - 70_000 } }),
         key("anthropic", "third", "cccc3333", { state: "disabled", success_rate: null, latency_ms: null }),
+      ],
+    },
+    limits: {
+      limits: [
+        limit("per-address", "requests", { per: ["ip"], rate: "100/min", burst: 150, top: [consumer("203.0.113.7", 150, 150), consumer(null, 20, 150)] }),
+        limit("spend", "cost", { per: ["client"], when: { tier: ["free", "trial"], model: "gpt-*" }, rate: "0.5 USD/day", shadow: true, top: [consumer("shop", .25, .5)] }),
       ],
     },
     config: {

@@ -109,6 +109,15 @@ describe("the page of a proxy at work", () => {
     assert.equal(await tab.value(cell("second", "State")), "active");
   });
 
+  story("tells who is near the end of a limit", `${CONFIG}limits: [{ name: calls, per: ip, requests: 3/h }]\n`, async (tab, sidegate) => {
+    const said = title => `document.querySelector('#limits tbody tr')?.querySelector('[data-label="${title}"]').textContent`;
+    await tab.until(`${said("Allowed")} === '0' && ${said("Used most by")} === '–'`, "a limit that nobody has met");
+    const statuses = [];
+    for (let i = 0; i < 5; i++) statuses.push(await sidegate.chat());
+    assert.deepEqual(statuses, [200, 200, 200, 429, 429]);
+    await tab.until(`${said("Allowed")} === '3' && ${said("Refused")} === '2' && ${said("Used most by")} === '127.0.0.1 3 of 3'`, "its checks and its consumer");
+  });
+
   story("shows the running config without its secrets, and markup in a name as text", CONFIG.replace("name: third", "name: \"<img src=x onerror=alert(1)>\""), async tab => {
     await tab.until(cell("<img src=x onerror=alert(1)>", "State"), "the name as text");
     await tab.click("details[data-name=providers] > summary");

@@ -37,6 +37,7 @@ describe("the page", () => {
     it(`fits into ${width} pixels`, async () => {
       const [tab] = await shown(made => {
         made.keys.keys[0].name = "a-key-with-a-name-that-is-as-long-as-its-owner-could-make-it-without-a-single-blank".repeat(3);
+        made.limits.limits[0].top[0].label = "somebody-with-a-name-without-end".repeat(8);
         made.health.providers[0].name = "a-provider-with-a-long-name".repeat(6);
         made.config.reload.last.problems[0].message = "nothing".repeat(60);
       }, { width, height });
@@ -167,7 +168,7 @@ describe("the page", () => {
     const [tab, made] = await shown();
     await tab.until("document.querySelectorAll('#keys tbody tr').length === 3");
     const kept = { ...made };
-    for (const name of ["stats", "health", "keys", "config"]) made[name] = null;
+    for (const name of ["stats", "health", "keys", "limits", "config"]) made[name] = null;
     await tab.until("document.querySelector('#state').textContent === 'no answer'");
     assert.match(await tab.text("#notices"), /Sidegate does not answer/);
     assert.equal(await tab.value("document.querySelectorAll('#keys tbody tr').length"), 3, "the last that was heard stands");
@@ -207,6 +208,16 @@ describe("the page", () => {
     made.keys.keys[7].requests = 4321;
     await tab.until("document.querySelector('#keys tbody tr').innerText.includes('4,321')");
     assert.equal(await tab.value("document.activeElement.getAttribute('aria-label')"), "Disable the key key-7 of openai");
+  });
+
+  it("shows each limit, and who uses it most", async () => {
+    const [tab, made] = await shown();
+    await tab.until("document.querySelectorAll('#limits tbody tr').length === 2");
+    const said = row => tab.value(`[...document.querySelectorAll('#limits tbody tr')[${row}].cells].map(cell => cell.textContent)`);
+    assert.deepEqual(await said(0), ["per-address", "requests per ip", "100/min, burst 150", "all", "1,200", "34", "1,000,000", "96.0 MiB", "203.0.113.7 150 of 150, somebody 20 of 150"]);
+    assert.deepEqual(await said(1), ["spendshadow", "cost per client", "0.5 USD/day", "tier free or trial, model gpt-*", "1,200", "5 would be", "1,000,000", "96.0 MiB", "shop 0.25 of 0.5"]);
+    made.limits.limits = [];
+    await tab.until("document.querySelector('#limits-empty').offsetParent", "there is none any more");
   });
 
   it("reads one second in every chart when it is pointed at", async () => {

@@ -13,7 +13,7 @@ use crate::{
 pub(super) fn check(review: &mut Review<'_>, config: &Config) {
     sessions_are_named(review, config);
     let Some(clients) = &config.clients else { return };
-    let nobody = clients.anonymous == Anonymous::Deny && clients.keys.is_empty() && clients.mtls.is_none();
+    let nobody = clients.anonymous == Anonymous::Deny && clients.keys.is_empty() && clients.mtls.is_none() && clients.jwt.is_none();
     if nobody && review.intact(&field!["clients"]) {
         let fault = Fault::new(
             "nobody may call: there is no client key, and callers without one are denied",

@@ -143,7 +143,7 @@ fn one(review: &mut Review<'_>, at: &FieldPath, source: &KeySource, seen: &mut S
 }
 
 /// What the source gave, less line ends behind it, and opened where it is sealed.
-fn opened(review: &mut Review<'_>, at: &FieldPath, field: &str, (name, text): (&str, Zeroizing<String>)) -> Option<Secret> {
+pub(super) fn opened(review: &mut Review<'_>, at: &FieldPath, field: &str, (name, text): (&str, Zeroizing<String>)) -> Option<Secret> {
     let text = text.trim_end_matches(['\n', '\r']);
     match Sealed::is_sealed(text) {
         false => Some(Secret::new(text.to_owned())),
@@ -190,31 +190,48 @@ fn is_new_name(review: &mut Review<'_>, at: &FieldPath, name: &str, seen: &mut S
 /// `NAME`, or with a star `NAME` and every `NAME_<digits>`, in the order of the numbers.
 fn from_environment(review: &mut Review<'_>, at: &FieldPath, pattern: &str) -> Option<Vec<Found>> {
     let name = pattern.strip_suffix('*').unwrap_or(pattern);
-    if !is_name(name) {
+    let found = |name: &str, text: &str| Found { origin: Some(name.to_owned()), text: text.to_owned().into(), file: None };
+    if name == pattern {
+        return variable(review, at, name).map(|text| vec![Found { origin: Some(name.to_owned()), text, file: None }]);
+    }
+    if !is_variable(review, at, name) {
+        return None;
+    }
+    let names = review.environment.numbered(name);
+    if names.is_empty() {
+        unset(review, at, name, "set it, or the same name with `_2`, `_3` …, before the start");
+        return None;
+    }
+    Some(names.into_iter().map(|name| found(name, review.environment.get(name).unwrap_or_default())).collect())
+}
+
+/// The value of the variable `name`.
+pub(super) fn variable(review: &mut Review<'_>, at: &FieldPath, name: &str) -> Option<Zeroizing<String>> {
+    if !is_variable(review, at, name) {
+        return None;
+    }
+    let value = review.environment.get(name).map(|text| text.to_owned().into());
+    if value.is_none() {
+        unset(review, at, name, "set it before the start, or remove this key");
+    }
+    value
+}
+
+fn is_variable(review: &mut Review<'_>, at: &FieldPath, name: &str) -> bool {
+    let fine = is_name(name);
+    if !fine {
         // Not shown: it may be the key itself.
         review.value(
             at,
             Fault::new("this is no name of an environment variable", "write `NAME` or `NAME*`; the key itself is never written here"),
         );
-        return None;
     }
-    let names =
-        if pattern == name { review.environment.get(name).map(|_| name).into_iter().collect() } else { review.environment.numbered(name) };
-    if names.is_empty() {
-        let fix = if pattern == name {
-            "set it before the start, or remove this key"
-        } else {
-            "set it, or the same name with `_2`, `_3` …, before the start"
-        };
-        let fault = Fault::new(format!("the environment variable `{name}` is not set"), fix);
-        review.value(at, fault.noting(suggest::did_you_mean(name, review.environment.names())));
-        return None;
-    }
-    let found = |name: &str| {
-        let text = review.environment.get(name).unwrap_or_default().to_owned().into();
-        Found { origin: Some(name.to_owned()), text, file: None }
-    };
-    Some(names.into_iter().map(found).collect())
+    fine
+}
+
+fn unset(review: &mut Review<'_>, at: &FieldPath, name: &str, fix: &str) {
+    let fault = Fault::new(format!("the environment variable `{name}` is not set"), fix);
+    review.value(at, fault.noting(suggest::did_you_mean(name, review.environment.names())));
 }
 
 /// Every regular file of a directory, in the order of the names. A mounted Secret keeps its versions in names that start
@@ -246,7 +263,7 @@ fn from_directory(review: &mut Review<'_>, at: &FieldPath, dir: &Path) -> Option
     paths.into_iter().map(|path| from_file(review, at, &path).map(|text| Found::in_file(&path, text))).collect()
 }
 
-fn from_file(review: &mut Review<'_>, at: &FieldPath, path: &Path) -> Option<Zeroizing<String>> {
+pub(super) fn from_file(review: &mut Review<'_>, at: &FieldPath, path: &Path) -> Option<Zeroizing<String>> {
     review.files.push(path.to_owned());
     match files::read_text(path) {
         Ok(text) => Some(text.into()),

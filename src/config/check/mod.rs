@@ -8,6 +8,7 @@ mod clients;
 mod dns;
 mod drain;
 mod files;
+mod jwt;
 mod keys;
 mod limits;
 mod listen;
@@ -27,7 +28,7 @@ use std::{
 use sealing::Keyring;
 
 use super::{
-    Config, Environment, Key, Origin, PriceList, Proxy,
+    Config, Environment, Key, LoadedJwt, Origin, PriceList, Proxy,
     path::{FieldPath, Step},
     problem::{Fault, Finding, MOST},
     source::{Node, Value},
@@ -42,6 +43,8 @@ pub(super) struct Named {
     pub(super) proxies: BTreeMap<ProviderName, Proxy>,
     /// The prices of the file that is named.
     pub(super) prices: Option<PriceList>,
+    /// What tokens are verified with.
+    pub(super) jwt: LoadedJwt,
 }
 
 /// Checks the whole config, opens the sealed texts in it, and reads every key and certificate that it names.
@@ -55,12 +58,13 @@ pub(super) fn check(review: &mut Review<'_>, config: &mut Config) -> Named {
     drain::check(review, config);
     regions::check(review, config);
     clients::check(review, config);
+    let jwt = jwt::check(review, config);
     limits::check(review, config);
     let pools = providers::check(review, config);
     routes::check(review, config, &pools);
     let proxies = proxies::check(review, config);
     let prices = prices::check(review, config);
-    Named { keys: pools.into_iter().map(|(name, pool)| (name, pool.keys)).collect(), proxies, prices }
+    Named { keys: pools.into_iter().map(|(name, pool)| (name, pool.keys)).collect(), proxies, jwt, prices }
 }
 
 /// What a check may look at and where it says what is wrong.

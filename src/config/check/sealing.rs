@@ -45,7 +45,9 @@ fn secret_texts(config: &mut Config) -> impl Iterator<Item = (FieldPath, &mut Se
         let values = provider.keys.iter_mut().enumerate();
         values.filter_map(move |(i, key)| Some((at.then(i).then("value"), key.value.as_mut()?)))
     });
-    token.into_iter().chain(keys).chain(headers)
+    let issuer = config.clients.iter_mut().filter_map(|clients| clients.jwt.as_mut()?.secret.as_mut()?.value.as_mut());
+    let issuer = issuer.map(|secret| (field!["clients", "jwt", "secret", "value"], secret));
+    token.into_iter().chain(keys).chain(headers).chain(issuer)
 }
 
 /// Reads the master keys and opens every secret text of the config in its place. Whoever reads the config from here on sees

@@ -13,21 +13,21 @@ use crate::types::Usage;
 
 /// What is decoded goes so far beyond what came, and no further: a few bytes may stand for a thousand times as many, and
 /// decoding those takes the time of others.
-const MOST_TIMES: usize = 100;
+pub(in crate::pipeline) const MOST_TIMES: usize = 100;
 
 /// What is decoded at the least: small replies pack well.
-const FREE: usize = 256 << 10;
+pub(in crate::pipeline) const FREE: usize = 256 << 10;
 
 /// A coding that can be read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Coding {
+pub(in crate::pipeline) enum Coding {
     Gzip,
     Deflate,
 }
 
 impl Coding {
     /// The only coding of a reply, if it can be read.
-    pub(super) fn of(value: &HeaderValue) -> Option<Self> {
+    pub(in crate::pipeline) fn of(value: &HeaderValue) -> Option<Self> {
         let is = |name: &str| value.as_bytes().eq_ignore_ascii_case(name.as_bytes());
         if is("gzip") || is("x-gzip") { Some(Self::Gzip) } else { is("deflate").then_some(Self::Deflate) }
     }
@@ -82,9 +82,21 @@ impl Decoder {
         self.failed = self.coded.writer().write_all(data).is_err();
     }
 
-    pub(super) fn usage(mut self, whole: bool) -> Usage {
-        // What the decoder has not handed over yet.
+    pub(super) fn produced(&self) -> Option<u64> {
+        let decoded = match &self.coded {
+            Coded::Gzip(decoder) => decoder.get_ref(),
+            Coded::Deflate(decoder) => decoder.get_ref(),
+        };
+        decoded.observer.as_ref()?.produced()
+    }
+
+    /// What the decoder has not handed over yet.
+    pub(super) fn flush(&mut self) {
         self.failed = self.failed || self.coded.writer().flush().is_err();
+    }
+
+    pub(super) fn usage(mut self, whole: bool) -> Usage {
+        self.flush();
         let observer = self.coded.decoded().observer.take();
         observer.map(|observer| observer.usage(whole && !self.failed)).unwrap_or_default()
     }
@@ -138,7 +150,7 @@ mod tests {
     }
 
     fn observed(media: Media, coding: Coding, body: &[u8], size: usize, whole: bool) -> Option<u64> {
-        let observer = Observer::plain(media, RequestFormat::Openai).unwrap();
+        let observer = Observer::plain(media, RequestFormat::Openai, false).unwrap();
         let mut decoder = Decoder::new(coding, observer);
         body.chunks(size).for_each(|part| decoder.push(part));
         decoder.usage(whole).input
@@ -184,7 +196,7 @@ mod tests {
         {
             let mut headers = HeaderMap::new();
             headers.insert(CONTENT_ENCODING, HeaderValue::from_static(value));
-            assert_eq!(Observer::of(Media::Json, &headers, RequestFormat::Openai).is_some(), read, "{value}");
+            assert_eq!(Observer::of(Media::Json, &headers, RequestFormat::Openai, false).is_some(), read, "{value}");
         }
     }
 }

@@ -4,7 +4,7 @@ use proptest::prelude::*;
 use super::*;
 
 fn observed<'b>(media: Media, format: RequestFormat, frames: impl IntoIterator<Item = &'b [u8]>, whole: bool) -> Usage {
-    let mut observer = Observer::plain(media, format).unwrap();
+    let mut observer = Observer::plain(media, format, false).unwrap();
     frames.into_iter().for_each(|frame| observer.frame(&Bytes::copy_from_slice(frame)));
     observer.usage(whole)
 }
@@ -28,7 +28,7 @@ fn only_events_and_json_are_read() {
         assert_eq!(media(value), Media::Other, "{value}");
     }
     assert_eq!(Media::of(&HeaderMap::new()), Media::Other);
-    assert!(Observer::plain(Media::Other, RequestFormat::Openai).is_none());
+    assert!(Observer::plain(Media::Other, RequestFormat::Openai, false).is_none());
 }
 
 #[test]
@@ -73,6 +73,15 @@ fn a_stream_tells_what_it_told_until_it_broke() {
 }
 
 proptest! {
+    #[test]
+    fn a_stream_has_said_the_same_however_it_is_split(size in 1..400_usize, null: bool) {
+        let null = if null { ",\"usage\":null" } else { "" };
+        let stream = format!("data: {{\"choices\":[{{\"delta\":{{\"content\":\"four\"}}}}]{null}}}\n\n").repeat(9);
+        let mut observer = Observer::plain(Media::Events, RequestFormat::Openai, true).unwrap();
+        stream.as_bytes().chunks(size).for_each(|frame| observer.frame(&Bytes::copy_from_slice(frame)));
+        prop_assert_eq!(observer.produced(), Some(9));
+    }
+
     #[test]
     fn a_stream_tells_the_same_however_it_is_split(cuts in prop::collection::vec(1..80usize, 1..30), crlf: bool, null: bool) {
         let null = if null { ",\"usage\":null" } else { "" };

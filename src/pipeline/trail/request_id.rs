@@ -1,6 +1,8 @@
-//! The id of a request that came without one.
+//! The id of a request: the client's, the provider's, or ours.
 
 use http::HeaderValue;
+
+use super::{NOT_ASCII, Trail};
 
 /// The most bytes that a client's id may have. Each line of the log repeats it.
 const LONGEST: usize = 256;
@@ -20,6 +22,31 @@ pub(super) fn new() -> HeaderValue {
     }
     // invariant: letters, `_` and hex digits.
     HeaderValue::from_bytes(&id).unwrap_or(HeaderValue::from_static("req_"))
+}
+
+impl Trail {
+    /// The id by which client and operator can speak of this request: the one the client sent, else a new one.
+    pub fn request_id(&mut self) -> HeaderValue {
+        self.0.request_id.get_or_insert_with(new).clone()
+    }
+
+    /// The names under which a line of the log speaks of this request: its id, and its trace if it is part of one.
+    pub fn names(&mut self) -> (String, Option<String>) {
+        let trace = self.0.traced.trace().map(|trace| trace.hex().as_str().to_owned());
+        (self.request_id().to_str().unwrap_or(NOT_ASCII).to_owned(), trace)
+    }
+
+    /// The id that the provider gave takes precedence, since it is what the client sees.
+    pub fn named(&mut self, id: HeaderValue) {
+        self.0.request_id = Some(id);
+        self.0.provider_named = true;
+    }
+
+    /// Whether the provider gave an id, which stands in its reply.
+    #[must_use]
+    pub fn is_named(&self) -> bool {
+        self.0.provider_named
+    }
 }
 
 #[cfg(test)]

@@ -17,6 +17,8 @@ pub(super) struct Hold {
     pub(super) slot: Slot,
     pub(super) amount: u64,
     pub(super) at: Moment,
+    /// What was taken beyond it, and when last.
+    pub(super) beyond: (u64, Moment),
 }
 
 impl Charge {
@@ -59,7 +61,8 @@ impl Charge {
     /// Takes more of this unit than was asked for: it has been used already, so nothing is refused, and what goes beyond the limit
     /// is a debt.
     pub fn force(&mut self, unit: Unit, amount: u64, now: Moment) {
-        for hold in self.0.iter().filter(|hold| hold.spec.unit() == unit && amount > 0) {
+        for hold in self.0.iter_mut().filter(|hold| hold.spec.unit() == unit && amount > 0) {
+            hold.beyond = (hold.beyond.0.saturating_add(amount), now);
             // What was swept meanwhile had passed, and begins anew.
             let anew = |key| hold.state.seat(&hold.spec, Subject { key, group: key }, now);
             if let Some(mut seat) = hold.state.find(hold.slot).or_else(|| hold.slot.key().map(anew)) {
@@ -70,13 +73,18 @@ impl Charge {
 }
 
 impl Hold {
+    /// What was taken last goes back first.
     fn refund(&mut self, amount: u64, now: Moment) {
-        let back = amount.min(self.amount);
+        let beyond = amount.min(self.beyond.0);
+        let back = (amount - beyond).min(self.amount);
+        self.beyond.0 -= beyond;
         self.amount -= back;
-        if back > 0
-            && let Some(mut seat) = self.state.find(self.slot)
-        {
-            seat.refund(&self.spec, back, self.at, now);
+        for (back, taken) in [(beyond, self.beyond.1), (back, self.at)] {
+            if back > 0
+                && let Some(mut seat) = self.state.find(self.slot)
+            {
+                seat.refund(&self.spec, back, taken, now);
+            }
         }
     }
 }

@@ -90,6 +90,14 @@ pub struct Standing {
     pub more: Duration,
 }
 
+impl Standing {
+    /// Whether more than half of it is used.
+    #[must_use]
+    pub const fn is_scarce(&self) -> bool {
+        self.remaining < self.limit - self.limit / 2
+    }
+}
+
 /// Why a request was refused. Nothing was charged.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Refusal {
@@ -146,7 +154,7 @@ pub fn acquire(checks: &mut [Check<'_>], now: Moment) -> Result<Charge, Refusal>
         }
         let (slot, standing) = seat.charge(check.spec, check.amount, now);
         check.outcome.standing = standing;
-        holds.push(Hold { state: Arc::clone(check.state), spec: *check.spec, slot, amount: check.amount, at: now });
+        holds.push(Hold { state: Arc::clone(check.state), spec: *check.spec, slot, amount: check.amount, at: now, beyond: (0, now) });
     }
     Ok(Charge::new(holds))
 }

@@ -96,6 +96,17 @@ impl State {
         }
     }
 
+    /// Checks that found no room for a counter of their own, and looked at one that several share.
+    #[must_use]
+    pub fn shared(&self) -> u64 {
+        match &self.tables {
+            Tables::Sliding(table) => table.crowded(),
+            Tables::Bucket(table) => table.crowded(),
+            Tables::Calendar(table) => table.crowded(),
+            Tables::Permits(table) => table.crowded(),
+        }
+    }
+
     /// Bytes that the counters take.
     #[must_use]
     pub fn bytes(&self) -> usize {

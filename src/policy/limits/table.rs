@@ -6,7 +6,10 @@
 
 use std::{
     fmt,
-    sync::{Mutex, MutexGuard, OnceLock, PoisonError},
+    sync::{
+        Mutex, MutexGuard, OnceLock, PoisonError,
+        atomic::{AtomicU64, Ordering},
+    },
     time::Duration,
 };
 
@@ -59,6 +62,8 @@ pub(super) trait Cell: Default + fmt::Debug {
 pub(super) struct Table<C> {
     shards: Box<[Shard<C>]>,
     shared: OnceLock<Box<[Mutex<C>]>>,
+    /// Looks at a shared counter by who would have had one of his own.
+    crowded: AtomicU64,
 }
 
 /// Each on cache lines of its own.
@@ -106,7 +111,7 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 impl<C: Cell> Table<C> {
     pub(super) fn new() -> Self {
         let shard = |_| Shard(Mutex::new(Cells { by_key: HashTable::new(), heap: 0, swept: 0 }));
-        Self { shards: (0..SHARDS).map(shard).collect(), shared: OnceLock::new() }
+        Self { shards: (0..SHARDS).map(shard).collect(), shared: OnceLock::new(), crowded: AtomicU64::new(0) }
     }
 
     /// By bits of the key that find no place within a shard.
@@ -127,6 +132,7 @@ impl<C: Cell> Table<C> {
             return Place::Own { cells, key, at };
         }
         drop(cells);
+        self.crowded.fetch_add(1, Ordering::Relaxed);
         let number = (subject.group % SHARED as u64) as usize;
         Place::Shared { cell: lock(self.shared(number)), number }
     }
@@ -154,6 +160,11 @@ impl<C: Cell> Table<C> {
     /// Subjects with a counter of their own.
     pub(super) fn len(&self) -> usize {
         self.shards.iter().map(|shard| lock(&shard.0).by_key.len()).sum()
+    }
+
+    /// Checks that found no room for a counter of their own.
+    pub(super) fn crowded(&self) -> u64 {
+        self.crowded.load(Ordering::Relaxed)
     }
 
     /// Bytes that all of it takes.

@@ -323,6 +323,7 @@ fn a_flood_of_addresses_takes_no_more_memory_than_the_cap_and_frees_nobody() {
     assert!(counters.bytes() <= 96 << 20, "{} MiB", counters.bytes() >> 20);
     assert!(counters.subjects() >= 1_000_000);
     assert!(let_through as usize <= counters.subjects() + 2, "those that found no room share a counter");
+    assert_eq!(counters.shared() as usize, 1_200_001 - counters.subjects(), "and are told of");
     assert!(take(&limit, &counters, 1, at(SECOND)).is_err(), "who was there before is still known");
     counters.sweep(&limit, at(100 * SECOND), None);
     assert_eq!(counters.subjects(), 0);
@@ -363,4 +364,19 @@ fn what_has_passed_is_not_taken_from_those_who_come_later() {
     drop(take(&spec, &state, 6, now).unwrap());
     long_ago.refund(Unit::Tokens, 3, now);
     assert_eq!(left(&spec, &state, now), 21);
+}
+
+#[test]
+fn what_was_taken_beyond_the_reservation_is_given_back_too() {
+    for burst in [None, Some(100)] {
+        let tokens = Spec::rate(Unit::Tokens, "100/min".parse().unwrap(), burst.and_then(NonZeroU64::new));
+        let counters = state(&tokens);
+        let mut charge = take(&tokens, &counters, 20, at(1)).unwrap();
+        charge.force(Unit::Tokens, 50, at(1));
+        assert_eq!(left(&tokens, &counters, at(1)), 30);
+        charge.refund(Unit::Tokens, 60, at(1));
+        assert_eq!(left(&tokens, &counters, at(1)), 90);
+        charge.cancel(at(1));
+        assert_eq!(left(&tokens, &counters, at(1)), 100);
+    }
 }

@@ -5,8 +5,9 @@
 //! we act on is an error, not a choice.
 
 mod scan;
+pub mod weight;
 
-use std::{borrow::Cow, fmt, sync::LazyLock};
+use std::{borrow::Cow, fmt, ops::Range, sync::LazyLock};
 
 use memchr::memmem::{self, Finder};
 use serde::{
@@ -72,6 +73,12 @@ struct Members<'de> {
     store: Option<Option<bool>>,
     earlier: Option<bool>,
     conversation: Option<bool>,
+    max_tokens: Option<Option<u64>>,
+    max_completion_tokens: Option<Option<u64>>,
+    max_output_tokens: Option<Option<u64>>,
+    choices: Option<Option<u64>>,
+    /// The value, which is part of the body.
+    stream_options: Option<&'de [u8]>,
     repeated: Option<&'static str>,
 }
 
@@ -85,13 +92,26 @@ impl Members<'_> {
     }
 
     fn into_ask(self, body: &[u8]) -> Ask {
-        let Self { model, stream, store, earlier, conversation, like_model: _, repeated: _ } = self;
-        let model: Option<Box<str>> = model.flatten().map(|model| model.into_owned().into());
+        let model: Option<Box<str>> = self.model.flatten().map(|model| model.into_owned().into());
         // A model that was tuned belongs to who tuned it.
         let tuned = model.as_ref().is_some_and(|model| model.starts_with("ft:"));
-        let refers = tuned || earlier == Some(true) || conversation == Some(true) || names_objects(body);
-        Ask { model, stream: stream.unwrap_or_default(), store: store.flatten(), refers }
+        Ask {
+            model,
+            stream: self.stream.unwrap_or_default(),
+            store: self.store.flatten(),
+            refers: tuned || self.earlier == Some(true) || self.conversation == Some(true) || names_objects(body),
+            // Providers differ in which of them counts. The larger one reserves too much, and never too little.
+            most_output: self.max_tokens.flatten().max(self.max_completion_tokens.flatten()).max(self.max_output_tokens.flatten()),
+            choices: self.choices.flatten(),
+            stream_options: self.stream_options.map(|value| place_of(value, body)),
+        }
     }
+}
+
+/// Where a part of the body stands in it.
+fn place_of(part: &[u8], body: &[u8]) -> Range<usize> {
+    let start = (part.as_ptr() as usize).saturating_sub(body.as_ptr() as usize);
+    start..start + part.len()
 }
 
 /// Whether a member of this name is the model to some readers and not to others: those of Go and .NET take a name in capitals
@@ -119,6 +139,11 @@ enum Member {
     Store,
     PreviousResponseId,
     Conversation,
+    MaxTokens,
+    MaxCompletionTokens,
+    MaxOutputTokens,
+    N,
+    StreamOptions,
     Other,
 }
 
@@ -144,6 +169,11 @@ impl Visitor<'_> for MemberName {
             "store" => Member::Store,
             "previous_response_id" => Member::PreviousResponseId,
             "conversation" => Member::Conversation,
+            "max_tokens" => Member::MaxTokens,
+            "max_completion_tokens" => Member::MaxCompletionTokens,
+            "max_output_tokens" => Member::MaxOutputTokens,
+            "n" => Member::N,
+            "stream_options" => Member::StreamOptions,
             name if is_like_model(name.as_bytes()) => Member::LikeModel,
             _ => Member::Other,
         })
@@ -183,6 +213,26 @@ impl<'de> Visitor<'de> for Object<'_, 'de> {
                     members.once("conversation", members.conversation.is_some())?;
                     members.conversation = Some(map.next_value::<Present>()?.0);
                 }
+                Member::MaxTokens => {
+                    members.once("max_tokens", members.max_tokens.is_some())?;
+                    members.max_tokens = Some(map.next_value::<Number>()?.0);
+                }
+                Member::MaxCompletionTokens => {
+                    members.once("max_completion_tokens", members.max_completion_tokens.is_some())?;
+                    members.max_completion_tokens = Some(map.next_value::<Number>()?.0);
+                }
+                Member::MaxOutputTokens => {
+                    members.once("max_output_tokens", members.max_output_tokens.is_some())?;
+                    members.max_output_tokens = Some(map.next_value::<Number>()?.0);
+                }
+                Member::N => {
+                    members.once("n", members.choices.is_some())?;
+                    members.choices = Some(map.next_value::<Number>()?.0);
+                }
+                Member::StreamOptions => {
+                    members.once("stream_options", members.stream_options.is_some())?;
+                    members.stream_options = Some(map.next_value::<&'de serde_json::value::RawValue>()?.get().as_bytes());
+                }
                 Member::LikeModel => {
                     members.once("model", members.model.is_some())?;
                     members.like_model = true;
@@ -217,6 +267,15 @@ impl<'de> Deserialize<'de> for Flag {
     }
 }
 
+/// A whole number from 0 on, or something else that the provider may complain about.
+struct Number(Option<u64>);
+
+impl<'de> Deserialize<'de> for Number {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        <&serde_json::value::RawValue>::deserialize(deserializer).map(|raw| Self(raw.get().parse().ok()))
+    }
+}
+
 /// Anything but `null`.
 struct Present(bool);
 
@@ -227,79 +286,4 @@ impl<'de> Deserialize<'de> for Present {
 }
 
 #[cfg(test)]
-mod tests {
-    use proptest::prelude::*;
-
-    use super::*;
-
-    fn ask(model: Option<&str>, stream: bool) -> Ask {
-        Ask { model: model.map(Into::into), stream, ..Ask::default() }
-    }
-
-    #[test]
-    fn what_stays_behind_and_what_refers_to_it_is_found() {
-        for (body, store, refers) in [
-            (r#"{"model":"m"}"#, None, false),
-            (r#"{"model":"m","store":false}"#, Some(false), false),
-            (r#"{"store":true}"#, Some(true), false),
-            (r#"{"store":null,"conversation":null,"previous_response_id":null}"#, None, false),
-            (r#"{"store":"yes"}"#, None, false),
-            (r#"{"store":false,"previous_response_id":"resp_1"}"#, Some(false), true),
-            (r#"{"conversation":{"id":"conv_1"}}"#, None, true),
-            (r#"{"model":"ft:gpt-4o:acme"}"#, None, true),
-            (r#"{"input":[{"content":[{"type":"input_file","file_id":"file-1"}]}]}"#, None, true),
-            (r#"{"tools":[{"type":"file_search","vector_store_ids":["vs_1"]}]}"#, None, true),
-        ] {
-            let ask = read(body.as_bytes()).unwrap();
-            assert_eq!((ask.store, ask.refers), (store, refers), "{body}");
-        }
-        assert_eq!(read(br#"{"store":true,"store":false}"#), Err(Unreadable::Repeated("store")));
-    }
-
-    #[test]
-    fn model_and_stream_are_found_wherever_they_stand() {
-        for (body, expected) in [
-            (r#"{"model":"gpt-4o","stream":true}"#, ask(Some("gpt-4o"), true)),
-            (r#" { "messages" : [{"model":"x","stream":true}], "model" : "gpt-4o" } "#, ask(Some("gpt-4o"), false)),
-            (r#"{"model":"gpt\u002d4o"}"#, ask(Some("gpt-4o"), false)),
-            (r#"{"mod\u0065l":"gpt-4o"}"#, ask(Some("gpt-4o"), false)),
-            (r#"{"model":4,"stream":"yes"}"#, ask(None, false)),
-            (r#"{"model":null}"#, ask(None, false)),
-            ("{}", ask(None, false)),
-        ] {
-            assert_eq!(read(body.as_bytes()), Ok(expected), "{body}");
-        }
-    }
-
-    #[test]
-    fn what_two_readers_could_read_in_two_ways_is_an_error() {
-        for body in [r#"{"model":"a","model":"b"}"#, r#"{"model":"a","x":1,"mod\u0065l":"a"}"#, r#"{"model":1,"model":"b"}"#] {
-            assert_eq!(read(body.as_bytes()), Err(Unreadable::Repeated("model")), "{body}");
-        }
-        // Some readers don't tell capitals from small letters.
-        for body in [r#"{"model":"a","Model":"b"}"#, r#"{"MODEL":"b","model":"a"}"#, r#"{"model":"a","\u004dodel":"b"}"#] {
-            assert_eq!(read(body.as_bytes()), Err(Unreadable::Repeated("model")), "{body}");
-            assert_eq!(read_prefix(body.as_bytes()), Err(Unreadable::Repeated("model")), "{body}");
-        }
-        assert_eq!(read(br#"{"Model":"a"}"#), Ok(ask(None, false)), "to us it is no model, so no rule lets it pass as one");
-        assert_eq!(read(br#"{"stream":true,"stream":false}"#), Err(Unreadable::Repeated("stream")));
-        for body in ["", "[]", "null", "{", r#"{"model":"a"}x"#, r#"{"model":"a",}"#, "\u{feff}{}"] {
-            assert_eq!(read(body.as_bytes()), Err(Unreadable::NotJson), "{body}");
-        }
-    }
-
-    #[test]
-    fn the_head_of_a_long_body_tells_what_stands_in_it() {
-        assert_eq!(read_prefix(br#"{"model":"gpt-4o","messages":[{"con"#), Ok(ask(Some("gpt-4o"), false)));
-        assert_eq!(read_prefix(br#"{"messages":[{"con"#), Ok(ask(None, false)));
-        assert_eq!(read_prefix(br#"{"model":"a","model":"b","messages":[{"con"#), Err(Unreadable::Repeated("model")));
-    }
-
-    proptest! {
-        #[test]
-        fn no_input_makes_it_panic(body in prop::collection::vec(any::<u8>(), 0..200)) {
-            let _ = read(&body);
-            let _ = read_prefix(&body);
-        }
-    }
-}
+mod tests;

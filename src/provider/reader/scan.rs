@@ -58,6 +58,7 @@ fn member<'b>(members: &mut Members<'b>, name: &[u8], text: &mut Text<'b>) -> Op
         _ => Some(None),
     };
     let present = |text: &mut Text<'b>| Some(text.known_value()? != "null");
+    let number = |text: &mut Text<'b>| Some(text.known_value()?.parse().ok());
     /// Fills a place that must be empty.
     fn once<T>(place: &mut Option<T>, value: T) -> Option<()> {
         place.replace(value).is_none().then_some(())
@@ -76,6 +77,11 @@ fn member<'b>(members: &mut Members<'b>, name: &[u8], text: &mut Text<'b>) -> Op
         b"store" => once(&mut members.store, flag(text)?),
         b"previous_response_id" => once(&mut members.earlier, present(text)?),
         b"conversation" => once(&mut members.conversation, present(text)?),
+        b"max_tokens" => once(&mut members.max_tokens, number(text)?),
+        b"max_completion_tokens" => once(&mut members.max_completion_tokens, number(text)?),
+        b"max_output_tokens" => once(&mut members.max_output_tokens, number(text)?),
+        b"n" => once(&mut members.choices, number(text)?),
+        b"stream_options" => once(&mut members.stream_options, text.known_value()?.as_bytes()),
         // The parser knows what to make of it.
         _ if is_like_model(name) => None,
         _ => text.value().map(drop),
@@ -350,6 +356,9 @@ mod tests {
             "\"stream\"",
             "\"store\"",
             "\"conversation\"",
+            "\"max_tokens\"",
+            "\"stream_options\"",
+            "\"n\"",
             "\"a\"",
             "\"\\u0061\"",
             "\"ü\"",
@@ -386,6 +395,10 @@ mod tests {
                 Just("stream".to_owned()),
                 Just("store".to_owned()),
                 Just("conversation".to_owned()),
+                Just("max_tokens".to_owned()),
+                Just("max_output_tokens".to_owned()),
+                Just("n".to_owned()),
+                Just("stream_options".to_owned()),
                 "[a-z]{0,5}",
                 any::<String>()
             ];

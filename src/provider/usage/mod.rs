@@ -7,6 +7,7 @@ mod anthropic;
 mod body;
 mod gemini;
 mod openai;
+mod produced;
 
 use std::{fmt, sync::LazyLock};
 
@@ -15,6 +16,8 @@ use serde::{
     Deserialize, Deserializer,
     de::{IgnoredAny, MapAccess, SeqAccess, Visitor},
 };
+
+pub use produced::{BYTES_OF_A_TOKEN, Produced};
 
 use super::sse;
 use crate::types::{RequestFormat, Usage};

@@ -36,6 +36,7 @@ fn runtime(loaded: &Loaded) -> Arc<Runtime> {
         failures: Seldom::default(),
         slow: Ration::default(),
         began: Instant::now(),
+        estimator: Default::default(),
         cut: AtomicBool::new(false),
     })
 }

@@ -5,7 +5,7 @@ use axum::{
     routing::{MethodRouter, get, post},
 };
 
-use super::{Shared, autoscaling, config, health, keys, metrics, page, probes, stats};
+use super::{Shared, autoscaling, config, health, keys, limits, metrics, page, probes, stats};
 
 /// The description for programs.
 const OPENAPI: &str = include_str!("../../../docs/admin.openapi.json");
@@ -25,6 +25,10 @@ pub enum Endpoint {
     Stats,
     /// How its keys are.
     Keys,
+    /// What its limits count.
+    Limits,
+    /// What they would say to a request.
+    LimitsCheck,
     /// What it was told to do.
     Config,
     /// The same for Prometheus.
@@ -45,13 +49,15 @@ pub enum Endpoint {
 
 impl Endpoint {
     /// All of them.
-    pub const ALL: [Self; 14] = [
+    pub const ALL: [Self; 16] = [
         Self::Page,
         Self::Livez,
         Self::Readyz,
         Self::Health,
         Self::Stats,
         Self::Keys,
+        Self::Limits,
+        Self::LimitsCheck,
         Self::Config,
         Self::Metrics,
         Self::Autoscaling,
@@ -72,6 +78,8 @@ impl Endpoint {
             Self::Health => "/health",
             Self::Stats => "/stats",
             Self::Keys => "/keys",
+            Self::Limits => "/limits",
+            Self::LimitsCheck => "/limits/check",
             Self::Config => "/config",
             Self::Metrics => "/metrics",
             Self::Autoscaling => "/autoscaling",
@@ -97,6 +105,8 @@ impl Endpoint {
             Self::Health => get(health::show),
             Self::Stats => get(stats::show),
             Self::Keys => get(keys::show),
+            Self::Limits => get(limits::show),
+            Self::LimitsCheck => get(limits::check),
             Self::Config => get(config::show),
             Self::Metrics => get(metrics::show),
             Self::Autoscaling => get(autoscaling::show),

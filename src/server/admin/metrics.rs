@@ -1,5 +1,5 @@
-//! `/metrics`, for Prometheus. The series of keys, of costs and of the process are written here and not kept anywhere: keys come and go,
-//! and a series that was once made is never forgotten.
+//! `/metrics`, for Prometheus. The series of keys, limits, costs and of the process are written here and not kept anywhere: keys and
+//! limits come and go, and a series that was once made is never forgotten.
 
 use std::fmt::Write;
 
@@ -7,7 +7,7 @@ use axum::{extract::State, http::header::CONTENT_TYPE, response::IntoResponse};
 
 use super::{Admin, Shared, keys};
 use crate::{
-    runtime::Snapshot,
+    runtime::{Limits, Snapshot, limits::Rule},
     telemetry::{
         costs::Labels,
         names::{self, Kind},
@@ -22,6 +22,7 @@ pub async fn show(State(admin): State<Shared>) -> impl IntoResponse {
     let mut page = Page(admin.runtime.metrics.render());
     let snapshot = admin.runtime.snapshot.load();
     of_keys(&mut page, &snapshot);
+    of_limits(&mut page, &snapshot.limits);
     of_costs(&mut page, &admin.runtime.metrics.costs.all(), snapshot.prices.is_used());
     of_process(&mut page, &admin);
     ([(CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], page.0)
@@ -54,6 +55,26 @@ fn of_keys(page: &mut Page, snapshot: &Snapshot) {
             page.sample(names::KEY_TOKENS, &format!("{},direction=\"{direction}\"", labels(&placed)), tokens);
         }
     }
+}
+
+fn of_limits(page: &mut Page, limits: &Limits) {
+    if limits.rules().next().is_none() {
+        return;
+    }
+    // Neither can hold a quotation mark or a backslash.
+    let labels = |rule: &Rule| format!("limit=\"{}\",unit=\"{}\"", rule.name, rule.spec.unit());
+    page.family(names::LIMIT_CHECKS);
+    for rule in limits.rules() {
+        for (outcome, count) in rule.record.outcomes() {
+            page.sample(names::LIMIT_CHECKS, &format!("{},outcome=\"{outcome}\"", labels(rule)), count);
+        }
+    }
+    page.family(names::LIMIT_SUBJECTS);
+    limits.rules().for_each(|rule| page.sample(names::LIMIT_SUBJECTS, &labels(rule), rule.subjects()));
+    page.family(names::LIMIT_MEMORY);
+    limits.rules().for_each(|rule| page.sample(names::LIMIT_MEMORY, &labels(rule), rule.bytes()));
+    page.family(names::LIMIT_SHARED);
+    limits.rules().for_each(|rule| page.sample(names::LIMIT_SHARED, &labels(rule), rule.shared()));
 }
 
 /// The sums stay when the prices go: what was spent was spent.

@@ -9,10 +9,12 @@ pub mod connections;
 pub mod endpoint;
 pub mod health;
 pub mod keys;
+pub mod limits;
 pub mod metrics;
 pub mod observed;
 pub mod page;
 pub mod probes;
+pub mod query;
 pub mod stats;
 
 use std::{

@@ -70,8 +70,10 @@ pub struct Entry<'a> {
     pub end: &'static str,
     /// The code of our own error, or why a reply was truncated.
     pub error: Option<&'a str>,
+    /// The limit that refused the request.
+    pub limit: Option<&'a str>,
     /// Why the provider gave no reply, such as `resolve`, `connect_refused`, `first_byte_timeout`, `tls` or
-    /// `certificate_{expired,not_yet_valid,wrong_name,untrusted,invalid}`.
+    /// `certificate_{expired,not_yet_valid,wrong_name,untrusted,invalid}`; or why a token was refused, such as `jwt_expired`.
     pub failure: Option<&'a str>,
 }
 
@@ -122,6 +124,7 @@ impl Entry<'_> {
         line.millis(key!("overhead_ms"), Some(self.overhead));
         line.word(key!("end"), Some(self.end));
         line.text(key!("error"), self.error);
+        line.word(key!("limit"), self.limit);
         line.text(key!("failure"), self.failure);
     }
 }

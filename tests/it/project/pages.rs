@@ -88,6 +88,7 @@ fn every_field_of_the_access_log_has_its_row() {
         overhead: Duration::ZERO,
         end: "",
         error: Some(""),
+        limit: Some("per-address"),
         failure: Some("connect_refused"),
     };
     let line = everything.to_string();

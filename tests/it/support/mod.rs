@@ -16,6 +16,7 @@ pub(crate) mod programme;
 pub(crate) mod provider;
 pub(crate) mod proxy;
 pub(crate) mod script;
+pub(crate) mod signer;
 pub(crate) mod tls;
 pub(crate) mod wire;
 
@@ -33,6 +34,7 @@ pub(crate) use program::Program;
 pub(crate) use provider::Provider;
 pub(crate) use proxy::Sidegate;
 pub(crate) use script::Script;
+pub(crate) use signer::Signer;
 
 /// How long anything may take before a test says that it will never happen.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(10);

@@ -1,0 +1,35 @@
+//! How long a request has taken, and what of that was Sidegate itself.
+
+use std::time::{Duration, Instant};
+
+use super::Trail;
+
+impl Trail {
+    /// From sending to the reply's head.
+    #[must_use]
+    pub fn first_byte(&self) -> Option<Duration> {
+        self.0.last.as_ref()?.first_byte()
+    }
+
+    /// From sending until now.
+    #[must_use]
+    pub fn since_sent(&self) -> Option<Duration> {
+        self.0.last.as_ref().map(|attempt| attempt.sent.elapsed())
+    }
+
+    /// From the request's head until now.
+    #[must_use]
+    pub fn elapsed(&self) -> Duration {
+        self.0.received.elapsed()
+    }
+
+    /// What Sidegate itself has added up to this moment, with the reply's head just handled: all but the time that the
+    /// client and the provider took.
+    #[must_use]
+    pub fn overhead(&self) -> Duration {
+        let now = Instant::now();
+        let Some(attempt) = &self.0.last else { return (now - self.0.received).saturating_sub(self.0.waited) };
+        let before = (attempt.sent - self.0.received).saturating_sub(self.0.waited);
+        before + attempt.head.map_or(Duration::ZERO, |head| now - head)
+    }
+}
