@@ -12,7 +12,6 @@ use sidegate::{
     pipeline::{client::Client as Caller, limit},
     policy::limits::{Refusal, acquire},
     runtime::{Limits, Registry},
-    telemetry::Metrics,
     types::{Moment, Unit},
 };
 
@@ -29,7 +28,7 @@ fn example(name: &str) -> PathBuf {
 fn limits(name: &str) -> Limits {
     let loaded = config::load(&example(name), &Environment::from([("OPENAI_API_KEY", "sk-first-0123456789")]));
     let config = loaded.unwrap_or_else(|problems| panic!("{problems}")).config;
-    Limits::new(config.limits, &Registry::default(), &Metrics::default())
+    Limits::new(config.limits, &Registry::default())
 }
 
 /// So many milliseconds after the process began.
