@@ -99,6 +99,10 @@ impl Cell for Bucket {
         (self.used, self.at) = (used.saturating_sub(back), at);
     }
 
+    fn remaining(&self, spec: &Spec) -> u64 {
+        parts(spec.at_once()).saturating_sub(self.used) >> PART
+    }
+
     fn standing(&self, spec: &Spec, now: Moment) -> Standing {
         let (used, _) = self.drained(spec, now);
         let left = parts(spec.at_once()).saturating_sub(used);

@@ -38,11 +38,11 @@ impl Seat<'_> {
         each!(self, place => place.look(|cell| cell.weigh(spec, amount, now)))
     }
 
-    /// Takes it, and tells where it is found again and what is left.
-    pub(super) fn charge(&mut self, spec: &Spec, amount: u64, now: Moment) -> (Slot, Standing) {
+    /// Takes it, and tells where it is found again and how much is left.
+    pub(super) fn charge(&mut self, spec: &Spec, amount: u64, now: Moment) -> (Slot, u64) {
         each!(self, place => place.change(|cell| {
             cell.charge(spec, amount, now);
-            cell.standing(spec, now)
+            cell.remaining(spec)
         }))
     }
 

@@ -233,6 +233,10 @@ impl Cell for Log {
         }
     }
 
+    fn remaining(&self, spec: &Spec) -> u64 {
+        spec.amount().saturating_sub(self.sum.into())
+    }
+
     fn standing(&self, spec: &Spec, now: Moment) -> Standing {
         let scale = Scale::of(spec);
         let tick = self.tick(scale, now);

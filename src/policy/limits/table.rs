@@ -45,6 +45,8 @@ pub(super) trait Cell: Default + fmt::Debug {
     }
     /// Gives back a part of what was charged at `taken`: never more than is still there of it.
     fn refund(&mut self, spec: &Spec, amount: u64, taken: Moment, now: Moment);
+    /// How much was left when it was last charged.
+    fn remaining(&self, spec: &Spec) -> u64;
     /// What is left.
     fn standing(&self, spec: &Spec, now: Moment) -> Standing;
     /// Whether it says no more than a new one would.
