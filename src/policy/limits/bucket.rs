@@ -85,10 +85,12 @@ impl Cell for Bucket {
         self.at = at;
     }
 
-    fn force(&mut self, spec: &Spec, amount: u64, now: Moment) {
+    fn force(&mut self, spec: &Spec, amount: u64, now: Moment) -> u64 {
+        let (before, _) = self.drained(spec, now);
         self.charge(spec, amount, now);
         // A debt may be as large as the bucket.
         self.used = self.used.min(parts(spec.at_once()).saturating_mul(2));
+        self.used.saturating_sub(before) >> PART
     }
 
     fn refund(&mut self, spec: &Spec, amount: u64, taken: Moment, now: Moment) {

@@ -13,14 +13,16 @@ pub(super) struct Page {
 }
 
 impl Page {
-    /// What is used of the page that `now` stands on. A clock that was put back turns no page.
+    /// What is used of the page that `now` stands on. A clock that was put back turns no page; one that was wrong by more than a
+    /// whole page, as that of a machine which began with a date of its own, would else keep it closed until that date.
     fn used(&self, spec: &Spec, now: Moment) -> u64 {
-        if spec.page(now).0 > self.number { 0 } else { self.used }
+        let (number, _) = spec.page(now);
+        if number > self.number || number + 1 < self.number { 0 } else { self.used }
     }
 
     fn turn(&mut self, spec: &Spec, now: Moment) {
         let (number, _) = spec.page(now);
-        if number > self.number {
+        if number > self.number || number + 1 < self.number {
             *self = Self { number, used: 0 };
         }
     }

@@ -161,7 +161,7 @@ pub fn acquire(checks: &mut [Check<'_>], now: Moment) -> Result<Charge, Refusal>
         }
         let (slot, remaining) = seat.charge(check.spec, check.amount, now);
         check.outcome.standing = left(remaining);
-        holds.push(Hold { state: Arc::clone(check.state), spec: *check.spec, slot, amount: check.amount, at: now, beyond: (0, now) });
+        holds.push(Hold { state: Arc::clone(check.state), spec: *check.spec, slot, amount: check.amount, at: now, beyond: Vec::new() });
     }
     for unit in [Unit::Requests, Unit::Tokens] {
         if let Some(at) = tightest(checks, unit) {

@@ -46,8 +46,9 @@ impl Seat<'_> {
         }))
     }
 
-    pub(super) fn force(&mut self, spec: &Spec, amount: u64, now: Moment) {
-        each!(self, place => place.change(|cell| cell.force(spec, amount, now)));
+    /// Returns how much was taken.
+    pub(super) fn force(&mut self, spec: &Spec, amount: u64, now: Moment) -> u64 {
+        each!(self, place => place.change(|cell| cell.force(spec, amount, now)).1)
     }
 
     pub(super) fn refund(&mut self, spec: &Spec, amount: u64, taken: Moment, now: Moment) {

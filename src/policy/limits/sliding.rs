@@ -198,10 +198,15 @@ impl Cell for Log {
         self.add(spec, amount.try_into().unwrap_or(u32::MAX), now);
     }
 
-    fn force(&mut self, spec: &Spec, amount: u64, now: Moment) {
+    fn force(&mut self, spec: &Spec, amount: u64, now: Moment) -> u64 {
+        let scale = Scale::of(spec);
+        // What has passed is no part of a debt.
+        self.forget(scale, self.tick(scale, now));
         // A debt may be as large as the limit.
         let most = spec.amount().saturating_mul(2).saturating_sub(self.sum.into());
+        let before = self.sum;
         self.charge(spec, amount.min(most), now);
+        u64::from(self.sum - before)
     }
 
     fn refund(&mut self, spec: &Spec, amount: u64, taken: Moment, now: Moment) {

@@ -39,9 +39,10 @@ pub(super) trait Cell: Default + fmt::Debug {
     fn weigh(&self, spec: &Spec, amount: u64, now: Moment) -> Result<(), Option<Duration>>;
     /// Takes it, whether it fits or not.
     fn charge(&mut self, spec: &Spec, amount: u64, now: Moment);
-    /// Takes what was used already: a debt, within bounds.
-    fn force(&mut self, spec: &Spec, amount: u64, now: Moment) {
+    /// Takes what was used already: a debt, within bounds. Returns how much of it was taken: no more may be given back.
+    fn force(&mut self, spec: &Spec, amount: u64, now: Moment) -> u64 {
         self.charge(spec, amount, now);
+        amount
     }
     /// Gives back a part of what was charged at `taken`: never more than is still there of it.
     fn refund(&mut self, spec: &Spec, amount: u64, taken: Moment, now: Moment);

@@ -380,3 +380,69 @@ fn what_was_taken_beyond_the_reservation_is_given_back_too() {
         assert_eq!(left(&tokens, &counters, at(1)), 100);
     }
 }
+
+#[test]
+fn a_debt_that_was_forgiven_is_not_given_back() {
+    for burst in [None, Some(100)] {
+        let tokens = Spec::rate(Unit::Tokens, "100/min".parse().unwrap(), burst.and_then(NonZeroU64::new));
+        let counters = state(&tokens);
+        let mut other = take(&tokens, &counters, 90, at(1)).unwrap();
+        let mut charge = take(&tokens, &counters, 10, at(1)).unwrap();
+        other.force(Unit::Tokens, 80, at(1));
+        charge.force(Unit::Tokens, 1_000_000, at(1));
+        charge.cancel(at(1));
+        assert_eq!(left(&tokens, &counters, at(1)), 0, "the other's 170 stay");
+        other.refund(Unit::Tokens, 80, at(1));
+        assert_eq!(left(&tokens, &counters, at(1)), 10);
+    }
+}
+
+#[test]
+fn what_has_passed_leaves_room_for_a_debt() {
+    let tokens = Spec::rate(Unit::Tokens, "100/min".parse().unwrap(), None);
+    let counters = state(&tokens);
+    let mut long = take(&tokens, &counters, 100, at(1)).unwrap();
+    long.force(Unit::Tokens, 100, at(1));
+    long.force(Unit::Tokens, 100, at(90 * SECOND));
+    assert_eq!(left(&tokens, &counters, at(90 * SECOND)), 0);
+}
+
+#[test]
+fn a_charge_that_came_to_its_counter_a_moment_late_is_given_back_whole() {
+    let spec = spec("10/s", None);
+    let state = state(&spec);
+    drop(take(&spec, &state, 1, at(101)).unwrap());
+    let late = take(&spec, &state, 1, at(100)).unwrap();
+    assert_eq!(left(&spec, &state, at(102)), 8);
+    late.cancel(at(103));
+    assert_eq!(left(&spec, &state, at(103)), 9);
+}
+
+#[test]
+fn counters_that_grow_take_no_more_than_the_cap() {
+    const HOUR: u64 = 3_600 * SECOND;
+    let limit = spec("1000/24h", None);
+    let counters = state(&limit);
+    // All of one shard, which may have its part of the cap: each comes again and again, all day long.
+    let mut let_through = 0;
+    for round in 0..48 {
+        for key in 0..14_336 {
+            let now = at(1 + round * HOUR / 2 + key);
+            let_through += u32::from(acquire(&mut [Check::new(&limit, &counters, subject(key), 1)], now).is_ok());
+        }
+    }
+    assert_eq!(let_through, 48 * 14_336, "nobody came near the limit");
+    assert!(counters.bytes() * 72 <= (96 << 20) * 11 / 10, "{} MiB, were all shards so", (counters.bytes() * 72) >> 20);
+    // What was put together counts as if it had come last, so none of it passes too soon.
+    assert_eq!(left(&limit, &counters, at(24 * HOUR)), 952);
+}
+
+#[test]
+fn a_clock_that_was_wrong_by_years_closes_no_page_for_years() {
+    let day = Spec::rate(Unit::Requests, "1/day".parse().unwrap(), None);
+    let counters = state(&day);
+    let moment = |unix| Moment { nanos: 1, unix };
+    drop(take(&day, &counters, 1, moment(4_000_000_000)).unwrap());
+    drop(take(&day, &counters, 1, moment(1_800_000_000)).unwrap());
+    assert!(take(&day, &counters, 1, moment(1_800_000_000)).is_err());
+}
