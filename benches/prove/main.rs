@@ -12,6 +12,7 @@ mod dns;
 mod drain;
 mod figures;
 mod h2;
+mod limits;
 mod load;
 mod memory;
 mod network;
@@ -46,6 +47,7 @@ fn main() -> ExitCode {
             Some("load") => load::prove(&mut table),
             Some("drain") => drain::prove(&mut table).await,
             Some("reload") => reload::prove(&mut table, flag("reloads", 10_000), flag("compared", 40)).await,
+            Some("limits") => limits::prove(&mut table),
             Some("tls") => tls::prove(&mut table).await,
             other => panic!("an area of `scripts/prove` is wanted, not {other:?}"),
         }

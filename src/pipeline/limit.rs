@@ -47,14 +47,6 @@ pub struct Left {
     pub standing: Standing,
 }
 
-impl Left {
-    /// Whether a smaller part is left than of `other`.
-    fn is_tighter_than(&self, other: &Self) -> bool {
-        let part = |one: &Standing, other: &Standing| u128::from(one.remaining) * u128::from(other.limit);
-        part(&self.standing, &other.standing) < part(&other.standing, &self.standing)
-    }
-}
-
 /// The caller's tightest limits.
 #[derive(Clone, Debug, Default)]
 pub struct Standings {
@@ -72,7 +64,7 @@ impl Standings {
             Unit::Tokens => &mut self.tokens,
             Unit::Concurrent | Unit::Cost | Unit::FailedAuth => return,
         };
-        if place.as_ref().is_none_or(|tightest| left.is_tighter_than(tightest)) {
+        if place.as_ref().is_none_or(|tightest| left.standing.is_tighter_than(&tightest.standing)) {
             *place = Some(left);
         }
     }
@@ -199,9 +191,8 @@ fn take(
     }
     let taken = limits::acquire(&mut checks, now);
     let mut standings = Standings::default();
-    for check in checks.iter().filter(|check| !check.shadow) {
-        let limit = rules[check.tag].name.clone();
-        standings.add(Left { limit, spec: *check.spec, standing: check.outcome.standing });
+    for check in [Unit::Requests, Unit::Tokens].into_iter().filter_map(|unit| Some(&checks[limits::tightest(&checks, unit)?])) {
+        standings.add(Left { limit: rules[check.tag].name.clone(), spec: *check.spec, standing: check.outcome.standing });
     }
     match taken {
         Ok(charge) => {

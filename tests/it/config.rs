@@ -55,9 +55,10 @@ fn with(rest: &str) -> String {
 
 #[test]
 fn every_example_loads() {
-    let mut files: Vec<PathBuf> = std::fs::read_dir(root().join("examples/config")).unwrap().map(|entry| entry.unwrap().path()).collect();
+    let folder = |name: &str| std::fs::read_dir(root().join(name)).unwrap().map(|entry| entry.unwrap().path());
+    let mut files: Vec<PathBuf> = folder("examples/config").chain(folder("examples/limits")).collect();
     files.push(root().join("proxy.yaml"));
-    assert!(files.len() >= 4, "{files:?}");
+    assert!(files.len() >= 10, "{files:?}");
     for file in files {
         let loaded = config::load(&file, &environment()).unwrap_or_else(|problems| panic!("{problems}"));
         assert_eq!(loaded.files.first(), Some(&file));

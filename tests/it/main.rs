@@ -19,6 +19,7 @@ mod dns;
 mod dodges;
 mod drain;
 mod egress;
+mod examples_limits;
 mod expect;
 mod fidelity;
 mod jwt;

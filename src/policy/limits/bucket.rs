@@ -31,10 +31,18 @@ fn flow(spec: &Spec) -> u128 {
     u128::from(spec.amount()) << PART
 }
 
+/// How often `by` goes into `of`, and the rest. Most are small enough for what a processor divides quickly.
+fn divide(of: u128, by: u128) -> (u128, u128) {
+    match (u64::try_from(of), u64::try_from(by)) {
+        (Ok(of), Ok(by)) => ((of / by).into(), (of % by).into()),
+        _ => (of / by, of % by),
+    }
+}
+
 /// The time in which so many parts run dry, rounded up.
 fn time(parts: u64, spec: &Spec) -> Duration {
-    let nanos = (u128::from(parts) * u128::from(spec.length())).div_ceil(flow(spec).max(1));
-    Duration::from_nanos(nanos.try_into().unwrap_or(u64::MAX))
+    let (nanos, rest) = divide(u128::from(parts) * u128::from(spec.length()), flow(spec).max(1));
+    Duration::from_nanos((nanos + u128::from(rest > 0)).try_into().unwrap_or(u64::MAX))
 }
 
 impl Bucket {
@@ -46,12 +54,15 @@ impl Bucket {
         }
         let flown = u128::from(passed) * flow(spec);
         let length = u128::from(spec.length().max(1));
-        let gone = flown / length;
+        if flown < length {
+            return (self.used, self.at);
+        }
+        let (gone, rest) = divide(flown, length);
         if gone >= u128::from(self.used) {
             return (0, now.nanos);
         }
         // The time that made no whole part counts again.
-        let unused = (flown % length) / flow(spec).max(1);
+        let (unused, _) = divide(rest, flow(spec).max(1));
         (self.used - gone as u64, now.nanos - unused as u64)
     }
 }
@@ -88,6 +99,10 @@ impl Cell for Bucket {
         let back = parts(amount).saturating_sub(gone.try_into().unwrap_or(u64::MAX));
         let (used, at) = self.drained(spec, now);
         (self.used, self.at) = (used.saturating_sub(back), at);
+    }
+
+    fn remaining(&self, spec: &Spec) -> u64 {
+        parts(spec.at_once()).saturating_sub(self.used) >> PART
     }
 
     fn standing(&self, spec: &Spec, now: Moment) -> Standing {

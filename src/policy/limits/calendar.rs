@@ -51,6 +51,10 @@ impl Cell for Page {
         }
     }
 
+    fn remaining(&self, spec: &Spec) -> u64 {
+        spec.amount().saturating_sub(self.used)
+    }
+
     fn standing(&self, spec: &Spec, now: Moment) -> Standing {
         let used = self.used(spec, now);
         let end = Duration::from_secs(if used == 0 { 0 } else { spec.page(now).1 });

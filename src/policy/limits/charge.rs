@@ -5,6 +5,9 @@ use std::{fmt, sync::Arc};
 use super::{Spec, State, Subject, table::Slot};
 use crate::types::{Moment, Unit};
 
+/// The most parts that are told apart of what was taken beyond a charge.
+const MOST_PARTS: usize = 64;
+
 /// What a request was charged. Dropped, it gives back the permits, and what was counted stays counted.
 #[must_use = "a charge that is dropped gives its permits back at once"]
 #[derive(Default)]
@@ -17,8 +20,8 @@ pub(super) struct Hold {
     pub(super) slot: Slot,
     pub(super) amount: u64,
     pub(super) at: Moment,
-    /// What was taken beyond it, and when last.
-    pub(super) beyond: (u64, Moment),
+    /// What was taken beyond it, and when.
+    pub(super) beyond: Vec<(u64, Moment)>,
 }
 
 impl Charge {
@@ -67,24 +70,29 @@ impl Charge {
             if let Some(mut seat) = hold.state.find(hold.slot).or_else(|| hold.slot.key().map(anew)) {
                 // A debt that was forgiven is not there to be given back.
                 let taken = seat.force(&hold.spec, amount, now);
-                hold.beyond = (hold.beyond.0.saturating_add(taken), now);
+                let is_full = hold.beyond.len() >= MOST_PARTS;
+                match hold.beyond.last_mut() {
+                    // Given back, it is then missed at an earlier time than it was taken, which lets nobody have more.
+                    Some((last, _)) if is_full => *last += taken,
+                    _ => hold.beyond.push((taken, now)),
+                }
             }
         }
     }
 }
 
 impl Hold {
-    /// What was taken last goes back first.
+    /// What was taken last goes back first, and each part from where it was taken: what stays passes no sooner than it should.
     fn refund(&mut self, amount: u64, now: Moment) {
-        let beyond = amount.min(self.beyond.0);
-        let back = (amount - beyond).min(self.amount);
-        self.beyond.0 -= beyond;
-        self.amount -= back;
-        for (back, taken) in [(beyond, self.beyond.1), (back, self.at)] {
+        let mut rest = amount;
+        let parts = self.beyond.iter_mut().rev().map(|(taken, at)| (taken, *at)).chain([(&mut self.amount, self.at)]);
+        for (taken, at) in parts {
+            let back = rest.min(*taken);
+            (rest, *taken) = (rest - back, *taken - back);
             if back > 0
                 && let Some(mut seat) = self.state.find(self.slot)
             {
-                seat.refund(&self.spec, back, taken, now);
+                seat.refund(&self.spec, back, at, now);
             }
         }
     }

@@ -73,7 +73,7 @@ impl<'c> Check<'c> {
 pub struct Outcome {
     /// Whether there was not enough left.
     pub is_over: bool,
-    /// What is left, with what was charged.
+    /// What is left, with what was charged. When it comes back is told of the [`tightest`] limits alone.
     pub standing: Standing,
 }
 
@@ -95,6 +95,12 @@ impl Standing {
     #[must_use]
     pub const fn is_scarce(&self) -> bool {
         self.remaining < self.limit - self.limit / 2
+    }
+
+    /// Whether a smaller part is left than of `other`.
+    #[must_use]
+    pub fn is_tighter_than(&self, other: &Self) -> bool {
+        u128::from(self.remaining) * u128::from(other.limit) < u128::from(other.remaining) * u128::from(self.limit)
     }
 }
 
@@ -147,14 +153,30 @@ pub fn acquire(checks: &mut [Check<'_>], now: Moment) -> Result<Charge, Refusal>
         return Err(refusal);
     }
     let mut holds = Vec::with_capacity(checks.len());
-    for (check, mut seat) in checks.iter_mut().zip(seats) {
-        if !check.outcome.is_over {
-            let slot = seat.charge(check.spec, check.amount, now);
-            holds.push(Hold { state: Arc::clone(check.state), spec: *check.spec, slot, amount: check.amount, at: now, beyond: (0, now) });
+    for (check, seat) in checks.iter_mut().zip(&mut seats) {
+        let left = |remaining| Standing { limit: check.spec.at_once(), remaining, ..Standing::default() };
+        if check.outcome.is_over {
+            check.outcome.standing = seat.standing(check.spec, now);
+            continue;
         }
-        check.outcome.standing = seat.standing(check.spec, now);
+        let (slot, remaining) = seat.charge(check.spec, check.amount, now);
+        check.outcome.standing = left(remaining);
+        holds.push(Hold { state: Arc::clone(check.state), spec: *check.spec, slot, amount: check.amount, at: now, beyond: Vec::new() });
+    }
+    for unit in [Unit::Requests, Unit::Tokens] {
+        if let Some(at) = tightest(checks, unit) {
+            checks[at].outcome.standing = seats[at].standing(checks[at].spec, now);
+        }
     }
     Ok(Charge::new(holds))
+}
+
+/// The limit on `unit` of which the smallest part is left; shadows are none.
+#[must_use]
+pub fn tightest(checks: &[Check<'_>], unit: Unit) -> Option<usize> {
+    let of_unit = checks.iter().enumerate().filter(|(_, check)| !check.shadow && check.spec.unit() == unit);
+    let tighter = |one: &Check<'_>, other: &Check<'_>| one.outcome.standing.is_tighter_than(&other.outcome.standing);
+    of_unit.reduce(|tightest, this| if tighter(this.1, tightest.1) { this } else { tightest }).map(|(at, _)| at)
 }
 
 /// Tells how checks would turn out, and charges nothing.

@@ -28,6 +28,10 @@ impl Cell for Permits {
         self.0 = self.0.saturating_sub(amount.try_into().unwrap_or(u32::MAX));
     }
 
+    fn remaining(&self, spec: &Spec) -> u64 {
+        spec.amount().saturating_sub(self.0.into())
+    }
+
     fn standing(&self, spec: &Spec, _: Moment) -> Standing {
         let again = if self.0 == 0 { Duration::ZERO } else { ASK_AGAIN };
         Standing { limit: spec.amount(), remaining: spec.amount().saturating_sub(self.0.into()), reset: again, more: again }

@@ -38,19 +38,21 @@ impl Seat<'_> {
         each!(self, place => place.look(|cell| cell.weigh(spec, amount, now)))
     }
 
-    pub(super) fn charge(&mut self, spec: &Spec, amount: u64, now: Moment) -> Slot {
-        each!(self, place => place.change(|cell| cell.charge(spec, amount, now)))
+    /// Takes it, and tells where it is found again and how much is left.
+    pub(super) fn charge(&mut self, spec: &Spec, amount: u64, now: Moment) -> (Slot, u64) {
+        each!(self, place => place.change(|cell| {
+            cell.charge(spec, amount, now);
+            cell.remaining(spec)
+        }))
     }
 
     /// Returns how much was taken.
     pub(super) fn force(&mut self, spec: &Spec, amount: u64, now: Moment) -> u64 {
-        let mut taken = 0;
-        each!(self, place => place.change(|cell| taken = cell.force(spec, amount, now)));
-        taken
+        each!(self, place => place.change(|cell| cell.force(spec, amount, now)).1)
     }
 
-    pub(super) fn refund(&mut self, spec: &Spec, amount: u64, taken: Moment, now: Moment) -> Slot {
-        each!(self, place => place.change(|cell| cell.refund(spec, amount, taken, now)))
+    pub(super) fn refund(&mut self, spec: &Spec, amount: u64, taken: Moment, now: Moment) {
+        each!(self, place => place.change(|cell| cell.refund(spec, amount, taken, now)));
     }
 
     pub(super) fn standing(&self, spec: &Spec, now: Moment) -> Standing {

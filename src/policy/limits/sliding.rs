@@ -3,6 +3,8 @@
 //! Few are remembered one by one. Of many, those that fall into the same step of the window, at most a thirty-second of it,
 //! are remembered together, as long as the last of them: so they come back a little late, and never early.
 //!
+//! Where all subjects together have no room for more, a step may be as long as it takes: again late, and never early.
+//!
 //! Time is counted in ticks of four bytes, at most an eighth of a microsecond for a minute, and is rounded against whoever asks.
 
 use std::time::Duration;
@@ -16,8 +18,8 @@ const TICKS: u32 = 30;
 /// Ticks of a step, as a power of two: a window has 32 to 64 steps.
 const STEP: u32 = 24;
 
-/// The least that glibc's allocator gives out, in bytes.
-const LEAST: usize = 32;
+/// Words that every log may have, however tight it is: as many as the smallest piece of memory holds.
+const LEAST_WORDS: usize = 6;
 
 /// What one subject has used.
 #[derive(Debug, Default)]
@@ -32,6 +34,8 @@ pub(super) struct Log {
     len: u16,
     /// Whether there are pairs.
     in_steps: bool,
+    /// Whether it has to do with the bytes that it has.
+    is_tight: bool,
 }
 
 /// How a length is cut into ticks.
@@ -101,10 +105,17 @@ impl Log {
         self.in_steps &= self.len > 0;
     }
 
+    /// Whether so many words more have a place.
+    fn has_room(&self, words: usize) -> bool {
+        let needed = usize::from(self.len) + words;
+        !self.is_tight || needed <= self.words.len().max(LEAST_WORDS)
+    }
+
     fn push(&mut self, words: &[u32], most: usize) {
         let (len, needed) = (usize::from(self.len), usize::from(self.len) + words.len());
         if needed > self.words.len() {
-            let room = needed.max((self.words.len() * 2).min(most));
+            // What the allocator would round up to, and so costs nothing: 24 bytes, 40, 56 ...
+            let room = (needed.max((self.words.len() * 2).min(most)) + 2).next_multiple_of(4).max(LEAST_WORDS + 2) - 2;
             let mut grown = Vec::with_capacity(room);
             grown.extend_from_slice(&self.words[..len]);
             grown.resize(room, 0);
@@ -114,14 +125,22 @@ impl Log {
         self.len = needed as u16;
     }
 
-    /// From one by one to steps, when a limit has become larger.
+    /// From one by one to steps: when a limit has become larger, or room is tight.
     fn count_in_steps(&mut self) {
-        if !self.in_steps {
-            let pairs: Vec<u32> = self.entries().flat_map(|(at, amount)| [at, amount]).collect();
-            self.len = pairs.len() as u16;
-            self.words = pairs.into_boxed_slice();
-            self.in_steps = true;
+        if self.in_steps {
+            return;
         }
+        // As many at once as leave it where there is room for pairs.
+        let together = if self.is_tight { usize::from(self.len).div_ceil(self.words.len().max(LEAST_WORDS) / 2).max(1) } else { 1 };
+        let singles = &self.words[..self.len.into()];
+        let pairs: Vec<u32> = singles.chunks(together).flat_map(|some| [some[some.len() - 1], some.len() as u32]).collect();
+        self.len = pairs.len() as u16;
+        if pairs.len() <= self.words.len() {
+            self.words[..pairs.len()].copy_from_slice(&pairs);
+        } else {
+            self.words = pairs.into_boxed_slice();
+        }
+        self.in_steps = true;
     }
 
     fn add(&mut self, spec: &Spec, amount: u32, now: Moment) {
@@ -137,13 +156,14 @@ impl Log {
             return;
         }
         self.sum += amount;
-        if !self.in_steps && spec.counts_singly() {
+        if !self.in_steps && spec.counts_singly() && self.has_room(amount as usize) {
             (0..amount).for_each(|_| self.push(&[tick as u32], spec.amount() as usize));
             return;
         }
         self.count_in_steps();
         let last = usize::from(self.len).checked_sub(2);
-        match last.filter(|last| self.words[*last] >> STEP == tick as u32 >> STEP) {
+        // Where there is no room for one more step, the last is made longer, until the first has passed.
+        match last.filter(|last| self.words[*last] >> STEP == tick as u32 >> STEP || !self.has_room(2)) {
             Some(last) => {
                 self.words[last] = tick as u32;
                 self.words[last + 1] += amount;
@@ -193,21 +213,19 @@ impl Cell for Log {
         let scale = Scale::of(spec);
         let tick = self.tick(scale, now);
         self.forget(scale, tick);
-        if tick.saturating_sub(scale.tick(taken)) >= u64::from(scale.span) {
+        let age = tick.saturating_sub(scale.tick(taken));
+        if age >= scale.span.into() {
             return;
         }
+        // Where the clock of another request was ahead, it is remembered a little later than it was taken, and never earlier.
+        let age_of = |at: u32| (tick as u32).wrapping_sub(at);
         let step = if self.in_steps { STEP } else { 0 };
-        let since = tick.saturating_sub(scale.tick(taken) >> step << step) as u32;
+        let Some((of, _)) = self.entries().find(|(at, _)| age_of(*at) <= age as u32) else { return };
         let mut left = u32::try_from(amount).unwrap_or(u32::MAX);
         while left > 0 {
-            // A charge is in the step of its time, or in a later entry, if another came first or it was put together with later
-            // ones; and never in an earlier entry. Of those the oldest gives: what stays passes no sooner than it should.
-            let later = self.entries().rev().take_while(|(at, _)| (tick as u32).wrapping_sub(*at) <= since).count();
-            if later == 0 {
-                return;
-            }
+            let Some(at) = self.entries().position(|(at, _)| at >> step == of >> step) else { return };
             let width = self.width();
-            let at = usize::from(self.len) - later * width;
+            let at = at * width;
             let held = if self.in_steps { self.words[at + 1] } else { 1 };
             let back = left.min(held);
             (left, self.sum) = (left - back, self.sum - back);
@@ -218,6 +236,10 @@ impl Cell for Log {
                 self.words[at + 1] -= back;
             }
         }
+    }
+
+    fn remaining(&self, spec: &Spec) -> u64 {
+        spec.amount().saturating_sub(self.sum.into())
     }
 
     fn standing(&self, spec: &Spec, now: Moment) -> Standing {
@@ -236,23 +258,12 @@ impl Cell for Log {
         self.has_passed(scale, self.tick(scale, now))
     }
 
-    fn heap(&self) -> usize {
-        // As glibc's allocator has it: 8 bytes of its own, in steps of 16.
-        if self.words.is_empty() { 0 } else { (size_of_val(&*self.words) + 8).next_multiple_of(16).max(LEAST) }
+    fn tighten(&mut self, is_tight: bool) {
+        self.is_tight = is_tight;
     }
 
-    /// The oldest are put together with those that came next, and pass with them.
-    fn squeeze(&mut self, bytes: usize) {
-        let most = (bytes.max(LEAST) - 8) / size_of::<u32>();
-        self.count_in_steps();
-        let len = usize::from(self.len);
-        let last = len.saturating_sub(most).div_ceil(2) * 2;
-        if last > 0 {
-            let sum = self.words[..len].chunks_exact(2).take(last / 2 + 1).map(|pair| pair[1]).sum();
-            self.words[last + 1] = sum;
-        }
-        // Without room.
-        self.words = self.words[last..len].into();
-        self.len = (len - last) as u16;
+    fn heap(&self) -> usize {
+        // As glibc's allocator has it: 8 bytes of its own, in steps of 16.
+        if self.words.is_empty() { 0 } else { (size_of_val(&*self.words) + 8).next_multiple_of(16).max(32) }
     }
 }

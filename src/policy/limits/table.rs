@@ -24,8 +24,8 @@ const SHARDS: usize = 72;
 /// The most subjects of a shard: a table of 2¹⁴ places, seven eighths full. Those of all shards are 1,032,192.
 pub(super) const MOST: usize = (1 << 14) / 8 * 7;
 
-/// The most bytes of all shards of one limit.
-const MOST_BYTES: usize = 96 << 20;
+/// The most bytes of all shards of one limit: 96 MiB, less what the last that grew may have gone beyond its shard's part.
+const MOST_BYTES: usize = (96 << 20) - (64 << 10);
 
 /// Counters that neighbourhoods share.
 const SHARED: usize = 256;
@@ -46,16 +46,18 @@ pub(super) trait Cell: Default + fmt::Debug {
     }
     /// Gives back a part of what was charged at `taken`: never more than is still there of it.
     fn refund(&mut self, spec: &Spec, amount: u64, taken: Moment, now: Moment);
+    /// How much was left when it was last charged.
+    fn remaining(&self, spec: &Spec) -> u64;
     /// What is left.
     fn standing(&self, spec: &Spec, now: Moment) -> Standing;
     /// Whether it says no more than a new one would.
     fn is_idle(&self, spec: &Spec, now: Moment) -> bool;
+    /// Whether it has to do with the bytes that it has: there is no room for more.
+    fn tighten(&mut self, _is_tight: bool) {}
     /// Bytes that it has elsewhere.
     fn heap(&self) -> usize {
         0
     }
-    /// There is no memory left: keeps what it counts in about so many bytes elsewhere, and lets nothing pass sooner for it.
-    fn squeeze(&mut self, _: usize) {}
 }
 
 /// The counters of one limit.
@@ -188,11 +190,16 @@ impl<C: Cell> Cells<C> {
         self.by_key.allocation_size() + self.heap
     }
 
+    /// Whether what is remembered of subjects may take no more memory.
+    fn is_tight(&self) -> bool {
+        self.bytes() >= MOST_BYTES / SHARDS
+    }
+
     /// Whether one more subject may come.
     fn has_room(&mut self, spec: &Spec, now: Moment) -> bool {
         let is_full = |cells: &Self| {
             let grows = cells.by_key.len() == cells.by_key.capacity();
-            grows && cells.by_key.capacity() >= MOST || cells.heap + cells.by_key.allocation_size() >= MOST_BYTES / SHARDS
+            grows && cells.by_key.capacity() >= MOST || cells.is_tight()
         };
         if is_full(self) && now.nanos.saturating_sub(self.swept) >= SWEEP.as_nanos() as u64 {
             self.sweep(spec, now);
@@ -234,30 +241,25 @@ impl<C: Cell> Place<'_, C> {
         }
     }
 
-    /// Changes the counter, which is made if it is not there.
-    pub(super) fn change(&mut self, change: impl FnOnce(&mut C)) -> Slot {
+    /// Changes the counter, which is made if it is not there. Tells where it is found again.
+    pub(super) fn change<T>(&mut self, change: impl FnOnce(&mut C) -> T) -> (Slot, T) {
         match self {
-            Self::Shared { cell, number } => {
-                change(cell);
-                Slot::Shared(*number)
-            }
+            Self::Shared { cell, number } => (Slot::Shared(*number), change(cell)),
             Self::Own { cells, key, at } => {
+                let is_tight = cells.is_tight();
                 let Cells { by_key, heap, .. } = &mut **cells;
                 let index = match *at {
                     Some(index) => index,
                     None => by_key.insert_unique(*key, (*key, C::default()), |(key, _)| *key).bucket_index(),
                 };
                 *at = Some(index);
-                let table = by_key.allocation_size();
-                if let Some((_, cell)) = by_key.get_bucket_mut(index) {
-                    let before = cell.heap();
-                    change(cell);
-                    if cell.heap() > before && *heap + table >= MOST_BYTES / SHARDS {
-                        cell.squeeze(before);
-                    }
-                    *heap = (*heap + cell.heap()).saturating_sub(before);
-                }
-                Slot::Own(*key)
+                // invariant: under this lock nobody but us has touched the table since the index was found.
+                let (_, cell) = by_key.get_bucket_mut(index).expect("the counter is where it was found");
+                let before = cell.heap();
+                cell.tighten(is_tight);
+                let changed = change(cell);
+                *heap = (*heap + cell.heap()).saturating_sub(before);
+                (Slot::Own(*key), changed)
             }
         }
     }

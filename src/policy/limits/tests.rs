@@ -219,6 +219,19 @@ fn numbers_may_change_and_what_was_used_stays_used() {
 }
 
 #[test]
+fn who_read_the_clock_first_and_was_charged_last_gets_his_own_back() {
+    for unit in [Unit::Requests, Unit::Tokens] {
+        let limit = Spec::rate(unit, "10/min".parse().unwrap(), None);
+        let counters = state(&limit);
+        drop(take(&limit, &counters, 3, at(31 * SECOND)).unwrap());
+        let late = take(&limit, &counters, 2, at(29 * SECOND)).unwrap();
+        assert_eq!(left(&limit, &counters, at(32 * SECOND)), 5);
+        late.cancel(at(32 * SECOND));
+        assert_eq!(left(&limit, &counters, at(32 * SECOND)), 7);
+    }
+}
+
+#[test]
 fn days_and_months_begin_anew_at_midnight() {
     let day = Spec::rate(Unit::Requests, "2/day".parse().unwrap(), None);
     let counters = state(&day);
@@ -254,6 +267,49 @@ fn debts_are_counted_and_bounded() {
 }
 
 #[test]
+fn threads_that_ask_at_once_get_what_there_is_and_not_one_more() {
+    const THREADS: u64 = 4;
+    const ASKS: u64 = 1_000;
+    let specs =
+        [spec("900/h", None), spec("1/24h", Some(1_500)), Spec::rate(Unit::Requests, "1200/day".parse().unwrap(), None), Spec::permits(5)];
+    let states = specs.each_ref().map(state);
+    // Of the first limit there are two subjects, and each gets all of its own; of the others there is one.
+    let checks = |ask: u64| -> [Check<'_>; 4] {
+        std::array::from_fn(|limit| Check::new(&specs[limit], &states[limit], subject(if limit == 0 { ask % 2 } else { 7 }), 1))
+    };
+    let kept = std::thread::scope(|scope| {
+        let thread = |thread| {
+            let of = move || {
+                let mut kept = [0; 2];
+                for ask in thread..thread + ASKS {
+                    match acquire(&mut checks(ask), at(1)) {
+                        // Some are given back, and are there for others.
+                        Ok(charge) if ask % 5 == 0 => charge.cancel(at(1)),
+                        Ok(_) => kept[(ask % 2) as usize] += 1,
+                        Err(refusal) => assert!(refusal.wait.is_some()),
+                    }
+                }
+                kept
+            };
+            scope.spawn(of)
+        };
+        let threads: Vec<_> = (0..THREADS).map(thread).collect();
+        threads.into_iter().map(|thread| thread.join().unwrap()).fold([0; 2], |sum, kept| [sum[0] + kept[0], sum[1] + kept[1]])
+    });
+    let left: Vec<u64> = [0, 1]
+        .map(checks)
+        .iter_mut()
+        .flat_map(|checks| {
+            weigh(checks, at(1));
+            checks.map(|check| check.outcome.standing.remaining)
+        })
+        .collect();
+    let sum = kept[0] + kept[1];
+    assert_eq!(sum, 1_200, "the day is used up, to the last one");
+    assert_eq!(left, [900 - kept[0], 300, 0, 5, 900 - kept[1], 300, 0, 5], "and each counter says what was let through");
+}
+
+#[test]
 fn a_flood_of_addresses_takes_no_more_memory_than_the_cap_and_frees_nobody() {
     let limit = spec("2/min", None);
     let counters = state(&limit);
@@ -272,6 +328,30 @@ fn a_flood_of_addresses_takes_no_more_memory_than_the_cap_and_frees_nobody() {
     counters.sweep(&limit, at(100 * SECOND), None);
     assert_eq!(counters.subjects(), 0);
     assert!(counters.bytes() < 1 << 20, "memory comes back");
+}
+
+/// Where there is no room to remember more, the limit holds as ever: what was used comes back later, and never earlier.
+#[test]
+fn tight_memory_makes_a_limit_stricter_and_never_weaker() {
+    use super::{sliding::Log, table::Cell};
+    for (rate, unit) in [("40/min", Unit::Requests), ("1000/min", Unit::Requests), ("60k/min", Unit::Tokens)] {
+        let spec = Spec::rate(unit, rate.parse().unwrap(), None);
+        let (mut log, mut let_through, size) = (Log::default(), Vec::<(u64, u64)>::new(), spec.amount() / 40);
+        for ask in 0..2_000 {
+            let now = 1 + ask * SECOND;
+            log.tighten(ask > 20);
+            let before = log.heap();
+            if log.weigh(&spec, size, at(now)).is_ok() {
+                log.charge(&spec, size, at(now));
+                let_through.push((now, size));
+                let sum: u64 = let_through.iter().filter(|(then, _)| then + 60 * SECOND > now).map(|(_, size)| size).sum();
+                assert!(sum <= spec.amount(), "{rate}: {sum}");
+            }
+            assert!(ask <= 20 || log.heap() <= before.max(32), "{rate}: it has grown");
+        }
+        let share = let_through.iter().map(|(_, size)| size).sum::<u64>() * 60 * 100 / (2_000 * spec.amount());
+        assert!(share >= 40, "{rate}: no more than {share} % of what there is");
+    }
 }
 
 #[test]

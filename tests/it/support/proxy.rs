@@ -3,6 +3,7 @@
 use std::{
     io::{self, Write},
     net::SocketAddr,
+    num::NonZeroUsize,
     path::Path,
     sync::{Arc, Mutex},
     time::Duration,
@@ -10,7 +11,7 @@ use std::{
 
 use serde_json::Value;
 use sidegate::{
-    config::{self, Environment, Loaded},
+    config::{self, Config, Environment, Loaded},
     runtime::reload::{Report, Status, Trigger},
     server::{
         self, Running,
@@ -90,6 +91,20 @@ impl Sidegate {
     /// With the config of a file, which it watches or not.
     pub(crate) fn from_file(path: &Path, watch: bool) -> Self {
         Self::run_with(config::load(path, &Environment::default()).unwrap_or_else(|problems| panic!("{problems}")), watch)
+    }
+
+    /// With the config of an example, which stands somewhere else and asks another provider, and with what else is changed in it.
+    pub(crate) fn like(example: &Path, provider: SocketAddr, change: impl FnOnce(&mut Config)) -> Self {
+        let environment = Environment::from([("OPENAI_API_KEY", POOL_KEY)]);
+        let mut loaded = config::load(example, &environment).unwrap_or_else(|problems| panic!("{problems}"));
+        loaded.config.listen.address = "127.0.0.1:0".parse().unwrap();
+        loaded.config.listen.workers = NonZeroUsize::new(1);
+        loaded.config.admin.address = "127.0.0.1:0".parse().unwrap();
+        for openai in loaded.config.providers.values_mut() {
+            openai.base_url = Some(format!("http://{provider}/v1").parse().unwrap());
+        }
+        change(&mut loaded.config);
+        Self::run_with(loaded, false)
     }
 
     /// What an operator's word does.
