@@ -55,11 +55,13 @@ pub async fn identify_later(
 ) -> Result<Client, Box<Unproven>> {
     let Some(issuer) = clients.jwt.as_ref().and_then(|tokens| tokens.verifier.issuer()) else { return Err(unproven) };
     let until = tokio::time::Instant::now() + PATIENCE;
-    while may_wait(&unproven) {
-        let Some(mut fetch) = issuer.want(Instant::now()) else { break };
-        if !matches!(timeout_at(until, fetch.changed()).await, Ok(Ok(()))) {
-            break;
-        }
+    let mut may_come = true;
+    while may_come && may_wait(&unproven) {
+        may_come = match issuer.want(Instant::now()) {
+            Some(mut fetch) => matches!(timeout_at(until, fetch.changed()).await, Ok(Ok(()))),
+            None => false,
+        };
+        // Also where no fetch will come: another thread's may have ended since the token was looked at.
         match identify(request, certified, clients, origin) {
             Ok(client) => return Ok(client),
             Err(again) => unproven = again,
