@@ -206,7 +206,8 @@ fn named(snapshot: &Snapshot, text: &str) -> Result<(Name, Option<Tier>), String
             return Ok((Name::Certificate(foreign), tier));
         }
     }
-    Ok((Name::Token(foreign), tokens.and_then(|tokens| tokens.tier.clone())))
+    let tokens = tokens.ok_or_else(|| format!("No client of this config is called `{text}`."))?;
+    Ok((Name::Token(foreign), tokens.tier.clone()))
 }
 
 /// What one limit would say; or why it is not asked.
