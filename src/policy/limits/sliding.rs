@@ -9,11 +9,8 @@
 
 use std::time::Duration;
 
-use super::{Spec, Standing, table::Cell};
+use super::{Spec, Standing, spec::Scale, table::Cell};
 use crate::types::Moment;
-
-/// A window has at most 2³⁰ ticks: the age of all that is remembered, up to two windows, fits four bytes.
-const TICKS: u32 = 30;
 
 /// Ticks of a step, as a power of two: a window has 32 to 64 steps.
 const STEP: u32 = 24;
@@ -38,22 +35,7 @@ pub(super) struct Log {
     is_tight: bool,
 }
 
-/// How a length is cut into ticks.
-#[derive(Clone, Copy)]
-struct Scale {
-    shift: u32,
-    /// The window in ticks, with one more where ticks are rounded.
-    span: u32,
-}
-
 impl Scale {
-    fn of(spec: &Spec) -> Self {
-        let length = spec.length();
-        let shift = (u64::BITS - length.leading_zeros()).saturating_sub(TICKS);
-        let ticks = (length >> shift) as u32 + u32::from(length & ((1 << shift) - 1) != 0);
-        Self { shift, span: ticks + u32::from(shift > 0) }
-    }
-
     fn tick(self, now: Moment) -> u64 {
         now.nanos >> self.shift
     }
@@ -96,6 +78,10 @@ impl Log {
 
     /// Forgets what has passed.
     fn forget(&mut self, scale: Scale, tick: u64) {
+        // Mostly nothing has: not even the oldest.
+        if self.len > 0 && (tick as u32).wrapping_sub(self.words[0]) < scale.span && !self.has_passed(scale, tick) {
+            return;
+        }
         let (words, amount) = self.passed(scale, tick);
         if words > 0 {
             self.words.copy_within(words..self.len.into(), 0);
@@ -145,8 +131,8 @@ impl Log {
 
     fn add(&mut self, spec: &Spec, amount: u32, now: Moment) {
         /// Those of all steps, of one that begins and one that ends.
-        const MOST_WORDS: usize = 2 * ((1 << (TICKS - STEP)) + 2);
-        let scale = Scale::of(spec);
+        const MOST_WORDS: usize = 2 * ((1 << (Scale::TICKS - STEP)) + 2);
+        let scale = spec.scale();
         let tick = self.tick(scale, now);
         self.forget(scale, tick);
         self.newest = tick;
@@ -178,7 +164,7 @@ impl Cell for Log {
         if amount > spec.amount() {
             return Err(None);
         }
-        let scale = Scale::of(spec);
+        let scale = spec.scale();
         let tick = self.tick(scale, now);
         if self.has_passed(scale, tick) || u64::from(self.sum) + amount <= spec.amount() {
             return Ok(());
@@ -199,7 +185,7 @@ impl Cell for Log {
     }
 
     fn force(&mut self, spec: &Spec, amount: u64, now: Moment) -> u64 {
-        let scale = Scale::of(spec);
+        let scale = spec.scale();
         // What has passed is no part of a debt.
         self.forget(scale, self.tick(scale, now));
         // A debt may be as large as the limit.
@@ -210,7 +196,7 @@ impl Cell for Log {
     }
 
     fn refund(&mut self, spec: &Spec, amount: u64, taken: Moment, now: Moment) {
-        let scale = Scale::of(spec);
+        let scale = spec.scale();
         let tick = self.tick(scale, now);
         self.forget(scale, tick);
         let age = tick.saturating_sub(scale.tick(taken));
@@ -243,7 +229,7 @@ impl Cell for Log {
     }
 
     fn standing(&self, spec: &Spec, now: Moment) -> Standing {
-        let scale = Scale::of(spec);
+        let scale = spec.scale();
         let tick = self.tick(scale, now);
         let (words, passed) = self.passed(scale, tick);
         let used = u64::from(self.sum - passed);
@@ -254,7 +240,7 @@ impl Cell for Log {
     }
 
     fn is_idle(&self, spec: &Spec, now: Moment) -> bool {
-        let scale = Scale::of(spec);
+        let scale = spec.scale();
         self.has_passed(scale, self.tick(scale, now))
     }
 

@@ -32,6 +32,27 @@ pub struct Spec {
     counting: Counting,
     /// Of what takes time to pass: how long, in nanoseconds.
     length: u64,
+    /// Of what slides: how its length is cut.
+    scale: Scale,
+}
+
+/// How a length is cut into ticks of a power of two of nanoseconds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Scale {
+    pub(super) shift: u32,
+    /// The window in ticks, with one more where ticks are rounded.
+    pub(super) span: u32,
+}
+
+impl Scale {
+    /// A window has at most 2³⁰ ticks: the age of all that is remembered, up to two windows, fits four bytes.
+    pub(super) const TICKS: u32 = 30;
+
+    fn of(length: u64) -> Self {
+        let shift = (u64::BITS - length.leading_zeros()).saturating_sub(Self::TICKS);
+        let ticks = (length >> shift) as u32 + u32::from(length & ((1 << shift) - 1) != 0);
+        Self { shift, span: ticks + u32::from(shift > 0) }
+    }
 }
 
 impl Spec {
@@ -65,7 +86,7 @@ impl Spec {
             Counting::Sliding(length) | Counting::Bucket(length) => length.as_nanos().try_into().unwrap_or(u64::MAX),
             Counting::Day | Counting::Month | Counting::Permits => 0,
         };
-        Self { unit, amount, burst, counting, length }
+        Self { unit, amount, burst, counting, length, scale: Scale::of(length) }
     }
 
     /// The same with so many times the numbers: for a subject that stands for several.
@@ -118,6 +139,11 @@ impl Spec {
     /// The length of what slides or fills, in nanoseconds.
     pub(super) const fn length(&self) -> u64 {
         self.length
+    }
+
+    /// How the length of what slides is cut.
+    pub(super) const fn scale(&self) -> Scale {
+        self.scale
     }
 
     /// Whether so few are counted, one at a time, that each is remembered by itself.
