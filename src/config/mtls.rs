@@ -6,7 +6,7 @@ use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
 use super::pattern;
-use crate::types::{ClientName, Subject, Tier};
+use crate::types::{ClientName, ForeignName, Tier};
 
 /// Which certificates name their clients. A certificate's name is its first URI, such as a SPIFFE ID; without URIs, its first DNS
 /// name, in small letters; with neither, the common name of its subject.
@@ -39,7 +39,7 @@ pub struct CertificateRule {
 impl Mtls {
     /// The first rule that fits a certificate of this name.
     #[must_use]
-    pub fn rule(&self, name: &Subject) -> Option<&CertificateRule> {
+    pub fn rule(&self, name: &ForeignName) -> Option<&CertificateRule> {
         self.names.iter().find(|rule| pattern::fits(&rule.name.0, name.as_str()))
     }
 }
@@ -51,7 +51,7 @@ pub struct NamePattern(Box<str>);
 impl<'de> Deserialize<'de> for NamePattern {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let text = String::deserialize(deserializer)?;
-        match Subject::new(&text) {
+        match ForeignName::new(&text) {
             Some(_) => Ok(Self(text.into())),
             None => Err(de::Error::custom("no certificate has this name; write one such as `spiffe://example.org/web` or `*.example.org`")),
         }
@@ -88,7 +88,7 @@ mod tests {
         let mtls =
             Mtls { tier: None, names: vec![rule("spiffe://prod/web", "web"), rule("spiffe://prod/*", "rest"), rule("*.example", "dns")] };
         let client =
-            |name: &str| mtls.rule(&Subject::new(name).unwrap()).and_then(|rule| rule.client.as_ref()).map(|client| client.as_str());
+            |name: &str| mtls.rule(&ForeignName::new(name).unwrap()).and_then(|rule| rule.client.as_ref()).map(|client| client.as_str());
         for (name, expected) in [
             ("spiffe://prod/web", Some("web")),
             ("spiffe://prod/web/2", Some("rest")),

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use super::places::{Continent, Country};
 use crate::types::{Region, as_text, subnet};
 
-/// Which region a request comes from: what a trusted peer says in `X-Region`, else the smallest of `networks` that its client's address is
+/// Which region a request comes from: what its JWT says, else a trusted peer in `X-Region`, else the smallest of `networks` that its client's address is
 /// in, else what the GeoIP database knows of the address, else `default`.
 #[derive(Clone, Debug, Default, PartialEq, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]

@@ -2,7 +2,7 @@
 
 use std::net::IpAddr;
 
-use crate::types::{ClientName, Digest, Region, Subject, Subnet, Tier};
+use crate::types::{ClientName, Digest, ForeignName, Region, Subnet, Tier};
 
 /// The caller of one request.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -30,9 +30,9 @@ pub enum Name {
     /// By a client key: as the config calls it.
     Key(ClientName),
     /// By a token: as its issuer calls it.
-    Token(Subject),
+    Token(ForeignName),
     /// By the certificate of its connection: as the certificate calls it.
-    Certificate(Subject),
+    Certificate(ForeignName),
     /// By the certificate of its connection: as the config calls all that one of its rules fits.
     Rule(ClientName),
 }
@@ -43,7 +43,7 @@ impl Name {
     pub fn as_str(&self) -> &str {
         match self {
             Self::Key(name) | Self::Rule(name) => name.as_str(),
-            Self::Token(subject) | Self::Certificate(subject) => subject.as_str(),
+            Self::Token(name) | Self::Certificate(name) => name.as_str(),
         }
     }
 }
@@ -111,11 +111,11 @@ mod tests {
 
     #[test]
     fn names_of_two_kinds_are_never_one_client_whatever_their_letters() {
-        let subject = || Subject::new("web").unwrap();
+        let foreign = || ForeignName::new("web").unwrap();
         let all = [
             named(Name::Key("web".parse().unwrap())),
-            named(Name::Token(subject())),
-            named(Name::Certificate(subject())),
+            named(Name::Token(foreign())),
+            named(Name::Certificate(foreign())),
             named(Name::Rule("web".parse().unwrap())),
         ];
         let hasher = RandomState::new();

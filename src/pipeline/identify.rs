@@ -28,7 +28,7 @@ use crate::{
         Regions,
         snapshot::{Clients, Stranger},
     },
-    types::{Dialect, Digest, Region, Subject, Tier},
+    types::{Dialect, Digest, ForeignName, Region, Tier},
 };
 
 /// Our own keys start with this, so one that is not known is an error and not a stranger's habit.
@@ -60,7 +60,7 @@ struct Proof {
 /// 401 for a key that claims to be ours and is not, and for strangers where they are not let in.
 pub fn identify(
     request: &Admitted,
-    certified: Option<&Subject>,
+    certified: Option<&ForeignName>,
     clients: &Clients,
     (trust, regions): (&Trust, &Regions),
 ) -> Result<Client, Box<Unproven>> {
@@ -82,7 +82,7 @@ pub fn identify(
 }
 
 /// The first proof there is; `None` for a stranger who is let in.
-fn prove(request: &Admitted, certified: Option<&Subject>, clients: &Clients) -> Result<Option<Proof>, Reject> {
+fn prove(request: &Admitted, certified: Option<&ForeignName>, clients: &Clients) -> Result<Option<Proof>, Reject> {
     let presented = Presented(request);
     if let Some(proof) = by_key(&presented, clients)? {
         return Ok(Some(proof));
@@ -90,7 +90,7 @@ fn prove(request: &Admitted, certified: Option<&Subject>, clients: &Clients) -> 
     if let Some(proof) = jwt::by_jwt(&presented, clients)? {
         return Ok(Some(proof));
     }
-    if let Some(proof) = certified.and_then(|subject| by_certificate(subject, clients)) {
+    if let Some(proof) = certified.and_then(|shown| by_certificate(shown, clients)) {
         return Ok(Some(proof));
     }
     match &clients.anonymous {
@@ -114,13 +114,13 @@ fn by_key(presented: &Presented<'_>, clients: &Clients) -> Result<Option<Proof>,
 }
 
 /// The certificate of the connection, where the config gives it a say.
-fn by_certificate(subject: &Subject, clients: &Clients) -> Option<Proof> {
+fn by_certificate(shown: &ForeignName, clients: &Clients) -> Option<Proof> {
     let mtls = clients.mtls.as_ref()?;
-    let rule = mtls.rule(subject);
+    let rule = mtls.rule(shown);
     let tier = rule.and_then(|rule| rule.tier.as_ref()).or(mtls.tier.as_ref()).cloned();
     let name = match rule {
-        Some(rule) => rule.client.clone().map_or_else(|| Name::Certificate(subject.clone()), Name::Rule),
-        None if tier.is_some() => Name::Certificate(subject.clone()),
+        Some(rule) => rule.client.clone().map_or_else(|| Name::Certificate(shown.clone()), Name::Rule),
+        None if tier.is_some() => Name::Certificate(shown.clone()),
         None => return None,
     };
     Some(Proof { name, tier, region: None, otherwise: None })

@@ -224,3 +224,21 @@ fn count(rules: &[Rule], checks: &[Check<'_>]) {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::types::Digest;
+
+    #[test]
+    fn where_a_table_is_full_neighbours_share_a_counter_whatever_they_call_themselves() {
+        let hasher = Hasher::default();
+        let group = |ip: &str, session: &[u8]| {
+            let client = Client { ip: ip.parse().ok(), session: Some(Digest::of(session)), ..Client::default() };
+            caller(&client, None, &hasher).group
+        };
+        assert_eq!(group("203.0.113.7", b"one"), group("203.0.113.8", b"two"));
+        assert_ne!(group("203.0.113.7", b"one"), group("203.0.114.7", b"one"));
+        assert_eq!(group("2001:db8:1:2::3", b"one"), group("2001:db8:1:ffff::4", b"one"));
+    }
+}

@@ -4,7 +4,7 @@
 //! | --- | --- | --- |
 //! | 0 | take the snapshot, start the trail | here, `trail.rs`, `trace.rs` |
 //! | 1 | **admit**: nothing malformed goes further | `admit.rs`, `fields.rs` |
-//! | 2 | **identify**: client, address, tier, region | `identify.rs`, `identify/region.rs` |
+//! | 2 | **identify**: client, address, tier, session, region | `identify.rs`, `client.rs` |
 //! | 3 | **endpoint**: path and method → candidate routes | `route.rs` |
 //! | 4 | **limit**, what needs no body: requests, concurrency | `limit.rs` |
 //! | 5 | **read the ask**: model and stream, by peeking at the bytes | `ask.rs`, `decoded.rs` |
@@ -13,6 +13,8 @@
 //! | 9 | **relay** the body, frame by frame; or a WebSocket's bytes | `respond.rs`, `standing.rs`, `relay.rs`, `observe.rs`, `upgrade.rs`, `tunnel.rs` |
 //! | 10 | **settle**, exactly once, also on `Drop` | `settle.rs`, `attempt.rs` |
 //! | ! | **reject**: any `Err` becomes a response, there and nowhere else | `reject.rs` |
+//!
+//! What they work on: `body.rs`. `trial.rs` takes the steps that need no body for a request that nobody has sent.
 //!
 //! Cancel: the server drops the future, or later the body, when the client leaves. Everything that was taken is held by
 //! a guard and gives itself back; the exchange with the provider ends at once.
@@ -56,7 +58,7 @@ use self::{
 use crate::{
     policy::key_pool::Choice,
     runtime::{Runtime, Snapshot},
-    types::Subject,
+    types::ForeignName,
     upstream::Upstream,
 };
 
@@ -67,7 +69,7 @@ pub struct Inbound {
     /// The peer's address; `None` on a Unix socket.
     pub peer: Option<IpAddr>,
     /// What the certificate that the peer showed calls it, if it had to show one.
-    pub certified: Option<Subject>,
+    pub certified: Option<ForeignName>,
     /// When its head was read.
     pub received: Instant,
 }
@@ -143,7 +145,7 @@ impl Pipeline {
     async fn serve<'s>(
         &self,
         generations: &'s Generations<'s>,
-        (head, present, peer, certified): (Box<Parts>, Present, Option<IpAddr>, Option<Subject>),
+        (head, present, peer, certified): (Box<Parts>, Present, Option<IpAddr>, Option<ForeignName>),
         body: &mut Option<Incoming>,
         trail: &mut Trail,
     ) -> Result<Delivery<'s>, Reject> {

@@ -27,7 +27,7 @@ use crate::{
         limits::{Caller, Rule},
         snapshot::SessionIn,
     },
-    types::{Ask, ClientName, Moment, Region, Secret, Subject, Tier, Unit},
+    types::{Ask, ClientName, ForeignName, Moment, Region, Secret, Tier, Unit},
 };
 
 /// What the request would be.
@@ -193,7 +193,7 @@ fn named(snapshot: &Snapshot, text: &str) -> Result<(Name, Option<Tier>), String
     if let Some(key) = configured.and_then(|clients| clients.keys.iter().find(|key| key.name.as_str() == text)) {
         return Ok((Name::Key(key.name.clone()), Some(key.tier.clone())));
     }
-    let subject = Subject::new(text).ok_or_else(|| format!("`{text}` can't be the name of a client."))?;
+    let foreign = ForeignName::new(text).ok_or_else(|| format!("`{text}` can't be the name of a client."))?;
     let tokens = snapshot.clients.jwt.as_ref();
     if let Some(mtls) = &snapshot.clients.mtls {
         let tier = |own: Option<&Tier>| own.or(mtls.tier.as_ref()).cloned();
@@ -202,11 +202,12 @@ fn named(snapshot: &Snapshot, text: &str) -> Result<(Name, Option<Tier>), String
             return Ok((Name::Rule(name), tier(rule.tier.as_ref())));
         }
         if tokens.is_none() {
-            let tier = tier(mtls.rule(&subject).and_then(|rule| rule.tier.as_ref()));
-            return Ok((Name::Certificate(subject), tier));
+            let tier = tier(mtls.rule(&foreign).and_then(|rule| rule.tier.as_ref()));
+            return Ok((Name::Certificate(foreign), tier));
         }
     }
-    Ok((Name::Token(subject), tokens.and_then(|tokens| tokens.tier.clone())))
+    let tokens = tokens.ok_or_else(|| format!("No client of this config is called `{text}`."))?;
+    Ok((Name::Token(foreign), tokens.tier.clone()))
 }
 
 /// What one limit would say; or why it is not asked.

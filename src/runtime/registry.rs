@@ -36,6 +36,11 @@ const LINGER: Duration = Duration::from_secs(600);
 /// nothing but what was known of those that left first.
 const MOST_LINGERING: usize = 1_000;
 
+/// How long the counters of a limit are kept that nothing names.
+fn kept_for(kept: &limits::Kept) -> Duration {
+    kept.spec.memory().max(LINGER)
+}
+
 /// What belongs to a key.
 #[derive(Clone, Debug, Default)]
 pub struct KeyStates {
@@ -113,7 +118,7 @@ impl Registry {
         let named: HashSet<_> =
             snapshot.providers.values().flat_map(|provider| provider.keys.iter().map(|key| (provider.name.clone(), key.id))).collect();
         let counters: HashSet<_> = limits::states(&snapshot.limits).map(Arc::as_ptr).collect();
-        self.limits.settle(now, |kept| kept.spec.memory().max(LINGER), |_, kept| counters.contains(&Arc::as_ptr(&kept.state)));
+        self.limits.settle(now, kept_for, |_, kept| counters.contains(&Arc::as_ptr(&kept.state)));
         self.keys.settle(
             now,
             |_| LINGER,
@@ -208,6 +213,24 @@ mod tests {
         settle(20, false);
         settle(30, false);
         assert!(!Arc::ptr_eq(&first, &shelf.take(1, Arc::default)), "gone for too long");
+    }
+
+    #[test]
+    fn a_limit_that_was_taken_out_is_remembered_until_all_it_counted_has_passed() {
+        let limits = |registry: &Registry, rate: &str| {
+            let limit = serde_json::json!({ "name": "a", "per": "all", "requests": rate });
+            limits::Limits::new(vec![serde_json::from_value(limit).unwrap()], registry)
+        };
+        for (rate, remembered, forgotten) in [("9/h", 3_500, 3_700), ("9/s", 500, 700)] {
+            for (after, is_same) in [(remembered, true), (forgotten, false)] {
+                let (registry, start) = (Registry::default(), Instant::now());
+                let before = limits(&registry, rate);
+                let settle = |seconds| registry.limits.settle(start + Duration::from_secs(seconds), kept_for, |_, _| false);
+                settle(0);
+                settle(after);
+                assert_eq!(Arc::ptr_eq(&before.first[0].state, &limits(&registry, rate).first[0].state), is_same, "{rate} {after}");
+            }
+        }
     }
 
     #[test]

@@ -32,6 +32,7 @@ use tokio::{
 
 use super::{
     activity::{Activity, Attended, Busy, Close, Connections},
+    certified,
     drain::Drain,
     guard::Refused,
     io::Stream,
@@ -39,13 +40,12 @@ use super::{
     proxy_protocol,
     socket::Socket,
     streams::Streams,
-    subject,
     tls::ListenerTls,
 };
 use crate::{
     config::Listen,
     pipeline::{Inbound, Pipeline, body::Body, tunnel::Tunnel},
-    types::Subject,
+    types::ForeignName,
     upstream::coalesce::Coalesced,
 };
 
@@ -115,7 +115,7 @@ pub async fn serve(
             let session = stream.get_ref().1;
             let multiplexed = session.alpn_protocol() == Some(b"h2");
             // Asked for, and so verified, or there is none. Its name holds for as long as the connection does.
-            let certified = session.peer_certificates().and_then(|chain| subject::of(chain.first()?));
+            let certified = session.peer_certificates().and_then(|chain| certified::of(chain.first()?));
             speak(stream, BytesMut::new(), multiplexed, (watched, activity), ((peer, certified), &listen, shared)).await
         }
     }
@@ -134,7 +134,7 @@ async fn speak(
     early: BytesMut,
     multiplexed: bool,
     (socket, activity): (Socket, Rc<Activity>),
-    ((peer, certified), listen, shared): ((Option<IpAddr>, Option<Subject>), &Listen, Rc<Shared>),
+    ((peer, certified), listen, shared): ((Option<IpAddr>, Option<ForeignName>), &Listen, Rc<Shared>),
 ) -> Result<(), Ended> {
     activity.spoken();
     let io = TokioIo::new(Stream::new(stream, early, !multiplexed, Rc::clone(&activity)));

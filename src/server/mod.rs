@@ -4,7 +4,7 @@
 //! | what | files |
 //! | --- | --- |
 //! | a connection's way in | [`listener`] (at a [`socket_file`], perhaps), [`worker`], [`connection`] |
-//! | what is told by its first bytes | [`proxy_protocol`], [`tls`], [`protocol`], [`guard`] |
+//! | what is told by its first bytes | [`proxy_protocol`], [`tls`], [`certified`], [`protocol`], [`guard`] |
 //! | its bytes, and when it is closed | [`socket`], [`io`], [`activity`]; [`streams`] of HTTP/2 |
 //! | the end of the process | [`drain`], [`signals`] and [`systemd`] beside it |
 //! | what changes while it runs | [`watch`], [`renewals`] |
@@ -14,6 +14,7 @@
 
 pub mod activity;
 pub mod admin;
+pub mod certified;
 pub mod connection;
 pub mod drain;
 mod export;
@@ -30,7 +31,6 @@ pub mod signals;
 pub mod socket;
 pub mod socket_file;
 pub mod streams;
-pub mod subject;
 pub mod systemd;
 pub mod tls;
 pub mod watch;

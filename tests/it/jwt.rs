@@ -36,14 +36,18 @@ async fn ask_with(sidegate: &Sidegate, fields: &str) -> Reply {
     client.reply("GET").await
 }
 
+/// What the access log says of the request that had this reply.
+async fn line_of(sidegate: &Sidegate, reply: &Reply) -> Value {
+    let id = reply.head.get("x-request-id").unwrap();
+    let line = || sidegate.log_lines().into_iter().find(|line| line.contains(&id));
+    serde_json::from_str(&eventually("a line for this request", line, Option::is_some).await.unwrap()).unwrap()
+}
+
 /// The status, our own error's code, and why, as the log says it.
 async fn outcome(sidegate: &Sidegate, token: &str) -> (u16, Option<String>, Option<String>) {
     let reply = ask(sidegate, token).await;
-    let id = reply.head.get("x-request-id").unwrap();
-    let line = || sidegate.log_lines().into_iter().find(|line| line.contains(&id));
-    let line = eventually("a line for this request", line, Option::is_some).await.unwrap();
-    assert!(!line.contains(token), "the log shows a token");
-    let line: Value = serde_json::from_str(&line).unwrap();
+    let line = line_of(sidegate, &reply).await;
+    assert!(!line.to_string().contains(token), "the log shows a token");
     let text = |value: &Value| value.as_str().map(str::to_owned);
     (reply.status(), text(&line["error"]), text(&line["failure"]))
 }

@@ -148,6 +148,35 @@ async fn guessing_keys_is_limited_and_a_key_that_holds_never_refused() {
 }
 
 #[tokio::test]
+async fn a_key_that_holds_is_no_guess_and_takes_none_back() {
+    let provider = Provider::always(Script::ok("{}")).await;
+    let hash = sidegate::config::KeyHash::of(b"sg-right");
+    let config = format!(
+        "clients: {{ keys: [{{ name: web, sha256: {hash}, tier: free }}] }}\nlimits: [{{ name: guessing, per: ip, failed_auth: 2/15min }}]\n"
+    );
+    let sidegate = Sidegate::with(&config, provider.address).await;
+    let (right, wrong) = ("Authorization: Bearer sg-right\r\n", "Authorization: Bearer sg-wrong\r\n");
+    for (fields, status) in [(right, 200), (right, 200), (right, 200), (wrong, 401), (right, 200), (wrong, 401), (right, 200), (wrong, 429)]
+    {
+        assert_eq!(ask_with(&sidegate, fields).await.status(), status, "{fields}");
+    }
+}
+
+#[tokio::test]
+async fn who_hides_the_model_is_not_free_of_its_limits() {
+    let provider = Provider::always(Script::ok("{}")).await;
+    let limits = "limits: [{ name: dear, when: { model: dear }, per: all, requests: 2/min }]\n";
+    let sidegate = Sidegate::with(limits, provider.address).await;
+    let mut statuses = Vec::new();
+    for body in [r#"{"model":"cheap"}"#, r#"{"model":"dear"}"#, r#"{"messages":[]}"#, r#"{"messages":[]}"#, r#"{"model":"cheap"}"#] {
+        let mut client = Client::connect(sidegate.address).await;
+        client.post("/v1/chat/completions", body).await;
+        statuses.push(client.reply("POST").await.status());
+    }
+    assert_eq!(statuses, [200, 200, 200, 429, 200]);
+}
+
+#[tokio::test]
 async fn a_shadow_counts_and_lets_through() {
     let provider = Provider::always(Script::ok("{}")).await;
     let sidegate = Sidegate::with("limits: [{ name: trial, per: all, requests: 2/min, shadow: true }]\n", provider.address).await;

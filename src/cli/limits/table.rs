@@ -54,7 +54,7 @@ fn row(limit: &Value, running: Option<&Value>) -> Row {
         field(limit, "unit"),
         format!("{}{burst}{shadow}", field(limit, "rate")),
         field(limit, "subject"),
-        format!("{} left", limit["remaining"]),
+        format!("{} left", amount(limit, "remaining")),
         now,
     ]
 }
@@ -68,13 +68,41 @@ fn left(limit: &Value) -> String {
     if limit["applies"] != true {
         return field(limit, "why_not");
     }
-    let mut text = format!("{} of {} left", limit["remaining"], limit["limit"]);
+    let mut text = format!("{} of {} left", amount(limit, "remaining"), amount(limit, "limit"));
     if let Some(wait) = limit["wait_seconds"].as_f64() {
-        let _ = write!(text, ", wait {wait} s");
+        let _ = write!(text, ", wait {}", time(wait));
     } else if let Some(reset) = limit["reset_seconds"].as_f64().filter(|reset| *reset > 0.0) {
-        let _ = write!(text, ", whole in {reset} s");
+        let _ = write!(text, ", whole in {}", time(reset));
     }
     text
+}
+
+/// Money is told with its currency.
+fn amount(limit: &Value, name: &str) -> String {
+    match (limit["unit"].as_str(), limit[name].as_f64()) {
+        (Some("cost"), Some(dollars)) => format!("{dollars} USD"),
+        _ => limit[name].to_string(),
+    }
+}
+
+/// A time in its two largest units, rounded up: who waits as long has waited long enough.
+fn time(seconds: f64) -> String {
+    const UNITS: [(u64, &str); 4] = [(86_400, "d"), (3_600, "h"), (60, "min"), (1, "s")];
+    let whole = seconds.ceil() as u64;
+    if whole <= 1 {
+        return format!("{seconds} s");
+    }
+    let first = UNITS.iter().position(|(unit, _)| whole >= *unit).unwrap_or(3);
+    let (small, _) = UNITS[(first + 1).min(3)];
+    let mut left = whole.next_multiple_of(small);
+    let mut parts = Vec::new();
+    for (unit, name) in &UNITS[first..=(first + 1).min(3)] {
+        if left >= *unit {
+            parts.push(format!("{} {name}", left / unit));
+        }
+        left %= unit;
+    }
+    parts.join(" ")
 }
 
 fn verdict(fresh: &Value, running: Option<&Value>, passes: bool) -> String {
@@ -115,5 +143,33 @@ fn align<const N: usize>(out: &mut String, rows: &[[String; N]]) {
         }
         out.push_str(line.trim_end());
         out.push('\n');
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_time_is_told_in_two_units_and_never_too_short() {
+        for (seconds, told) in [
+            (0.25, "0.25 s"),
+            (58.7, "59 s"),
+            (60.0, "1 min"),
+            (61.2, "1 min 2 s"),
+            (3_599.5, "1 h"),
+            (34_974.0, "9 h 43 min"),
+            (86_399.0, "24 h"),
+            (700_000.0, "8 d 3 h"),
+        ] {
+            assert_eq!(time(seconds), told, "{seconds}");
+        }
+    }
+
+    #[test]
+    fn money_is_told_as_money() {
+        let limit = serde_json::json!({ "unit": "cost", "remaining": 4.25, "limit": 5.0 });
+        assert_eq!((amount(&limit, "remaining"), amount(&limit, "limit")), ("4.25 USD".to_owned(), "5 USD".to_owned()));
+        assert_eq!(amount(&serde_json::json!({ "unit": "tokens", "limit": 20 }), "limit"), "20");
     }
 }

@@ -10,6 +10,7 @@ mod drain;
 mod files;
 mod jwt;
 mod keys;
+mod labels;
 mod limits;
 mod listen;
 mod prices;
@@ -60,6 +61,7 @@ pub(super) fn check(review: &mut Review<'_>, config: &mut Config) -> Named {
     clients::check(review, config);
     let jwt = jwt::check(review, config);
     limits::check(review, config);
+    labels::check(review, config);
     let pools = providers::check(review, config);
     routes::check(review, config, &pools);
     let proxies = proxies::check(review, config);

@@ -14,7 +14,7 @@ use crate::{
     },
     policy::jwt::Refused,
     runtime::{Regions, snapshot::Clients},
-    types::Subject,
+    types::ForeignName,
 };
 
 /// How long a token waits for the fetch that may bring its key. An issuer answers in a fraction of that; and whoever makes a token
@@ -32,7 +32,7 @@ pub(super) fn by_jwt(presented: &Presented<'_>, clients: &Clients) -> Result<Opt
     });
     let Some(verified) = examined.transpose().map_err(Reject::Jwt)? else { return Ok(None) };
     let (tier, region) = (verified.tier.clone(), verified.region.clone());
-    Ok(Some(Proof { name: Name::Token(verified.subject.clone()), tier, region, otherwise: tokens.tier.clone() }))
+    Ok(Some(Proof { name: Name::Token(verified.name.clone()), tier, region, otherwise: tokens.tier.clone() }))
 }
 
 /// Whether a token was refused for a key that may be had by now, or soon.
@@ -48,18 +48,20 @@ pub fn may_wait(unproven: &Unproven) -> bool {
 /// As [`identify`].
 pub async fn identify_later(
     request: &Admitted,
-    certified: Option<&Subject>,
+    certified: Option<&ForeignName>,
     clients: &Clients,
     origin: (&Trust, &Regions),
     mut unproven: Box<Unproven>,
 ) -> Result<Client, Box<Unproven>> {
     let Some(issuer) = clients.jwt.as_ref().and_then(|tokens| tokens.verifier.issuer()) else { return Err(unproven) };
     let until = tokio::time::Instant::now() + PATIENCE;
-    while may_wait(&unproven) {
-        let Some(mut fetch) = issuer.want(Instant::now()) else { break };
-        if !matches!(timeout_at(until, fetch.changed()).await, Ok(Ok(()))) {
-            break;
-        }
+    let mut may_come = true;
+    while may_come && may_wait(&unproven) {
+        may_come = match issuer.want(Instant::now()) {
+            Some(mut fetch) => matches!(timeout_at(until, fetch.changed()).await, Ok(Ok(()))),
+            None => false,
+        };
+        // Also where no fetch will come: another thread's may have ended since the token was looked at.
         match identify(request, certified, clients, origin) {
             Ok(client) => return Ok(client),
             Err(again) => unproven = again,

@@ -93,7 +93,7 @@ fn mtls(tier: Option<&str>) -> Mtls {
 fn the_first_proof_names_the_client_and_the_first_word_on_it_is_its_tier() {
     let key = || Some(Name::Key("web".parse().unwrap()));
     let rule = || Some(Name::Rule("batch".parse().unwrap()));
-    let certificate = |subject: &str| Some(Name::Certificate(Subject::new(subject).unwrap()));
+    let certificate = |name: &str| Some(Name::Certificate(ForeignName::new(name).unwrap()));
     let (open, closed) = (|| tier("free"), || Stranger::Denied);
     for (headers, shown, mtls_tier, anonymous, expected) in [
         // A client key, whatever else there is.
@@ -122,8 +122,8 @@ fn the_first_proof_names_the_client_and_the_first_word_on_it_is_its_tier() {
         (&[CLAIM], None, None, closed(), Err(false)),
     ] {
         let clients = Clients { mtls: Some(mtls(mtls_tier)), ..clients(anonymous) };
-        let subject = shown.map(|shown| Subject::new(shown).unwrap());
-        let found = identify(&admitted("10.0.0.1", headers), subject.as_ref(), &clients, (&trust(), &Regions::default()));
+        let certified = shown.map(|shown| ForeignName::new(shown).unwrap());
+        let found = identify(&admitted("10.0.0.1", headers), certified.as_ref(), &clients, (&trust(), &Regions::default()));
         let found =
             found.map(|client| (client.name, client.tier, client.key_is_ours)).map_err(|unproven| unproven.reject.is_failed_proof());
         let ours = matches!(expected, Ok((Some(Name::Key(_)), _)));
@@ -134,8 +134,8 @@ fn the_first_proof_names_the_client_and_the_first_word_on_it_is_its_tier() {
 
 #[test]
 fn without_a_section_for_them_certificates_name_nobody() {
-    let subject = Subject::new(RULED).unwrap();
-    let client = identify(&admitted("1.2.3.4", &[]), Some(&subject), &clients(tier("free")), (&trust(), &Regions::default())).unwrap();
+    let certified = ForeignName::new(RULED).unwrap();
+    let client = identify(&admitted("1.2.3.4", &[]), Some(&certified), &clients(tier("free")), (&trust(), &Regions::default())).unwrap();
     assert_eq!((client.name, client.tier.unwrap().as_str()), (None, "free"));
 }
 

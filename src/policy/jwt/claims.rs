@@ -7,7 +7,7 @@ use serde_json::{Map, Value};
 use super::Refused;
 use crate::{
     config::{Algorithm, Jwt},
-    types::{Region, Subject, Tier},
+    types::{ForeignName, Region, Tier},
 };
 
 /// What tokens have to say.
@@ -43,7 +43,7 @@ impl From<&Jwt> for Rules {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Verified {
     /// Who it is. Where several issuers count, `subject@issuer`: the same subject of another is somebody else.
-    pub subject: Subject,
+    pub name: ForeignName,
     /// The tier that the claim names; `None` where it names none that is one.
     pub tier: Option<Tier>,
     /// The region that the claim names.
@@ -85,7 +85,7 @@ impl Rules {
         }
         let named = |claim: &Option<String>| find(claims, claim.as_deref()?)?.as_str();
         Ok(Verified {
-            subject: self.subject(claims, issuer)?,
+            name: self.name(claims, issuer)?,
             tier: named(&self.tier).and_then(|tier| Tier::from_str(tier).ok()),
             region: named(&self.region).and_then(|region| Region::from_str(region).ok()),
             expires,
@@ -101,7 +101,7 @@ impl Rules {
         }
     }
 
-    fn subject(&self, claims: &Map<String, Value>, issuer: Option<&str>) -> Result<Subject, Refused> {
+    fn name(&self, claims: &Map<String, Value>, issuer: Option<&str>) -> Result<ForeignName, Refused> {
         let client = match find(claims, &self.client) {
             Some(Value::String(text)) => text.clone(),
             Some(Value::Number(number)) if !number.is_f64() => number.to_string(),
@@ -111,7 +111,7 @@ impl Rules {
             Some(issuer) if !client.is_empty() => format!("{client}@{issuer}"),
             _ => client,
         };
-        Subject::new(&name).ok_or(Refused::Client)
+        ForeignName::new(&name).ok_or(Refused::Client)
     }
 }
 
@@ -222,7 +222,7 @@ mod tests {
         for odd in [json!({ "plan": "gold" }), json!({ "plan": { "tier": "not a tier" } }), json!({ "plan": { "tier": 7 } }), json!({})] {
             assert_eq!(read(&rules(), odd.clone()).unwrap().tier, None, "{odd}");
         }
-        assert_eq!(read(&rules(), json!({ "sub": 7 })).unwrap().subject.as_str(), "7");
+        assert_eq!(read(&rules(), json!({ "sub": 7 })).unwrap().name.as_str(), "7");
         for odd in [json!(null), json!(""), json!(7.5), json!(["anna"]), json!("a\nb"), json!("x".repeat(2_049))] {
             assert_eq!(read(&rules(), json!({ "sub": odd })).err(), Some(Refused::Client), "{odd}");
         }
@@ -231,8 +231,8 @@ mod tests {
     #[test]
     fn the_same_subject_of_another_issuer_is_somebody_else() {
         let two = Rules { issuers: vec!["https://a.example".to_owned(), "https://b.example".to_owned()], ..rules() };
-        let subject = |issuer: &str| read(&two, json!({ "iss": issuer })).unwrap().subject.to_string();
-        assert_eq!(subject("https://a.example"), "anna@https://a.example");
-        assert_eq!(subject("https://b.example"), "anna@https://b.example");
+        let name = |issuer: &str| read(&two, json!({ "iss": issuer })).unwrap().name.to_string();
+        assert_eq!(name("https://a.example"), "anna@https://a.example");
+        assert_eq!(name("https://b.example"), "anna@https://b.example");
     }
 }

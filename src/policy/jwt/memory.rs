@@ -93,7 +93,7 @@ mod tests {
     use crate::types::Secret;
 
     fn known(until: u64) -> Known {
-        let verified = Verified { subject: crate::types::Subject::new("anna").unwrap(), tier: None, region: None, expires: Some(until) };
+        let verified = Verified { name: crate::types::ForeignName::new("anna").unwrap(), tier: None, region: None, expires: Some(until) };
         Known { key: Arc::new(JwtKey::of_secret(&Secret::new("x".repeat(32)))), verified: Arc::new(verified), until }
     }
 

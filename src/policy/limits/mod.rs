@@ -119,6 +119,16 @@ pub struct Refusal {
 }
 
 impl Refusal {
+    /// The one of the two that has to be waited for longer: what was found before, and what this check says if it is no shadow.
+    fn longer(before: Option<Self>, check: &Check<'_>, weighed: Result<(), Option<Duration>>) -> Option<Self> {
+        let (Err(wait), false) = (weighed, check.shadow) else { return before };
+        let this = Self { tag: check.tag, wait };
+        match before {
+            Some(before) if !this.is_longer_than(&before) => Some(before),
+            _ => Some(this),
+        }
+    }
+
     fn is_longer_than(&self, other: &Self) -> bool {
         match (self.wait, other.wait) {
             (_, None) => false,
@@ -152,12 +162,7 @@ pub fn acquire_of(counters: Option<&Counters>, checks: &mut [Check<'_>], now: Mo
         let seat = check.state.seat(check.spec, check.subject, now);
         let weighed = seat.weigh(check.spec, check.amount, now);
         check.outcome.is_over = weighed.is_err();
-        if let (Err(wait), false) = (weighed, check.shadow) {
-            let this = Refusal { tag: check.tag, wait };
-            if refusal.is_none_or(|longest| this.is_longer_than(&longest)) {
-                refusal = Some(this);
-            }
-        }
+        refusal = Refusal::longer(refusal, check, weighed);
         seats.push(seat);
     }
     if let Some(refusal) = refusal {
@@ -202,20 +207,9 @@ pub fn weigh(checks: &mut [Check<'_>], now: Moment) -> Option<Refusal> {
         let seat = check.state.seat(check.spec, check.subject, now);
         let weighed = seat.weigh(check.spec, check.amount, now);
         check.outcome = Outcome { is_over: weighed.is_err(), standing: seat.standing(check.spec, now) };
-        if let (Err(wait), false) = (weighed, check.shadow) {
-            let this = Refusal { tag: check.tag, wait };
-            if longest.is_none_or(|longest| this.is_longer_than(&longest)) {
-                longest = Some(this);
-            }
-        }
+        longest = Refusal::longer(longest, check, weighed);
     }
     longest
-}
-
-/// What is counted per unit where no unit is told: one request.
-#[must_use]
-pub const fn one(unit: Unit) -> bool {
-    matches!(unit, Unit::Requests | Unit::Concurrent | Unit::FailedAuth)
 }
 
 #[cfg(test)]

@@ -148,7 +148,7 @@ impl Spec {
 
     /// Whether so few are counted, one at a time, that each is remembered by itself.
     pub(super) const fn counts_singly(&self) -> bool {
-        self.amount <= COUNTED_SINGLY && super::one(self.unit)
+        self.amount <= COUNTED_SINGLY && matches!(self.unit, Unit::Requests | Unit::Concurrent | Unit::FailedAuth)
     }
 
     /// The page of the calendar that `now` stands on, and the seconds until the next.

@@ -5,7 +5,7 @@ use std::{num::NonZeroU64, time::Duration};
 use proptest::prelude::*;
 
 use super::*;
-use crate::types::{CostRate, Rate};
+use crate::types::{CostRate, Rate, Unit};
 
 const SECOND: u64 = 1_000_000_000;
 
@@ -250,8 +250,10 @@ fn days_and_months_begin_anew_at_midnight() {
     let counters = state(&month);
     let charge = take(&month, &counters, 5_000_000_000_000, moment(midnight)).unwrap();
     assert!(take(&month, &counters, 1, moment(midnight + 86_400)).is_err());
-    charge.cancel(moment(midnight + 40 * 86_400));
-    assert!(take(&month, &counters, 1, moment(midnight + 40 * 86_400)).is_ok());
+    let next = moment(midnight + 40 * 86_400);
+    drop(take(&month, &counters, 2_000_000_000_000, next).unwrap());
+    charge.cancel(next);
+    assert_eq!(left(&month, &counters, next), 3_000_000_000_000, "what was taken of the last page is not given back on this one");
 }
 
 #[test]
@@ -351,6 +353,21 @@ fn tight_memory_makes_a_limit_stricter_and_never_weaker() {
         }
         let share = let_through.iter().map(|(_, size)| size).sum::<u64>() * 60 * 100 / (2_000 * spec.amount());
         assert!(share >= 40, "{rate}: no more than {share} % of what there is");
+    }
+}
+
+#[test]
+fn a_sweep_forgets_only_those_of_whom_nothing_counts() {
+    let (minute, bucket) = (spec("2/min", None), spec("2/min", Some(2)));
+    let (day, permits) = (spec("2/day", None), Spec::permits(2));
+    for spec in [minute, bucket, day, permits] {
+        let counters = state(&spec);
+        let held = take(&spec, &counters, 2, at(1)).unwrap();
+        counters.sweep(&spec, at(SECOND), None);
+        assert_eq!((counters.subjects(), left(&spec, &counters, at(SECOND))), (1, 0), "{spec:?}");
+        held.cancel(at(SECOND));
+        counters.sweep(&spec, at(90_000 * SECOND), None);
+        assert_eq!((counters.subjects(), left(&spec, &counters, at(90_000 * SECOND))), (0, 2), "{spec:?}");
     }
 }
 

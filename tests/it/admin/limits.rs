@@ -140,7 +140,9 @@ async fn the_access_log_names_the_limit_that_refused() {
 #[tokio::test]
 async fn a_check_tells_what_would_become_of_a_request_and_charges_nothing() {
     let provider = Provider::always(Script::ok("{}")).await;
-    let sidegate = Sidegate::with(SECTIONS, provider.address).await;
+    // An issuer may call a client whatever it likes.
+    let clients = format!("clients: {{ anonymous: free, jwt: {{ audience: me, secret: {{ value: {} }} }} }}\n", "s".repeat(32));
+    let sidegate = Sidegate::with(&(clients + SECTIONS), provider.address).await;
     let check = "/limits/check?ip=203.0.113.7&tier=free&model=gpt-4o";
     ask_from(&sidegate, "203.0.113.7", 3).await;
     for _ in 0..9 {
@@ -261,6 +263,7 @@ fn what_makes_no_sense_to_the_command_is_64() {
     for (file, arguments, part) in [
         (&config, &["--ip", "nobody"][..], "nobody"),
         (&config, &["--client", "a", "--key", "-"], "--key"),
+        (&config, &["--client", "ghost"], "No client of this config is called `ghost`"),
         (&config, &["--session", "x"], "clients.session"),
         (&config, &["--key", "-"], "one key"),
         (&config, &["--admin", "http://127.0.0.1:9"], "can't be asked"),

@@ -6,7 +6,7 @@ use sidegate::{
     types::Secret,
 };
 
-use super::{ask, claims, key_set};
+use super::{ask, ask_with, claims, key_set, line_of};
 use crate::support::{Provider, Script, Sidegate, Signer};
 
 const SECRET: &str = "canary-of-the-issuer-0123456789-0123456789";
@@ -70,6 +70,28 @@ async fn a_secret_comes_from_a_variable_a_file_or_the_config_and_shows_nowhere()
         let sidegate = Sidegate::start_in(&text, &environment);
         assert_eq!(ask(&sidegate, &token).await.status(), 200, "{secret}");
         assert!(!sidegate.ask_admin("/config").await.text().contains("canary"), "{secret}");
+    }
+}
+
+#[tokio::test]
+async fn the_tier_and_region_of_a_claim_count_before_every_other_word() {
+    let provider = Provider::always(Script::ok("served")).await;
+    let signer = Signer::edwards("one");
+    let section = format!("keys: [{}], tier_claim: plan, region_claim: place, tier: basic", signer.jwk());
+    let more = "trust: { proxies: [loopback] }\nregions: { default: us }\n";
+    let sidegate = Sidegate::start(&(text(&section) + more), provider.address).await;
+    let trusted = "x-api-tier: said\r\nx-region: said\r\n";
+    for (said, fields, expected) in [
+        (json!({ "plan": "gold", "place": "eu" }), trusted, ("gold", "eu")),
+        (json!({ "plan": "gold", "place": "eu" }), "", ("gold", "eu")),
+        (json!({ "plan": "no tier", "place": 7 }), trusted, ("said", "said")),
+        (json!({}), "", ("basic", "us")),
+    ] {
+        let token = signer.token(&claims(said));
+        let reply = ask_with(&sidegate, &format!("Authorization: Bearer {token}\r\n{fields}")).await;
+        assert_eq!(reply.status(), 200, "{}", reply.text());
+        let line = line_of(&sidegate, &reply).await;
+        assert_eq!((line["tier"].as_str().unwrap(), line["region"].as_str().unwrap()), expected, "{fields}");
     }
 }
 

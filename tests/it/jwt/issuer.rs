@@ -1,8 +1,18 @@
 //! Keys that an issuer publishes: fetched at the start, when they change, and never because somebody makes tokens up.
 
-use std::{net::SocketAddr, path::Path};
+use std::{net::SocketAddr, path::Path, sync::Arc, time::Instant};
 
 use serde_json::json;
+use sidegate::{
+    config::{Jwt, JwtKey, Listen, Trust},
+    pipeline::{
+        admit::admit,
+        fields::Present,
+        identify::{identify, jwt::identify_later},
+    },
+    policy::jwt::{Rules, Verifier, issuer::Issuer},
+    runtime::{JwtIdentity, Regions, snapshot::Clients},
+};
 
 use super::{ask, ask_with, claims, clients, key_set, outcome, refused};
 use crate::support::{Client, Gate, Provider, Script, Sidegate, Signer, eventually, provider::Request, tls, within};
@@ -57,6 +67,29 @@ async fn a_key_that_the_issuer_has_just_begun_to_use_costs_nobody_an_error() {
     }
     assert_eq!(ask(&sidegate, &before).await.status(), 200);
     assert_eq!(issuer.asked(), 2);
+}
+
+/// The fetch of one worker's token ends between another worker's look at the keys and its asking for a fetch.
+#[tokio::test]
+async fn a_key_that_comes_right_behind_the_look_at_its_token_counts() {
+    let signer = Signer::edwards("new");
+    let key = JwtKey::of(&serde_json::from_value(signer.jwk()).unwrap()).unwrap();
+    let issuer = Arc::new(Issuer::new(Arc::default()));
+    let section: Jwt = serde_json::from_value(json!({ "audience": "sidegate" })).unwrap();
+    let verifier = Verifier::new(Rules::from(&section), Vec::new(), Some(Arc::clone(&issuer)));
+    let clients = Clients { jwt: Some(JwtIdentity { verifier: Arc::new(verifier), source: None, tier: None }), ..Clients::default() };
+    let bearer = format!("Bearer {}", signer.token(&claims(json!({}))));
+    let head = http::Request::get("/v1/models").header("host", "a").header("authorization", bearer).body(()).unwrap().into_parts().0;
+    let present = Present::read(&head.headers);
+    let (trust, regions) = (Trust::default(), Regions::default());
+    let request = admit(Box::new(head), present, None, &Listen::default(), &trust).unwrap();
+    issuer.end(Some(Vec::new()));
+
+    let unproven = identify(&request, None, &clients, (&trust, &regions)).unwrap_err();
+    assert!(issuer.want(Instant::now()).is_some(), "the other worker's");
+    issuer.end(Some(vec![key]));
+    let client = identify_later(&request, None, &clients, (&trust, &regions), unproven).await.unwrap();
+    assert!(client.name.is_some());
 }
 
 #[tokio::test]

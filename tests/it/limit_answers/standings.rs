@@ -50,6 +50,20 @@ async fn without_limits_the_providers_pass_as_they_are() {
     }
 }
 
+/// A shadow may be tighter than what holds: callers would slow down for something that refuses nobody.
+#[tokio::test]
+async fn of_a_shadow_nobody_is_told() {
+    let provider = Provider::always(Script::ok("served")).await;
+    let both = limits(&format!("{{ name: trial, per: all, requests: 1/min, shadow: true }}, {TWO}"));
+    let sections = format!("{both}annotate: {{ ietf_rate_limits: true }}\n");
+    let sidegate = Sidegate::with(&sections, provider.address).await;
+    for left in ["1", "0"] {
+        let reply = ask(&sidegate, "/v1/models").await;
+        assert_eq!(fields(&reply.head, OWN), texts(["2", left, "15m0s"]));
+        assert!(!reply.head.get("ratelimit").unwrap().contains("trial"));
+    }
+}
+
 #[tokio::test]
 async fn an_operator_chooses_whose_are_told() {
     let provider = Provider::start().await;

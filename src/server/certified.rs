@@ -3,7 +3,7 @@
 use rustls::pki_types::CertificateDer;
 use webpki::EndEntityCert;
 
-use crate::types::Subject;
+use crate::types::ForeignName;
 
 /// ASN.1's tags for what a subject is made of (X.690 §8): SEQUENCE, SET, OBJECT IDENTIFIER.
 const SEQUENCE: u8 = 0x30;
@@ -22,16 +22,16 @@ const STRINGS: [u8; 3] = [0x0c, 0x13, 0x16];
 ///
 /// The certificate must have been verified.
 #[must_use]
-pub fn of(certificate: &CertificateDer<'_>) -> Option<Subject> {
+pub fn of(certificate: &CertificateDer<'_>) -> Option<ForeignName> {
     let certificate = EndEntityCert::try_from(certificate).ok()?;
     if let Some(uri) = certificate.valid_uri_names().next() {
-        return Subject::new(uri);
+        return ForeignName::new(uri);
     }
     if let Some(name) = certificate.valid_dns_names().next() {
         // Letters of both cases are the same in it (RFC 4343).
-        return Subject::new(&name.to_ascii_lowercase());
+        return ForeignName::new(&name.to_ascii_lowercase());
     }
-    Subject::new(common_name(certificate.subject())?)
+    ForeignName::new(common_name(certificate.subject())?)
 }
 
 /// The most specific common name of a subject, which is its last (RFC 5280 §4.1.2.4: a sequence of sets of types and values).

@@ -9,9 +9,9 @@ const MAX: usize = 2_048;
 ///
 /// It is compared byte by byte, as both kinds of names are (RFC 7519 §4.1.2, SPIFFE-ID §2).
 #[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct Subject(Arc<str>);
+pub struct ForeignName(Arc<str>);
 
-impl Subject {
+impl ForeignName {
     /// `None` for what is empty, too long, begins or ends with white space, or holds what would not show or break a line: two names
     /// that look alike could be two clients.
     #[must_use]
@@ -32,13 +32,13 @@ fn is_unseen(letter: char) -> bool {
     letter.is_control() || matches!(letter, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{2069}' | '\u{feff}')
 }
 
-impl fmt::Display for Subject {
+impl fmt::Display for ForeignName {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.0)
     }
 }
 
-impl fmt::Debug for Subject {
+impl fmt::Debug for ForeignName {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         fmt::Debug::fmt(&*self.0, f)
     }
@@ -51,12 +51,12 @@ mod tests {
     #[test]
     fn a_foreign_name_is_bounded_and_fits_into_a_line() {
         for text in ["auth0|5f7c8ec7", "spiffe://prod.example/ns/web", "Jürgen Groß", "a", &"x".repeat(MAX)] {
-            assert_eq!(Subject::new(text).unwrap().as_str(), text);
+            assert_eq!(ForeignName::new(text).unwrap().as_str(), text);
         }
         for text in
             ["", " ", " web", "web\n", "we\nb", "web\0", "we\u{202e}b", "we\u{200b}b", "we\u{2028}b", "\u{feff}web", &"x".repeat(MAX + 1)]
         {
-            assert_eq!(Subject::new(text), None, "{text:?}");
+            assert_eq!(ForeignName::new(text), None, "{text:?}");
         }
     }
 }
