@@ -3,7 +3,7 @@
 use std::{num::NonZeroU64, sync::Arc};
 
 use sidegate::{
-    policy::limits::{Check, Refusal, Spec, State, Subject, acquire},
+    policy::limits::{Check, Counters, Refusal, Spec, State, Subject, acquire_of},
     types::{Moment, Unit},
 };
 
@@ -14,6 +14,7 @@ const REGIONS: u64 = 4;
 /// Five limits, and who asks them.
 pub(crate) struct Five {
     limits: [(Spec, Arc<State>); 5],
+    counters: Counters,
     subjects: u64,
     /// Nanoseconds from a request to the next.
     step: u64,
@@ -33,7 +34,8 @@ impl Five {
             (spec, state)
         });
         let step = (60_000_000_000 / subjects).clamp(60_000, 2_000_000);
-        let mut five = Self { limits, subjects, step, now: 1_000_000_000, asked: 0 };
+        let counters = limits.each_ref().map(|(_, state)| Arc::clone(state)).into_iter().collect();
+        let mut five = Self { limits, counters, subjects, step, now: 1_000_000_000, asked: 0 };
         for subject in 0..subjects {
             five.let_through([subject, subject, 0, 0, 0]);
         }
@@ -56,9 +58,9 @@ impl Five {
         let mut checks = self.limits.each_ref().map(|(spec, state)| {
             let key = mixed(who[which] ^ (which as u64) << 56);
             which += 1;
-            Check::new(spec, state, Subject { key, group: key }, 1)
+            Check { place: Some(which - 1), ..Check::new(spec, state, Subject { key, group: key }, 1) }
         });
-        let outcome = acquire(&mut checks, now);
+        let outcome = acquire_of(Some(&self.counters), &mut checks, now);
         assert!(outcome.is_ok(), "nobody asks too much: {:?}", outcome.err().map(|Refusal { tag, .. }| tag));
         std::hint::black_box(&checks);
     }

@@ -189,7 +189,7 @@ fn take(
     if checks.is_empty() {
         return Ok(Granted::default());
     }
-    let taken = limits::acquire(&mut checks, now);
+    let taken = limits::acquire_of(Some(&limits.counters), &mut checks, now);
     let mut standings = Standings::default();
     for check in [Unit::Requests, Unit::Tokens].into_iter().filter_map(|unit| Some(&checks[limits::tightest(&checks, unit)?])) {
         standings.add(Left { limit: rules[check.tag].name.clone(), spec: *check.spec, standing: check.outcome.standing });

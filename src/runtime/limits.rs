@@ -15,7 +15,7 @@ use ipnet::IpNet;
 use super::Registry;
 use crate::{
     config::{self, Few, Per, When},
-    policy::limits::{Check, Counting, Spec, State, Subject},
+    policy::limits::{Check, Counters, Counting, Spec, State, Subject},
     telemetry::LimitRecord,
     types::{LimitName, Region, Subnet, Tier, Unit, subnet},
 };
@@ -52,6 +52,8 @@ pub struct Rule {
     pub turns_on_model: bool,
     /// Its counters.
     pub state: Arc<State>,
+    /// Where they stand among those of all limits.
+    place: usize,
     /// Those of the networks around an IPv6 address.
     pub around: Vec<Around>,
     /// What came of its checks.
@@ -67,6 +69,11 @@ pub struct Around {
 }
 
 impl Rule {
+    /// Its counters, and behind them those of the networks around.
+    fn states(&self) -> impl Iterator<Item = &Arc<State>> {
+        std::iter::once(&self.state).chain(self.around.iter().map(|around| &around.state))
+    }
+
     /// Whether it is for this caller's requests for this model. Where it turns on a model that nobody could read, it is: or else
     /// who hides it would be free.
     #[must_use]
@@ -117,6 +124,8 @@ pub struct Limits {
     pub turn_on_model: bool,
     /// Whether any counts tokens or money.
     pub count_usage: bool,
+    /// Those of all of them.
+    pub counters: Counters,
     hasher: Hasher,
 }
 
@@ -125,9 +134,11 @@ impl Limits {
     #[must_use]
     pub fn new(limits: Vec<config::Limit>, registry: &Registry) -> Self {
         let mut made = Self { hasher: registry.hasher.clone(), ..Self::default() };
+        let mut counters = Vec::new();
         for limit in limits {
             for (unit, spec) in specs(&limit) {
-                let rule = rule(&limit, spec, registry);
+                let rule = Rule { place: counters.len(), ..rule(&limit, spec, registry) };
+                counters.extend(rule.states().cloned());
                 let late = limit.turns_on_model() || matches!(unit, Unit::Tokens | Unit::Cost);
                 made.turn_on_model |= limit.turns_on_model();
                 made.count_usage |= matches!(unit, Unit::Tokens | Unit::Cost);
@@ -138,6 +149,7 @@ impl Limits {
                 }
             }
         }
+        made.counters = counters.into();
         made
     }
 
@@ -158,16 +170,19 @@ impl Limits {
             return;
         }
         let Some(subject) = self.subject(&rule.per, caller) else { return };
-        let check = |spec, state, subject| Check { shadow: rule.shadow, tag, ..Check::new(spec, state, subject, amount) };
-        add(check(&rule.spec, &rule.state, subject));
+        let check = |beside: usize, spec, state, subject| {
+            let place = Some(rule.place + beside);
+            Check { shadow: rule.shadow, tag, place, ..Check::new(spec, state, subject, amount) }
+        };
+        add(check(0, &rule.spec, &rule.state, subject));
         if rule.around.is_empty() {
             return;
         }
         let subnet = caller.ip.map(Subnet::from);
-        for around in &rule.around {
+        for (at, around) in rule.around.iter().enumerate() {
             if let Some(wider) = subnet.and_then(|subnet| subnet.wider(around.prefix)) {
                 let key = self.hasher.hash(wider);
-                add(check(&around.spec, &around.state, Subject { key, group: key }));
+                add(check(1 + at, &around.spec, &around.state, Subject { key, group: key }));
             }
         }
     }
@@ -223,6 +238,7 @@ fn rule(limit: &config::Limit, spec: Spec, registry: &Registry) -> Rule {
         shadow: limit.shadow,
         turns_on_model: limit.turns_on_model(),
         state,
+        place: 0,
         around: if *limit.per == [Per::Ip] { AROUND.into_iter().map(around).collect() } else { Vec::new() },
         record,
         spec,
@@ -231,7 +247,7 @@ fn rule(limit: &config::Limit, spec: Spec, registry: &Registry) -> Rule {
 
 /// The states of a generation, for the registry.
 pub(super) fn states(limits: &Limits) -> impl Iterator<Item = &Arc<State>> {
-    limits.rules().flat_map(|rule| std::iter::once(&rule.state).chain(rule.around.iter().map(|around| &around.state)))
+    limits.counters.iter()
 }
 
 /// The addresses that are likely to be one network's: a /24, or a /48.

@@ -5,7 +5,7 @@ use std::{array, collections::VecDeque, num::NonZeroU64, sync::Arc, thread};
 
 use rustix::time::{ClockId, clock_gettime};
 use sidegate::{
-    policy::limits::{Charge, Check, Spec, State, Subject, acquire, weigh},
+    policy::limits::{Charge, Check, Counters, Spec, State, Subject, acquire_of, weigh},
     types::{Moment, Unit},
 };
 
@@ -26,7 +26,7 @@ const NOW: Moment = Moment { nanos: 1_000_000_000, unix: 1_800_000_000 };
 /// What was let through, by limit and subject.
 type Counts = [Vec<u64>; 5];
 
-struct Limits([(Spec, Arc<State>); 5]);
+struct Limits([(Spec, Arc<State>); 5], Counters);
 
 impl Limits {
     /// About a half of `requests` is refused, by each of them some.
@@ -43,14 +43,16 @@ impl Limits {
             rate(of(58, SUBJECTS[3]), "15min", 0),
             Spec::permits(THREADS * UNDER_WAY as u64 - 5),
         ];
-        Self(specs.map(|spec| (spec, Arc::new(State::new(spec.counting())))))
+        let limits = specs.map(|spec| (spec, Arc::new(State::new(spec.counting()))));
+        let counters = limits.each_ref().map(|(_, state)| Arc::clone(state)).into_iter().collect();
+        Self(limits, counters)
     }
 
     fn checks(&self, who: [u64; 5]) -> [Check<'_>; 5] {
         array::from_fn(|limit| {
             let (spec, state) = &self.0[limit];
             let key = mixed(who[limit] ^ (limit as u64) << 56);
-            Check::new(spec, state, Subject { key, group: key }, 1)
+            Check { place: Some(limit), ..Check::new(spec, state, Subject { key, group: key }, 1) }
         })
     }
 
@@ -100,7 +102,7 @@ fn ask(limits: &Limits, requests: std::ops::Range<u64>) -> (Counts, u64) {
     for request in requests {
         let dice = mixed(request);
         let who: [u64; 5] = array::from_fn(|limit| (dice >> (limit * 11)) % SUBJECTS[limit]);
-        let Ok(charge) = acquire(&mut limits.checks(who), NOW) else {
+        let Ok(charge) = acquire_of(Some(&limits.1), &mut limits.checks(who), NOW) else {
             under_way.pop_front();
             continue;
         };

@@ -22,11 +22,14 @@ use std::{sync::Arc, time::Duration};
 
 use smallvec::SmallVec;
 
-pub use charge::Charge;
+pub use charge::{Charge, Counters};
 pub use spec::{Counting, Spec};
 pub use state::{Consumer, State};
 
-use self::{charge::Hold, seat::Seat};
+use self::{
+    charge::{Hold, Of},
+    seat::Seat,
+};
 use crate::types::{Moment, Unit};
 
 /// More limits than this are weighed at the price of an allocation.
@@ -48,6 +51,8 @@ pub struct Check<'c> {
     pub spec: &'c Spec,
     /// Its counters. No two checks of one request have the same.
     pub state: &'c Arc<State>,
+    /// Where they stand among those of their generation, if they do.
+    pub place: Option<usize>,
     /// Whose counter.
     pub subject: Subject,
     /// How much is asked for.
@@ -64,7 +69,7 @@ impl<'c> Check<'c> {
     /// A limit that is about to be asked.
     #[must_use]
     pub fn new(spec: &'c Spec, state: &'c Arc<State>, subject: Subject, amount: u64) -> Self {
-        Self { spec, state, subject, amount, shadow: false, tag: 0, outcome: Outcome::default() }
+        Self { spec, state, place: None, subject, amount, shadow: false, tag: 0, outcome: Outcome::default() }
     }
 }
 
@@ -141,6 +146,15 @@ impl Refusal {
 ///
 /// [`Refusal`] if one that is no shadow has not enough left. Shadows are charged where they have enough, as if they refused.
 pub fn acquire(checks: &mut [Check<'_>], now: Moment) -> Result<Charge, Refusal> {
+    acquire_of(None, checks, now)
+}
+
+/// The same for limits of a generation, whose `counters` are all kept as one.
+///
+/// # Errors
+///
+/// As above.
+pub fn acquire_of(counters: Option<&Counters>, checks: &mut [Check<'_>], now: Moment) -> Result<Charge, Refusal> {
     checks.sort_unstable_by_key(|check| check.state.id());
     let mut seats: SmallVec<[Seat<'_>; USUAL]> = SmallVec::new();
     let mut refusal: Option<Refusal> = None;
@@ -166,14 +180,16 @@ pub fn acquire(checks: &mut [Check<'_>], now: Moment) -> Result<Charge, Refusal>
         }
         let (slot, remaining) = seat.charge(check.spec, check.amount, now);
         check.outcome.standing = left(remaining);
-        holds.push(Hold { state: Arc::clone(check.state), spec: *check.spec, slot, amount: check.amount, at: now, beyond: Vec::new() });
+        let place = check.place.filter(|at| counters.and_then(|all| all.get(*at)).is_some_and(|state| Arc::ptr_eq(state, check.state)));
+        let of = place.map_or_else(|| Of::State(Arc::clone(check.state)), Of::Place);
+        holds.push(Hold { of, spec: *check.spec, slot, amount: check.amount, at: now, beyond: Vec::new() });
     }
     for unit in [Unit::Requests, Unit::Tokens] {
         if let Some(at) = tightest(checks, unit) {
             checks[at].outcome.standing = seats[at].standing(checks[at].spec, now);
         }
     }
-    Ok(Charge::new(holds))
+    Ok(Charge::new(holds, counters.cloned()))
 }
 
 /// The limit on `unit` of which the smallest part is left; shadows are none.

@@ -253,8 +253,8 @@ impl<C: Cell> Place<'_, C> {
                     None => by_key.insert_unique(*key, (*key, C::default()), |(key, _)| *key).bucket_index(),
                 };
                 *at = Some(index);
-                // Under this lock nobody else has touched the table since the index was found.
-                let (_, cell) = by_key.get_bucket_mut(index).expect("the counter is there"); // invariant: it was found or put there
+                // Under this lock nobody but us has touched the table since the index was found.
+                let (_, cell) = by_key.get_bucket_mut(index).expect("the counter is where it was found"); // invariant: found or made above
                 let before = cell.heap();
                 cell.tighten(is_tight);
                 let changed = change(cell);
