@@ -6,80 +6,21 @@
 //!
 //! Cancel: a charge that is dropped gives its permits back; what was counted stays counted.
 
-use std::time::Duration;
-
 use smallvec::SmallVec;
 
 use super::{
     client::{Client, Identity},
-    reject::Reject,
+    reject::{Limited, Reject},
+    standing::{Left, Standings},
 };
 use crate::{
-    policy::limits::{self, Charge, Check, Refusal, Spec, Standing},
+    policy::limits::{self, Charge, Check, Refusal},
     runtime::{
         Limits, Runtime,
         limits::{Caller, Hasher, Rule, neighbourhood},
     },
-    types::{Ask, LimitName, Moment, Subnet, Unit},
+    types::{Ask, Moment, Subnet, Unit},
 };
-
-/// Why a limit refuses a request.
-#[derive(Clone, Debug)]
-pub struct Limited {
-    /// The limit that has to be waited for longest.
-    pub limit: LimitName,
-    /// Its numbers.
-    pub spec: Spec,
-    /// How long that is; `None` if no wait is long enough.
-    pub wait: Option<Duration>,
-    /// What is left of the caller's tightest limits.
-    pub standings: Standings,
-}
-
-/// What is left of a limit.
-#[derive(Clone, Debug)]
-pub struct Left {
-    /// The limit.
-    pub limit: LimitName,
-    /// Its numbers.
-    pub spec: Spec,
-    /// What is left of it.
-    pub standing: Standing,
-}
-
-/// The caller's tightest limits.
-#[derive(Clone, Debug, Default)]
-pub struct Standings {
-    /// Of those that count requests.
-    pub requests: Option<Left>,
-    /// Of those that count tokens.
-    pub tokens: Option<Left>,
-}
-
-impl Standings {
-    /// Takes in what is left of another limit.
-    fn add(&mut self, left: Left) {
-        let place = match left.spec.unit() {
-            Unit::Requests => &mut self.requests,
-            Unit::Tokens => &mut self.tokens,
-            Unit::Concurrent | Unit::Cost | Unit::FailedAuth => return,
-        };
-        if place.as_ref().is_none_or(|tightest| left.standing.is_tighter_than(&tightest.standing)) {
-            *place = Some(left);
-        }
-    }
-
-    /// Takes in what another step has found.
-    pub fn join(&mut self, other: Self) {
-        [other.requests, other.tokens].into_iter().flatten().for_each(|left| self.add(left));
-    }
-
-    /// Whether no limit applied.
-    #[must_use]
-    pub fn is_empty(&self) -> bool {
-        self.requests.is_none() && self.tokens.is_none()
-    }
-}
 
 /// What a step has charged.
 #[derive(Debug, Default)]
@@ -117,12 +58,11 @@ pub struct Asking<'a> {
 /// # Errors
 ///
 /// 429 if one of them has not enough left. Nothing was charged.
-pub fn first(limits: &Limits, client: &Client, runtime: &Runtime) -> Result<Granted, Reject> {
-    if limits.first.is_empty() {
-        return Ok(Granted::default());
+pub fn first(limits: &Limits, caller: Option<&Caller<'_>>, runtime: &Runtime) -> Result<Granted, Reject> {
+    match caller.filter(|_| !limits.first.is_empty()) {
+        Some(caller) => take(limits, &limits.first, caller, runtime.moment(), |_| Some(1)),
+        None => Ok(Granted::default()),
     }
-    let caller = caller(client, None, limits.hasher());
-    take(limits, &limits.first, &caller, runtime.moment(), |_| Some(1))
 }
 
 /// Step 7: the limits that turn on what is asked for.
@@ -130,12 +70,9 @@ pub fn first(limits: &Limits, client: &Client, runtime: &Runtime) -> Result<Gran
 /// # Errors
 ///
 /// 429 if one of them has not enough left. Nothing was charged by this step.
-pub fn second(limits: &Limits, client: &Client, asking: Asking<'_>, runtime: &Runtime) -> Result<Granted, Reject> {
-    if limits.second.is_empty() {
-        return Ok(Granted::default());
-    }
+pub fn second(limits: &Limits, caller: &Caller<'_>, asking: Asking<'_>, runtime: &Runtime) -> Result<Granted, Reject> {
     let Asking { ask, has_model, tells_usage, expected } = asking;
-    let caller = caller(client, ask.certain_model(), limits.hasher());
+    let caller = Caller { model: ask.certain_model(), ..*caller };
     take(limits, &limits.second, &caller, runtime.moment(), |rule| match rule.spec.unit() {
         _ if rule.turns_on_model && !has_model => None,
         Unit::Tokens => tells_usage.then_some(expected.tokens),
@@ -152,6 +89,13 @@ pub fn failed_auth(limits: &Limits, client: &Client, reject: Reject, runtime: &R
     }
     let caller = caller(client, None, limits.hasher());
     take(limits, &limits.failed_auth, &caller, runtime.moment(), |_| Some(1)).err().unwrap_or(reject)
+}
+
+/// The caller of a request that limits of either step may apply to.
+#[must_use]
+pub fn limited_caller<'c>(limits: &Limits, client: &'c Client) -> Option<Caller<'c>> {
+    let applies = !(limits.first.is_empty() && limits.second.is_empty());
+    applies.then(|| caller(client, None, limits.hasher()))
 }
 
 /// The caller as limits tell callers apart.
@@ -213,14 +157,16 @@ fn take(
 
 /// A rule may have several checks; it counts once.
 fn count(rules: &[Rule], checks: &[Check<'_>]) {
-    for (tag, rule) in rules.iter().enumerate() {
-        let mut of = checks.iter().filter(|check| check.tag == tag).peekable();
-        if of.peek().is_some() {
-            if of.any(|check| check.outcome.is_over) {
-                rule.record.shadow();
-            } else {
-                rule.record.allow();
-            }
+    for (at, check) in checks.iter().enumerate() {
+        let is_its = |other: &Check<'_>| other.tag == check.tag;
+        if checks[..at].iter().any(is_its) {
+            continue;
+        }
+        let record = &rules[check.tag].record;
+        if checks[at..].iter().any(|other| is_its(other) && other.outcome.is_over) {
+            record.shadow();
+        } else {
+            record.allow();
         }
     }
 }

@@ -177,7 +177,8 @@ impl Pipeline {
         let pass_on = if snapshot.passes_credentials { candidates.pass_on() } else { None };
         let client = if let Some(dialect) = pass_on { identify::as_holder(client, &request, dialect) } else { client };
         // 4: before a byte of the body is read.
-        let Granted { charge, standings } = limit::first(&snapshot.limits, &client, &self.runtime)?;
+        let caller = limit::limited_caller(&snapshot.limits, &client);
+        let Granted { charge, standings } = limit::first(&snapshot.limits, caller.as_ref(), &self.runtime)?;
         trail.limited(standings);
         trail.charged(charge);
         // 5: the first bytes of the body, and with them the route.
@@ -190,7 +191,7 @@ impl Pipeline {
         let route = route?;
         trail.routed(&route.path);
         // 7: the last gate before money.
-        reservation::reserve(&snapshot.limits, &client, (&candidates, route, asked.prompt), trail)?;
+        reservation::reserve(&snapshot.limits, caller.as_ref(), (&candidates, route, asked.prompt), trail)?;
         if trail.counts() {
             readable::ask(&mut request.head.headers);
         }

@@ -14,10 +14,10 @@ use http_body_util::BodyExt;
 use hyper::body::Incoming;
 use serde::Serialize;
 
+pub use self::limited::Limited;
 use super::{
     body::Body,
     fields::X_REQUEST_ID,
-    limit::Limited,
     trail::{End, Trail},
 };
 use crate::{

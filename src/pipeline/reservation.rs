@@ -12,7 +12,6 @@ use std::sync::Arc;
 use http::StatusCode;
 
 use super::{
-    client::Client,
     limit::{self, Expected, Granted},
     reject::Reject,
     route::Candidates,
@@ -24,7 +23,7 @@ use crate::{
         limits::Charge,
     },
     provider::{reader::weight::weigh, usage::BYTES_OF_A_TOKEN},
-    runtime::{Limits, Route},
+    runtime::{Limits, Route, limits::Caller},
     types::{Ask, Moment, Money, Unit, Usage},
 };
 
@@ -197,22 +196,20 @@ fn true_up(charge: &mut Charge, unit: Unit, (held, used): (u64, u64), now: Momen
 /// 429 if one of them has not enough left. Nothing was charged by this step, and what was before is given back with the answer.
 pub fn reserve(
     limits: &Limits,
-    client: &Client,
+    caller: Option<&Caller<'_>>,
     (candidates, route, prompt): (&Candidates<'_, '_>, &Route, Prompt),
     trail: &mut Trail,
 ) -> Result<(), Reject> {
-    if limits.second.is_empty() {
-        return Ok(());
-    }
+    let Some(caller) = caller.filter(|_| !limits.second.is_empty()) else { return Ok(()) };
     let runtime = Arc::clone(trail.runtime());
     let estimate = runtime.estimator.estimate(trail.ask(), prompt);
     // What nobody knows the price of is more than any limit has.
     let cost = route.reserve(trail.ask().certain_model(), estimate.prompt, estimate.output).unwrap_or(Money(u64::MAX));
     let expected = Expected { tokens: estimate.total(), cost: cost.0 };
-    let Granted { charge, standings } = limit::second(limits, client, candidates.asking(trail.ask(), expected), &runtime)?;
+    let Granted { charge, standings } = limit::second(limits, caller, candidates.asking(trail.ask(), expected), &runtime)?;
     trail.limited(standings);
     // To tell clients apart, about, the end of a hash is enough.
-    trail.reserved(charge, (estimate, cost), limits.hasher().hash(client.identity()) as u16);
+    trail.reserved(charge, (estimate, cost), caller.client as u16);
     Ok(())
 }
 

@@ -8,13 +8,32 @@ use std::{fmt::Write, time::Duration};
 use http::{HeaderMap, HeaderName, HeaderValue};
 
 pub use self::go_duration::{GoDuration, millis, millis_up, seconds_up};
-use super::limit::{Left, Standings};
 use crate::{
     config::{Annotate, RateLimits},
-    policy::limits::{Counting, Spec},
+    policy::limits::{Counting, Spec, Standing},
     runtime::{Snapshot, limits::Rule},
     types::{LimitName, Unit},
 };
+
+/// What is left of a limit.
+#[derive(Clone, Debug)]
+pub struct Left {
+    /// The limit.
+    pub limit: LimitName,
+    /// Its numbers.
+    pub spec: Spec,
+    /// What is left of it.
+    pub standing: Standing,
+}
+
+/// The caller's tightest limits.
+#[derive(Clone, Debug, Default)]
+pub struct Standings {
+    /// Of those that count requests.
+    pub requests: Option<Left>,
+    /// Of those that count tokens.
+    pub tokens: Option<Left>,
+}
 
 /// The most fields that are added here: three for each unit, and the IETF's two.
 pub const FIELDS: usize = 8;
@@ -37,6 +56,29 @@ const POLICY: HeaderName = HeaderName::from_static("ratelimit-policy");
 const RATELIMIT: HeaderName = HeaderName::from_static("ratelimit");
 
 impl Standings {
+    /// Takes in what is left of another limit.
+    pub(super) fn add(&mut self, left: Left) {
+        let place = match left.spec.unit() {
+            Unit::Requests => &mut self.requests,
+            Unit::Tokens => &mut self.tokens,
+            Unit::Concurrent | Unit::Cost | Unit::FailedAuth => return,
+        };
+        if place.as_ref().is_none_or(|tightest| left.standing.is_tighter_than(&tightest.standing)) {
+            *place = Some(left);
+        }
+    }
+
+    /// Takes in what another step has found.
+    pub fn join(&mut self, other: Self) {
+        [other.requests, other.tokens].into_iter().flatten().for_each(|left| self.add(left));
+    }
+
+    /// Whether no limit applied.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.requests.is_none() && self.tokens.is_none()
+    }
+
     /// Adds them to a head, as far as the config lets it: at most [`FIELDS`] fields. Where the provider's pass, a unit of which they
     /// tell keeps what stands there.
     pub fn tell(&self, headers: &mut HeaderMap, how: Annotate, provider_is_told: bool) {

@@ -27,8 +27,8 @@ use super::{
     attempt::Attempt,
     client::Client,
     fields::{Present, X_REQUEST_ID},
-    limit::Standings,
     reservation::Reservation,
+    standing::Standings,
     trace::Traced,
 };
 use crate::{

@@ -13,17 +13,59 @@ pub const LONGEST: usize = 64 << 10;
 /// U+FEFF in UTF-8: one may stand before the first event, and says nothing.
 const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
 
-/// Finds where events end.
+/// Where events end: behind a blank line, wherever the bytes are split.
+#[derive(Debug, Default)]
+pub(super) struct Ends {
+    /// Whether something stands in the line at hand.
+    in_line: bool,
+    /// Whether the last byte was a carriage return, so that a line feed behind it ends no other line.
+    after_return: bool,
+}
+
+impl Ends {
+    /// Whether the next byte begins an event, if none is under way.
+    pub(super) fn is_between(&self) -> bool {
+        !self.in_line && !self.after_return
+    }
+
+    /// Begins with the next bytes: how many of them still belong to the line before, one or none.
+    pub(super) fn begin(&mut self, bytes: &[u8]) -> usize {
+        let belongs = self.after_return && bytes.first() == Some(&b'\n');
+        self.after_return &= bytes.is_empty();
+        belongs.into()
+    }
+
+    /// The next end from `at` on: where its blank line begins, and what comes behind it. `at` moves on behind what was looked at.
+    pub(super) fn next(&mut self, bytes: &[u8], at: &mut usize) -> Option<(usize, usize)> {
+        while let Some(found) = memchr2(b'\n', b'\r', &bytes[*at..]) {
+            let end = *at + found;
+            let blank = found == 0 && !self.in_line;
+            self.in_line = false;
+            *at = end + 1;
+            if bytes[end] == b'\r' {
+                match bytes.get(*at) {
+                    Some(b'\n') => *at += 1,
+                    Some(_) => {}
+                    None => self.after_return = true,
+                }
+            }
+            if blank {
+                return Some((end, *at));
+            }
+        }
+        self.in_line |= *at < bytes.len();
+        None
+    }
+}
+
+/// Tells of events as they end.
 #[derive(Debug, Default)]
 pub struct Splitter {
     /// What has come of an event whose end has not.
     held: Vec<u8>,
     /// Whether the event at hand is too long.
     too_long: bool,
-    /// Whether something stands in the line at hand.
-    in_line: bool,
-    /// Whether the last byte was a carriage return, so that a line feed behind it ends no other line.
-    after_return: bool,
+    ends: Ends,
     /// Whether an event has ended before.
     begun: bool,
     /// Whether nothing is left of an event that has not ended.
@@ -39,32 +81,15 @@ impl Splitter {
 
     /// Takes the next bytes, and tells each event that ends in them: its lines, without the blank one.
     pub fn push(&mut self, bytes: &[u8], mut event: impl FnMut(&[u8])) {
-        let (mut start, mut at) = (0, 0);
-        if self.after_return && bytes.first() == Some(&b'\n') {
-            // Behind a blank line it belongs to no event.
-            (start, at) = (usize::from(self.held.is_empty()), 1);
+        let mut at = self.ends.begin(bytes);
+        // Behind a blank line it belongs to no event.
+        let mut start = if self.held.is_empty() { at } else { 0 };
+        while let Some((blank, behind)) = self.ends.next(bytes, &mut at) {
+            self.end(&bytes[start..blank], &mut event);
+            start = behind;
         }
-        self.after_return &= bytes.is_empty();
-        while let Some(found) = memchr2(b'\n', b'\r', &bytes[at..]) {
-            let end = at + found;
-            let blank = found == 0 && !self.in_line;
-            self.in_line = false;
-            at = end + 1;
-            if bytes[end] == b'\r' {
-                match bytes.get(at) {
-                    Some(b'\n') => at += 1,
-                    Some(_) => {}
-                    None => self.after_return = true,
-                }
-            }
-            if blank {
-                self.end(&bytes[start..end], &mut event);
-                start = at;
-            }
-        }
-        self.in_line |= at < bytes.len();
         self.hold(&bytes[start..]);
-        self.between = self.begun && self.held.is_empty() && !self.in_line && !self.too_long && !self.after_return;
+        self.between = self.begun && self.held.is_empty() && self.ends.is_between() && !self.too_long;
     }
 
     fn end(&mut self, rest: &[u8], event: &mut impl FnMut(&[u8])) {

@@ -4,12 +4,12 @@
 //! as soon as it can't be that one. Only a part of one that may be is held until its end has come, at most [`LONGEST`] bytes.
 
 use bytes::{Bytes, BytesMut};
-use memchr::{memchr2, memmem};
+use memchr::memmem;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use super::{
-    sse::{self, LONGEST},
+    sse::{self, Ends, LONGEST},
     usage::Meter,
 };
 use crate::types::RequestFormat;
@@ -26,24 +26,14 @@ pub struct Unasked {
     held: Vec<u8>,
     /// Whether the event at hand is not the one, and passes.
     passes: bool,
-    /// Whether something stands in the line at hand.
-    in_line: bool,
-    /// Whether the last byte was a carriage return, to which a line feed may belong.
-    after_return: bool,
-    /// Whether that carriage return was the end of an event which was taken out.
+    ends: Ends,
+    /// Whether the last event was taken out, and with it a line feed that may belong to its end.
     taken: bool,
 }
 
 impl Default for Unasked {
     fn default() -> Self {
-        Self {
-            meter: Meter::new(RequestFormat::Openai),
-            held: Vec::new(),
-            passes: false,
-            in_line: false,
-            after_return: false,
-            taken: false,
-        }
+        Self { meter: Meter::new(RequestFormat::Openai), held: Vec::new(), passes: false, ends: Ends::default(), taken: false }
     }
 }
 
@@ -51,7 +41,7 @@ impl Unasked {
     /// Takes the next bytes of the stream; returns what passes now, which may be nothing.
     #[must_use]
     pub fn push(&mut self, bytes: Bytes) -> Bytes {
-        let begins = self.held.is_empty() && !self.passes && !self.in_line && !self.after_return;
+        let begins = self.held.is_empty() && !self.passes && self.ends.is_between();
         // Nearly every frame is one whole event of a few words, and is not copied.
         if begins && (bytes.ends_with(b"\n\n") || bytes.ends_with(b"\r\n\r\n")) && !self.meter.is_named_in(&bytes) {
             return bytes;
@@ -68,36 +58,19 @@ impl Unasked {
     }
 
     fn walk(&mut self, bytes: &[u8], passed: &mut BytesMut) {
-        let (mut start, mut at) = (0, 0);
-        if self.after_return && bytes.first() == Some(&b'\n') {
-            at = 1;
-            // Behind a blank line it belongs to the event that has ended.
-            if self.held.is_empty() && !self.passes {
-                start = 1;
-                if !self.taken {
-                    passed.extend_from_slice(b"\n");
-                }
+        let mut at = self.ends.begin(bytes);
+        let mut start = 0;
+        // Behind a blank line it belongs to the event that has ended.
+        if at > 0 && self.held.is_empty() && !self.passes {
+            start = at;
+            if !self.taken {
+                passed.extend_from_slice(b"\n");
             }
         }
-        self.after_return &= bytes.is_empty();
-        while let Some(found) = memchr2(b'\n', b'\r', &bytes[at..]) {
-            let end = at + found;
-            let blank = found == 0 && !self.in_line;
-            self.in_line = false;
-            at = end + 1;
-            if bytes[end] == b'\r' {
-                match bytes.get(at) {
-                    Some(b'\n') => at += 1,
-                    Some(_) => {}
-                    None => self.after_return = true,
-                }
-            }
-            if blank {
-                self.end(&bytes[start..at], passed);
-                start = at;
-            }
+        while let Some((_, behind)) = self.ends.next(bytes, &mut at) {
+            self.end(&bytes[start..behind], passed);
+            start = behind;
         }
-        self.in_line |= at < bytes.len();
         self.rest(&bytes[start..], passed);
     }
 

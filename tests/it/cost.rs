@@ -30,10 +30,6 @@ routes:
 /// One reply of 1,000 tokens of a prompt, 200 of them cached, and 100 of a reply.
 const TOLD: &str = r#"{"usage":{"prompt_tokens":1000,"completion_tokens":100,"prompt_tokens_details":{"cached_tokens":200}}}"#;
 
-fn json_reply(body: &str) -> Script {
-    Script::reply(format!("HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: {}\r\n\r\n{body}", body.len()))
-}
-
 /// The cost as it is written in a line, digit by digit, and whether it is marked.
 fn cost(line: &str) -> (Option<&str>, bool) {
     let written = line.split_once("\"cost_usd\":").and_then(|(_, rest)| rest.split_once(',')).map(|(number, _)| number);
@@ -95,14 +91,14 @@ async fn every_dialect_has_its_cost_streamed_or_whole() {
 #[tokio::test]
 async fn what_is_cached_stored_or_in_a_long_prompt_has_its_own_price() {
     let prices = "prices: { models: { m: { input: 2, cached: 0.5, output: 10, long: { above: 999, input: 4, cached: 1, output: 20 } }, n: { input: 2, cached: 0.5, stored: 2.5, output: 10 } } }\n";
-    let provider = Provider::always(json_reply(TOLD)).await;
+    let provider = Provider::always(Script::json("200 OK", TOLD)).await;
     let sidegate = Sidegate::with(prices, provider.address).await;
     // 800 at 4, 200 at 1, 100 at 20.
     assert_eq!(cost(&asked_for(&sidegate, "m").await), (Some("0.0054"), false));
     // 800 at 2, 200 at 0.5, 100 at 10.
     assert_eq!(cost(&asked_for(&sidegate, "n").await), (Some("0.0027"), false));
     let stored = TOLD.replace("\"cached_tokens\":200", "\"cached_tokens\":200,\"cache_write_tokens\":300");
-    let provider = Provider::always(json_reply(&stored)).await;
+    let provider = Provider::always(Script::json("200 OK", &stored)).await;
     let sidegate = Sidegate::with(prices, provider.address).await;
     // 500 at 2, 200 at 0.5, 300 at 2.5, 100 at 10.
     assert_eq!(cost(&asked_for(&sidegate, "n").await), (Some("0.00285"), false));
@@ -110,7 +106,7 @@ async fn what_is_cached_stored_or_in_a_long_prompt_has_its_own_price() {
 
 #[tokio::test]
 async fn a_model_without_a_price_costs_what_the_rule_says_and_is_marked() {
-    let provider = Provider::always(json_reply(TOLD)).await;
+    let provider = Provider::always(Script::json("200 OK", TOLD)).await;
     for (prices, marked) in [
         // gpt-5.4-pro: 1,000 at 30 and 100 at 180.
         ("prices: {}\n", (Some("0.048"), true)),
@@ -127,19 +123,19 @@ async fn a_model_without_a_price_costs_what_the_rule_says_and_is_marked() {
 
 #[tokio::test]
 async fn without_prices_nobody_is_told_and_without_tokens_nothing_is_known() {
-    let provider = Provider::always(json_reply(TOLD)).await;
+    let provider = Provider::always(Script::json("200 OK", TOLD)).await;
     let sidegate = Sidegate::before(provider.address).await;
     assert_eq!(cost(&asked_for(&sidegate, "gpt-4o").await), (None, false));
     let page = sidegate.ask_admin("/metrics").await.text();
     assert!(!page.contains("sidegate_cost_usd_total"), "{page}");
-    let provider = Provider::always(json_reply(r#"{"choices":[]}"#)).await;
+    let provider = Provider::always(Script::json("200 OK", r#"{"choices":[]}"#)).await;
     let sidegate = Sidegate::with("prices: {}\n", provider.address).await;
     assert_eq!(cost(&asked_for(&sidegate, "gpt-4o").await), (None, false));
 }
 
 #[tokio::test]
 async fn a_file_of_prices_is_read_anew_when_it_changes_and_a_broken_one_changes_nothing() {
-    let (folder, provider) = (tempfile::tempdir().unwrap(), Provider::always(json_reply(TOLD)).await);
+    let (folder, provider) = (tempfile::tempdir().unwrap(), Provider::always(Script::json("200 OK", TOLD)).await);
     let file = folder.path().join("prices.json");
     fs::write(&file, r#"{ "models": { "mine": { "input": 1, "output": 1 } } }"#).unwrap();
     let config = r#"

@@ -26,10 +26,6 @@ const ASKING: &str = r#"{"model":"gpt-4o","stream":true,"stream_options":{"inclu
 /// What is expected of a reply that nobody knows.
 const COLD: u64 = 512;
 
-fn json_reply(status: &str, body: &str) -> Script {
-    Script::reply(format!("HTTP/1.1 {status}\r\nContent-Type: application/json\r\nContent-Length: {}\r\n\r\n{body}", body.len()))
-}
-
 fn stream(events: &str) -> Script {
     Script::on_request().write(STREAM).chunk(events).write("0\r\n\r\n")
 }
@@ -87,11 +83,11 @@ async fn after(script: Script, fields: &str, body: &str) -> (u64, Reply) {
 
 #[tokio::test]
 async fn a_reply_that_tells_is_charged_exactly_what_it_told() {
-    assert_eq!(after(json_reply("200 OK", USAGE), "", ASK).await.0, 20);
+    assert_eq!(after(Script::json("200 OK", USAGE), "", ASK).await.0, 20);
     let long = r#"{"usage":{"prompt_tokens":6000,"completion_tokens":7000}}"#;
-    assert_eq!(after(json_reply("200 OK", long), "", ASK).await.0, 13_000, "more than was reserved");
+    assert_eq!(after(Script::json("200 OK", long), "", ASK).await.0, 13_000, "more than was reserved");
     let embedding = r#"{"usage":{"prompt_tokens":16,"total_tokens":16}}"#;
-    assert_eq!(after(json_reply("200 OK", embedding), "", ASK).await.0, 16);
+    assert_eq!(after(Script::json("200 OK", embedding), "", ASK).await.0, 16);
     assert_eq!(after(stream(&format!("{WORD}{TOLD}{DONE}")), "", ASKING).await.0, 20);
 }
 
@@ -105,7 +101,7 @@ async fn what_failed_is_given_back_and_what_the_client_broke_is_not() {
         ("400 Bad Request", 10),
         ("404 Not Found", 10),
     ] {
-        let (used, reply) = after(json_reply(status, "{\"error\":{}}"), "", ASK).await;
+        let (used, reply) = after(Script::json(status, "{\"error\":{}}"), "", ASK).await;
         assert_eq!(reply.text(), "{\"error\":{}}");
         assert_eq!(used, kept, "{status}");
     }
@@ -241,7 +237,7 @@ async fn who_is_refused_pays_nothing_and_what_he_asks_for_bounds_what_is_reserve
         let refused = ask(&sidegate, "", r#"{"model":"m","max_tokens":500,"n":100}"#).await;
         assert_eq!(refused.status(), 429, "{}", refused.text());
     }
-    provider.script(json_reply("200 OK", USAGE));
+    provider.script(Script::json("200 OK", USAGE));
     assert_eq!(ask(&sidegate, "", r#"{"model":"m","max_tokens":100,"n":100}"#).await.status(), 200);
     eventually("four lines", || sidegate.log_lines().len(), |lines| *lines == 4).await;
     assert_eq!(used(&sidegate).await, 20);
@@ -252,7 +248,7 @@ async fn what_a_model_takes_is_learned() {
     let (provider, sidegate) = house().await;
     let replies = 20;
     for _ in 0..replies {
-        provider.script(json_reply("200 OK", r#"{"usage":{"prompt_tokens":10,"completion_tokens":1}}"#));
+        provider.script(Script::json("200 OK", r#"{"usage":{"prompt_tokens":10,"completion_tokens":1}}"#));
         assert_eq!(ask(&sidegate, "", ASK).await.status(), 200);
     }
     eventually("all lines", || sidegate.log_lines().len(), |lines| *lines == replies).await;
@@ -266,7 +262,7 @@ async fn what_a_model_takes_is_learned() {
 #[tokio::test]
 async fn an_encoded_request_is_read_and_passes_as_it_came() {
     let limits = "limits: [{ name: tokens, when: { model: \"gpt-*\" }, per: all, tokens: 20k/day }, { name: probes, when: { model: probe }, per: all, tokens: 9/day }]\n";
-    let mut provider = Provider::always(json_reply("200 OK", USAGE)).await;
+    let mut provider = Provider::always(Script::json("200 OK", USAGE)).await;
     let sidegate = Sidegate::with(limits, provider.address).await;
     let send = async |body: &[u8], coding: &str| {
         let mut client = Client::connect(sidegate.address).await;
@@ -310,7 +306,7 @@ async fn what_cannot_be_read_is_reserved_as_if_nothing_were_known_and_trued_up()
 #[tokio::test]
 async fn operations_that_take_no_tokens_are_not_charged_any() {
     let (provider, sidegate) = house().await;
-    provider.script(json_reply("200 OK", "{}"));
+    provider.script(Script::json("200 OK", "{}"));
     let mut client = Client::connect(sidegate.address).await;
     client.get("/v1/models").await;
     assert_eq!(client.reply("GET").await.status(), 200);
@@ -395,7 +391,7 @@ async fn money_is_reserved_and_trued_up_like_tokens() {
     // A token of the prompt costs as much as one of the reply: a thousandth of a cent.
     let config = "prices: { unknown: deny, models: { gpt-4o-mini: { input: 10, output: 10 }, gpt-4o: { input: 10, output: 10 } } }\n\
         limits: [{ name: money, per: all, cost: 0.0120/day }]\n";
-    let provider = Provider::always(json_reply("200 OK", r#"{"usage":{"prompt_tokens":100,"completion_tokens":100}}"#)).await;
+    let provider = Provider::always(Script::json("200 OK", r#"{"usage":{"prompt_tokens":100,"completion_tokens":100}}"#)).await;
     let sidegate = Sidegate::with(config, provider.address).await;
     let (mut passed, mut refused) = (0, None);
     for _ in 0..6 {
@@ -409,7 +405,7 @@ async fn money_is_reserved_and_trued_up_like_tokens() {
     assert_eq!(ask(&sidegate, "", r#"{"model":"gpt-4o","max_tokens":200}"#).await.status(), 200, "it asks for less");
     let unknown = ask(&sidegate, "", r#"{"model":"nobody-knows","max_tokens":1}"#).await;
     assert_eq!((unknown.status(), unknown.head.get("x-should-retry").as_deref()), (429, Some("false")), "{}", unknown.text());
-    provider.otherwise(json_reply("400 Bad Request", "{}"));
+    provider.otherwise(Script::json("400 Bad Request", "{}"));
     for _ in 0..3 {
         assert_eq!(ask(&sidegate, "", r#"{"model":"gpt-4o","max_tokens":90}"#).await.status(), 400, "a refusal costs nothing");
     }

@@ -29,10 +29,6 @@ const TOLD: &str =
     "data: {\"choices\":[],\"usage\":{\"prompt_tokens\":16,\"completion_tokens\":4,\"prompt_tokens_details\":{\"cached_tokens\":6}}}\n\n";
 const ASK: &str = r#"{"model":"gpt-4o","stream":true}"#;
 
-fn json_reply(body: &str) -> Script {
-    Script::reply(format!("HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: {}\r\n\r\n{body}", body.len()))
-}
-
 fn tokens(line: &Value) -> (Option<u64>, Option<u64>) {
     (line["tokens_in"].as_u64(), line["tokens_out"].as_u64())
 }
@@ -175,10 +171,10 @@ async fn only_replies_of_models_that_succeed_are_read() {
     let text = "HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nContent-Length: 51\r\n\r\n";
     let refused = "HTTP/1.1 400 Bad Request\r\nContent-Type: application/json\r\nContent-Length: 51\r\n\r\n";
     for (name, method, target, script, expected) in [
-        ("a completion", "POST", "/v1/chat/completions", json_reply(usage), (Some(1), Some(2))),
-        ("a transcription, whose request is a form", "POST", "/v1/audio/transcriptions", json_reply(usage), (Some(1), Some(2))),
-        ("a response that was stored before", "GET", "/v1/responses/resp_1", json_reply(usage), (None, None)),
-        ("an operation of no model", "POST", "/v1/files", json_reply(usage), (None, None)),
+        ("a completion", "POST", "/v1/chat/completions", Script::json("200 OK", usage), (Some(1), Some(2))),
+        ("a transcription, whose request is a form", "POST", "/v1/audio/transcriptions", Script::json("200 OK", usage), (Some(1), Some(2))),
+        ("a response that was stored before", "GET", "/v1/responses/resp_1", Script::json("200 OK", usage), (None, None)),
+        ("an operation of no model", "POST", "/v1/files", Script::json("200 OK", usage), (None, None)),
         ("a reply that is no JSON", "POST", "/v1/chat/completions", Script::reply(format!("{text}{usage}")), (None, None)),
         ("a refusal", "POST", "/v1/chat/completions", Script::reply(format!("{refused}{usage}")), (None, None)),
     ] {
@@ -198,11 +194,16 @@ async fn a_provider_that_tells_nonsense_harms_nobody() {
     let long = format!("data: {}\n\n", "x".repeat(10 << 20));
     let stream = |events: &str| Script::on_request().write(STREAM).chunk(events).write("0\r\n\r\n");
     for (name, script, body, expected) in [
-        ("numbers beyond reason", json_reply(r#"{"usage":{"prompt_tokens":99999999999,"completion_tokens":-4}}"#), None, (None, None)),
-        ("a deep body", json_reply(&deep), Some(deep.clone()), (None, None)),
+        (
+            "numbers beyond reason",
+            Script::json("200 OK", r#"{"usage":{"prompt_tokens":99999999999,"completion_tokens":-4}}"#),
+            None,
+            (None, None),
+        ),
+        ("a deep body", Script::json("200 OK", &deep), Some(deep.clone()), (None, None)),
         ("a deep event", stream(&format!("data: {deep}\n\n{TOLD}")), None, (Some(16), Some(4))),
         ("an event of 10 MiB", stream(&format!("{long}{TOLD}")), Some(format!("{long}{TOLD}")), (Some(16), Some(4))),
-        ("no JSON at all", json_reply("\"usage\":{{{{]]"), None, (None, None)),
+        ("no JSON at all", Script::json("200 OK", "\"usage\":{{{{]]"), None, (None, None)),
     ] {
         let provider = Provider::always(script).await;
         let sidegate = Sidegate::before(provider.address).await;
@@ -217,7 +218,7 @@ async fn a_provider_that_tells_nonsense_harms_nobody() {
 
 #[tokio::test]
 async fn any_number_of_model_names_makes_one_more_series() {
-    let provider = Provider::always(json_reply(r#"{"usage":{"prompt_tokens":1,"completion_tokens":2}}"#)).await;
+    let provider = Provider::always(Script::json("200 OK", r#"{"usage":{"prompt_tokens":1,"completion_tokens":2}}"#)).await;
     let sidegate = Sidegate::with("metrics: { models: [\"gpt-*\"] }\n", provider.address).await;
     let mut client = Client::connect(sidegate.address).await;
     let mut ask = async |model: &str| {

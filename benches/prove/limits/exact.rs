@@ -91,7 +91,7 @@ pub(crate) fn prove(table: &mut Table) {
     table.tell(format!("{THREADS} threads × {each} requests of 5 limits: let through and kept"), format!("{granted} ({part:.1} %)"));
     table.hold("counters that differ from what was let through", wrong, "0", wrong == 0);
     table.hold("permits still held in the end", limits.used(4, 0), "0", limits.used(4, 0) == 0);
-    table.tell("CPU a request, all 5 limits, with nothing between requests but waiting for the same counters", format!("{cpu} ns"));
+    table.hold("CPU a request, all 5 limits, eight threads at the same counters", format!("{cpu} ns"), "≤ 400 ns", cpu <= BAR);
     let alone = alone();
     table.hold("CPU a request, all 5 limits, one thread", format!("{alone} ns"), "≤ 400 ns", alone <= BAR);
 }

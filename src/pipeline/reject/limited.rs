@@ -11,11 +11,10 @@ use super::Shape;
 use crate::{
     pipeline::{
         fields::X_SIDEGATE_LIMIT,
-        limit::Limited,
-        standing::{GoDuration, millis_up, seconds_up},
+        standing::{GoDuration, Standings, millis_up, seconds_up},
     },
-    policy::limits::Counting,
-    types::{Money, Unit},
+    policy::limits::{Counting, Spec},
+    types::{LimitName, Money, Unit},
 };
 
 /// The longest wait that SDKs keep to, in milliseconds.
@@ -30,6 +29,19 @@ const UNKNOWN: std::ops::RangeInclusive<u64> = 1_001..=1_999;
 
 const MINUTE: u64 = 60;
 const HOUR: u64 = 60 * MINUTE;
+
+/// Why a limit refuses a request.
+#[derive(Clone, Debug)]
+pub struct Limited {
+    /// The limit that has to be waited for longest.
+    pub limit: LimitName,
+    /// Its numbers.
+    pub spec: Spec,
+    /// How long that is; `None` if no wait is long enough.
+    pub wait: Option<Duration>,
+    /// What is left of the caller's tightest limits.
+    pub standings: Standings,
+}
 
 /// What the caller is advised to do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

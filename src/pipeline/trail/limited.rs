@@ -1,7 +1,7 @@
 //! What limits had to say.
 
 use super::Trail;
-use crate::{pipeline::limit::Standings, types::LimitName};
+use crate::{pipeline::standing::Standings, types::LimitName};
 
 impl Trail {
     /// Limits let it through, and this is left of them.

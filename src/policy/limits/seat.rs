@@ -21,26 +21,28 @@ pub(super) enum Seat<'s> {
     Permits(Place<'s, Permits>),
 }
 
-/// Does the same with whichever it is.
+/// Does the same with whichever kind it is.
 macro_rules! each {
-    ($seat:expr, $place:ident => $what:expr) => {
-        match $seat {
-            Seat::Sliding($place) => $what,
-            Seat::Bucket($place) => $what,
-            Seat::Calendar($place) => $what,
-            Seat::Permits($place) => $what,
+    ($kinds:ident, $one:expr, $it:ident => $what:expr) => {
+        match $one {
+            $kinds::Sliding($it) => $what,
+            $kinds::Bucket($it) => $what,
+            $kinds::Calendar($it) => $what,
+            $kinds::Permits($it) => $what,
         }
     };
 }
 
+pub(super) use each;
+
 impl Seat<'_> {
     pub(super) fn weigh(&self, spec: &Spec, amount: u64, now: Moment) -> Result<(), Option<Duration>> {
-        each!(self, place => place.look(|cell| cell.weigh(spec, amount, now)))
+        each!(Seat, self, place => place.look(|cell| cell.weigh(spec, amount, now)))
     }
 
     /// Takes it, and tells where it is found again and how much is left.
     pub(super) fn charge(&mut self, spec: &Spec, amount: u64, now: Moment) -> (Slot, u64) {
-        each!(self, place => place.change(|cell| {
+        each!(Seat, self, place => place.change(|cell| {
             cell.charge(spec, amount, now);
             cell.remaining(spec)
         }))
@@ -48,14 +50,14 @@ impl Seat<'_> {
 
     /// Returns how much was taken.
     pub(super) fn force(&mut self, spec: &Spec, amount: u64, now: Moment) -> u64 {
-        each!(self, place => place.change(|cell| cell.force(spec, amount, now)).1)
+        each!(Seat, self, place => place.change(|cell| cell.force(spec, amount, now)).1)
     }
 
     pub(super) fn refund(&mut self, spec: &Spec, amount: u64, taken: Moment, now: Moment) {
-        each!(self, place => place.change(|cell| cell.refund(spec, amount, taken, now)));
+        each!(Seat, self, place => place.change(|cell| cell.refund(spec, amount, taken, now)));
     }
 
     pub(super) fn standing(&self, spec: &Spec, now: Moment) -> Standing {
-        each!(self, place => place.look(|cell| cell.standing(spec, now)))
+        each!(Seat, self, place => place.look(|cell| cell.standing(spec, now)))
     }
 }

@@ -7,7 +7,7 @@ use super::{
     bucket::Bucket,
     calendar::Page,
     permits::Permits,
-    seat::Seat,
+    seat::{Seat, each},
     sliding::Log,
     spec::Counting,
     table::{Cell, Slot, Table},
@@ -77,56 +77,31 @@ impl State {
 
     /// Forgets the subjects of whom nothing counts any more; with a `turn`, only a part of them.
     pub fn sweep(&self, spec: &Spec, now: Moment, turn: Option<usize>) {
-        match &self.tables {
-            Tables::Sliding(table) => table.sweep(spec, now, turn),
-            Tables::Bucket(table) => table.sweep(spec, now, turn),
-            Tables::Calendar(table) => table.sweep(spec, now, turn),
-            Tables::Permits(table) => table.sweep(spec, now, turn),
-        }
+        each!(Tables, &self.tables, table => table.sweep(spec, now, turn))
     }
 
     /// Subjects with a counter of their own.
     #[must_use]
     pub fn subjects(&self) -> usize {
-        match &self.tables {
-            Tables::Sliding(table) => table.len(),
-            Tables::Bucket(table) => table.len(),
-            Tables::Calendar(table) => table.len(),
-            Tables::Permits(table) => table.len(),
-        }
+        each!(Tables, &self.tables, table => table.len())
     }
 
     /// Checks that found no room for a counter of their own, and looked at one that several share.
     #[must_use]
     pub fn shared(&self) -> u64 {
-        match &self.tables {
-            Tables::Sliding(table) => table.crowded(),
-            Tables::Bucket(table) => table.crowded(),
-            Tables::Calendar(table) => table.crowded(),
-            Tables::Permits(table) => table.crowded(),
-        }
+        each!(Tables, &self.tables, table => table.crowded())
     }
 
     /// Bytes that the counters take.
     #[must_use]
     pub fn bytes(&self) -> usize {
-        match &self.tables {
-            Tables::Sliding(table) => table.bytes(),
-            Tables::Bucket(table) => table.bytes(),
-            Tables::Calendar(table) => table.bytes(),
-            Tables::Permits(table) => table.bytes(),
-        }
+        each!(Tables, &self.tables, table => table.bytes())
     }
 
     /// Those who use it most, at most so many, the first of them first.
     #[must_use]
     pub fn consumers(&self, spec: &Spec, now: Moment, most: usize) -> Vec<Consumer> {
-        match &self.tables {
-            Tables::Sliding(table) => consumers(table, spec, now, most),
-            Tables::Bucket(table) => consumers(table, spec, now, most),
-            Tables::Calendar(table) => consumers(table, spec, now, most),
-            Tables::Permits(table) => consumers(table, spec, now, most),
-        }
+        each!(Tables, &self.tables, table => consumers(table, spec, now, most))
     }
 }
 

@@ -52,6 +52,11 @@ impl Script {
         Self::reply(format!("HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nContent-Length: {}\r\n\r\n{body}", body.len()))
     }
 
+    /// Answers with this status, such as `200 OK`, and this JSON.
+    pub(crate) fn json(status: &str, body: &str) -> Self {
+        Self::reply(format!("HTTP/1.1 {status}\r\nContent-Type: application/json\r\nContent-Length: {}\r\n\r\n{body}", body.len()))
+    }
+
     /// Never answers.
     pub(crate) fn hang() -> Self {
         Self::on_request().until_left()

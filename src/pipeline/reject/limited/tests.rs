@@ -5,7 +5,7 @@ use serde_json::Value;
 
 use super::*;
 use crate::{
-    pipeline::{limit::Standings, reject::Reject},
+    pipeline::{reject::Reject, standing::Standings},
     policy::limits::{Check, Spec, State, Subject, acquire, weigh},
     types::Moment,
 };
