@@ -21,6 +21,7 @@ pub mod trace_context;
 pub mod unit;
 pub mod units;
 pub mod usage;
+pub mod verdict;
 
 pub use address::Address;
 pub use ask::Ask;
@@ -40,3 +41,4 @@ pub use trace_context::{SpanId, TraceContext, TraceId};
 pub use unit::Unit;
 pub use units::{Period, Size};
 pub use usage::Usage;
+pub use verdict::{Action, Blame, Cause, Dimension, Verdict};
