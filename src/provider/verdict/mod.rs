@@ -134,6 +134,4 @@ impl Facts<'_> {
 }
 
 #[cfg(test)]
-mod corpus;
-#[cfg(test)]
 mod tests;

@@ -1,3 +1,5 @@
+mod corpus;
+
 use http::HeaderValue;
 use proptest::prelude::*;
 use serde_json::{Value, json};
