@@ -187,7 +187,7 @@ impl Provider {
 #[derive(Debug)]
 pub struct PoolKey {
     /// Its name in logs.
-    pub name: Box<str>,
+    pub name: Arc<str>,
     /// Its fingerprint, which tells it from others of the same provider through all generations.
     pub id: Fingerprint,
     /// The fingerprint as text and header value in one.

@@ -2,6 +2,7 @@
 
 pub mod access_log;
 pub mod costs;
+pub mod decisions;
 pub mod durations;
 pub mod key_record;
 pub mod limit_record;

@@ -133,6 +133,8 @@ fn one(review: &mut Review<'_>, at: &FieldPath, source: &KeySource, seen: &mut S
                 secret,
                 weight: source.weight.unwrap_or(1.0),
                 account: source.account.clone(),
+                requests: source.requests,
+                tokens: source.tokens,
                 organization: source.organization.clone(),
                 project: source.project.clone(),
                 file,

@@ -12,7 +12,7 @@ use crate::{
         path::{FieldPath, field},
         problem::Fault,
     },
-    types::ProviderName,
+    types::{Dialect, ProviderName},
 };
 
 pub(super) fn check(review: &mut Review<'_>, config: &Config) -> BTreeMap<ProviderName, Pool> {
@@ -30,9 +30,13 @@ fn one(review: &mut Review<'_>, name: &ProviderName, provider: &Provider) -> Poo
     let at = field!["providers", name.as_str()];
     let intact = review.intact(&at.then("dialect")) && review.intact(&at.then("base_url"));
     if provider.base_url().is_none() && intact {
+        let example = match provider.dialect {
+            Dialect::Vllm => "http://127.0.0.1:8000/v1",
+            _ => "https://my-resource.openai.azure.com/openai/v1",
+        };
         let fault = Fault::new(
             format!("the dialect `{}` has no well-known host", provider.dialect.name()),
-            "add `base_url:`, such as `https://my-resource.openai.azure.com/openai/v1`",
+            format!("add `base_url:`, such as `{example}`"),
         );
         review.name(&at, fault.noting("`base_url` is needed here"));
     }
