@@ -14,6 +14,12 @@ use std::{
 
 use http::StatusCode;
 
+use super::causes::Causes;
+use crate::types::Cause;
+
+/// The states that a key of a running config may be in.
+pub const STATES: [&str; 6] = ["active", "cooling", "quarantined", "half_open", "disabled", "unused"];
+
 /// How much of the running mean a new first byte replaces: one in so many.
 const SMOOTHING: u64 = 8;
 
@@ -86,6 +92,8 @@ pub struct KeyRecord {
     tokens: [AtomicU64; 2],
     /// Locked when something went wrong, and never else.
     last_error: Mutex<Option<LastError>>,
+    moved: [Causes; STATES.len()],
+    cooldowns: Causes,
 }
 
 impl KeyRecord {
@@ -116,6 +124,29 @@ impl KeyRecord {
     pub fn used(&self, tokens_in: u64, tokens_out: u64) {
         self.tokens[0].fetch_add(tokens_in, Relaxed);
         self.tokens[1].fetch_add(tokens_out, Relaxed);
+    }
+
+    /// It came to this state, one of [`STATES`], for this cause.
+    pub fn moved(&self, to: &str, cause: Cause) {
+        if let Some(at) = STATES.iter().position(|state| *state == to) {
+            self.moved[at].add(cause);
+        }
+    }
+
+    /// Its account is not asked for a model for a while, for this cause: whether that is new or goes on for longer.
+    pub fn cooled(&self, cause: Cause) {
+        self.cooldowns.add(cause);
+    }
+
+    /// Changes of its state that there were: the new state, the cause, and how many.
+    pub fn transitions(&self) -> impl Iterator<Item = (&'static str, &'static str, u64)> {
+        let states = STATES.into_iter().zip(&self.moved);
+        states.flat_map(|(to, causes)| causes.counted().map(move |(cause, count)| (to, cause, count)))
+    }
+
+    /// How often its account was not asked for a while, by cause.
+    pub fn cooldowns(&self) -> impl Iterator<Item = (&'static str, u64)> {
+        self.cooldowns.counted()
     }
 
     /// Replies by class of status: 2xx (and 101), 3xx, 4xx, 5xx.
@@ -182,9 +213,22 @@ pub(super) fn class(status: u16) -> usize {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::types::Dimension;
 
     fn status(code: u16) -> StatusCode {
         StatusCode::from_u16(code).unwrap()
+    }
+
+    #[test]
+    fn changes_of_state_are_counted_and_words_that_are_no_state_are_not() {
+        let record = KeyRecord::default();
+        assert_eq!((record.transitions().count(), record.cooldowns().count()), (0, 0));
+        record.moved("quarantined", Cause::InvalidKey);
+        record.moved("active", Cause::Served);
+        record.moved("gone", Cause::Served);
+        record.cooled(Cause::RateLimited(Dimension::Tokens));
+        assert_eq!(record.transitions().collect::<Vec<_>>(), [("active", "served", 1), ("quarantined", "invalid_key", 1)]);
+        assert_eq!(record.cooldowns().collect::<Vec<_>>(), [("rate_limited_tokens", 1)]);
     }
 
     #[test]
