@@ -57,7 +57,8 @@ pub fn candidates<'s, 'p>(snapshot: &'s Snapshot, method: &Method, uri: &'p Uri)
         return Err(Reject::NoRoute);
     }
     for (route, rest) in under_path() {
-        let Endpoint { model, keeps_objects, tells_usage, tells_if_asked } = Endpoint::of(route.format, method, (rest, uri.query()));
+        let Endpoint { model, keeps_objects, tells_usage, tells_if_asked, repeat: _ } =
+            Endpoint::of(route.format, method, (rest, uri.query()));
         found.keeps_objects |= keeps_objects;
         found.tells_usage |= tells_usage;
         found.tells_if_asked |= tells_if_asked;

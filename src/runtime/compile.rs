@@ -79,6 +79,7 @@ pub fn compile(loaded: Loaded, ground: Ground<'_>) -> Result<Snapshot, CompileEr
         prices,
         providers,
         routes,
+        retry: _,
         regions,
         clients,
         limits,
