@@ -2,48 +2,35 @@
 
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
-use super::causes::Causes;
-use crate::types::Cause;
+use super::occurrences::Occurrences;
 
-/// What a breaker may be for: all that goes to a host, or one of its models.
-pub const SCOPES: [&str; 2] = ["host", "model"];
-
-/// What a breaker may be.
-pub const PHASES: [&str; 3] = ["closed", "open", "half_open"];
+/// What a breaker may be for: all that goes to a host, one of its models, or the models that share one for want of room.
+pub const SCOPES: [&str; 3] = ["host", "model", "others"];
 
 /// The record of one provider's breakers. Models are counted together: their names come from clients.
 #[derive(Debug, Default)]
 pub struct BreakerRecord {
-    moved: [[Causes; PHASES.len()]; SCOPES.len()],
+    moved: Occurrences<3>,
     refused: [AtomicU64; SCOPES.len()],
 }
 
-/// One of some words; a word that is none of them stands for none.
-fn place<const N: usize>(words: [&str; N], word: &str) -> Option<usize> {
-    words.iter().position(|known| *known == word)
-}
-
 impl BreakerRecord {
-    /// A breaker of this scope came to this phase, for this cause. All words are those of [`SCOPES`] and [`PHASES`].
-    pub fn moved(&self, scope: &str, to: &str, cause: Cause) {
-        if let Some((scope, to)) = place(SCOPES, scope).zip(place(PHASES, to)) {
-            self.moved[scope][to].add(cause);
-        }
+    /// A breaker of this scope came to this phase, for this reason; all three in the words of the policy.
+    pub fn moved(&self, scope: &'static str, to: &'static str, cause: &'static str) {
+        self.moved.add([scope, to, cause]);
     }
 
-    /// A breaker of this scope kept an attempt from being made.
+    /// A breaker of this scope, one of [`SCOPES`], kept an attempt from being made.
     pub fn refused(&self, scope: &str) {
-        if let Some(scope) = place(SCOPES, scope) {
-            self.refused[scope].fetch_add(1, Relaxed);
+        if let Some(at) = SCOPES.iter().position(|known| *known == scope) {
+            self.refused[at].fetch_add(1, Relaxed);
         }
     }
 
-    /// Changes of state that there were: scope, the new phase, the cause, and how many.
-    pub fn transitions(&self) -> impl Iterator<Item = (&'static str, &'static str, &'static str, u64)> {
-        SCOPES.into_iter().zip(&self.moved).flat_map(|(scope, phases)| {
-            let phases = PHASES.into_iter().zip(phases);
-            phases.flat_map(move |(to, causes)| causes.counted().map(move |(cause, count)| (scope, to, cause, count)))
-        })
+    /// Changes of phase that there were: scope, new phase and reason, and how many.
+    #[must_use]
+    pub fn transitions(&self) -> Vec<([&'static str; 3], u64)> {
+        self.moved.all()
     }
 
     /// Attempts that were not made, by scope.
@@ -58,29 +45,15 @@ mod tests {
     use super::*;
 
     #[test]
-    fn changes_are_counted_by_scope_phase_and_cause() {
+    fn changes_are_counted_by_scope_phase_and_reason_and_refusals_by_scope() {
         let record = BreakerRecord::default();
-        assert_eq!((record.transitions().count(), record.refusals()), (0, [("host", 0), ("model", 0)]));
-        record.moved("model", "open", Cause::ServerError);
-        record.moved("model", "open", Cause::ServerError);
-        record.moved("host", "open", Cause::Unreachable);
-        record.moved("host", "half_open", Cause::Unreachable);
-        record.moved("host", "closed", Cause::Served);
+        assert_eq!((record.transitions(), record.refusals()), (vec![], [("host", 0), ("model", 0), ("others", 0)]));
+        record.moved("model", "open", "server_error");
+        record.moved("model", "open", "server_error");
+        record.moved("host", "half_open", "waited");
         record.refused("model");
-        for unknown in ["", "Host", "gpt-4o"] {
-            record.moved(unknown, "open", Cause::Served);
-            record.moved("host", unknown, Cause::Served);
-            record.refused(unknown);
-        }
-        assert_eq!(
-            record.transitions().collect::<Vec<_>>(),
-            [
-                ("host", "closed", "served", 1),
-                ("host", "open", "unreachable", 1),
-                ("host", "half_open", "unreachable", 1),
-                ("model", "open", "server_error", 2),
-            ]
-        );
-        assert_eq!(record.refusals(), [("host", 0), ("model", 1)]);
+        record.refused("gpt-4o");
+        assert_eq!(record.transitions(), [(["host", "half_open", "waited"], 1), (["model", "open", "server_error"], 2)]);
+        assert_eq!(record.refusals(), [("host", 0), ("model", 1), ("others", 0)]);
     }
 }

@@ -14,11 +14,8 @@ use std::{
 
 use http::StatusCode;
 
-use super::causes::Causes;
+use super::{causes::Causes, occurrences::Occurrences};
 use crate::types::Cause;
-
-/// The states that a key of a running config may be in.
-pub const STATES: [&str; 6] = ["active", "cooling", "quarantined", "half_open", "disabled", "unused"];
 
 /// How much of the running mean a new first byte replaces: one in so many.
 const SMOOTHING: u64 = 8;
@@ -92,7 +89,7 @@ pub struct KeyRecord {
     tokens: [AtomicU64; 2],
     /// Locked when something went wrong, and never else.
     last_error: Mutex<Option<LastError>>,
-    moved: [Causes; STATES.len()],
+    moved: Occurrences<2>,
     cooldowns: Causes,
 }
 
@@ -126,11 +123,9 @@ impl KeyRecord {
         self.tokens[1].fetch_add(tokens_out, Relaxed);
     }
 
-    /// It came to this state, one of [`STATES`], for this cause.
-    pub fn moved(&self, to: &str, cause: Cause) {
-        if let Some(at) = STATES.iter().position(|state| *state == to) {
-            self.moved[at].add(cause);
-        }
+    /// It came to this state, in the word of the policy, for this cause.
+    pub fn moved(&self, to: &'static str, cause: Cause) {
+        self.moved.add([to, cause.name()]);
     }
 
     /// Its account is not asked for a model for a while, for this cause: whether that is new or goes on for longer.
@@ -138,10 +133,10 @@ impl KeyRecord {
         self.cooldowns.add(cause);
     }
 
-    /// Changes of its state that there were: the new state, the cause, and how many.
-    pub fn transitions(&self) -> impl Iterator<Item = (&'static str, &'static str, u64)> {
-        let states = STATES.into_iter().zip(&self.moved);
-        states.flat_map(|(to, causes)| causes.counted().map(move |(cause, count)| (to, cause, count)))
+    /// Changes of its state that there were: the new state and the cause, and how many.
+    #[must_use]
+    pub fn transitions(&self) -> Vec<([&'static str; 2], u64)> {
+        self.moved.all()
     }
 
     /// How often its account was not asked for a while, by cause.
@@ -220,14 +215,13 @@ mod tests {
     }
 
     #[test]
-    fn changes_of_state_are_counted_and_words_that_are_no_state_are_not() {
+    fn changes_of_state_and_cool_downs_are_counted_by_cause() {
         let record = KeyRecord::default();
-        assert_eq!((record.transitions().count(), record.cooldowns().count()), (0, 0));
+        assert_eq!((record.transitions().len(), record.cooldowns().count()), (0, 0));
         record.moved("quarantined", Cause::InvalidKey);
         record.moved("active", Cause::Served);
-        record.moved("gone", Cause::Served);
         record.cooled(Cause::RateLimited(Dimension::Tokens));
-        assert_eq!(record.transitions().collect::<Vec<_>>(), [("active", "served", 1), ("quarantined", "invalid_key", 1)]);
+        assert_eq!(record.transitions(), [(["active", "served"], 1), (["quarantined", "invalid_key"], 1)]);
         assert_eq!(record.cooldowns().collect::<Vec<_>>(), [("rate_limited_tokens", 1)]);
     }
 

@@ -12,6 +12,7 @@ pub mod limit_record;
 pub mod log;
 pub mod metrics;
 pub mod names;
+pub mod occurrences;
 pub mod process;
 pub mod provider_record;
 pub mod queue_record;

@@ -46,7 +46,7 @@ impl KeyMoved<'_> {
 pub struct BreakerMoved<'a> {
     /// Its provider.
     pub provider: &'a ProviderName,
-    /// What it is for: `host` or `model`.
+    /// What it is for: `host`, `model`, or `others` that share one.
     pub scope: &'static str,
     /// The model, where it is for one.
     pub model: Option<&'a str>,
@@ -54,8 +54,8 @@ pub struct BreakerMoved<'a> {
     pub from: &'static str,
     /// The state that it is in.
     pub to: &'static str,
-    /// What led to it.
-    pub cause: Cause,
+    /// What led to it, in a word of the policy.
+    pub cause: &'static str,
     /// When it lets something through again, where it is open.
     pub until: Option<SystemTime>,
 }
@@ -65,7 +65,7 @@ impl BreakerMoved<'_> {
     pub fn tell(&self) {
         let Self { provider, scope, model, from, to, cause, until } = self;
         let model = model.map(|model| &model[..model.floor_char_boundary(LONGEST_MODEL)]);
-        let (cause, until) = (cause.name(), until.map(|until| Timestamp(until).to_string()));
+        let until = until.map(|until| Timestamp(until).to_string());
         match *to {
             "open" => tracing::warn!(%provider, scope, model, from, to, cause, until, "a breaker is open"),
             _ => tracing::info!(%provider, scope, model, from, to, cause, until, "a breaker has changed its state"),

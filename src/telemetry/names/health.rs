@@ -59,7 +59,8 @@ pub(super) const ROWS: [Metric; 14] = [
         BREAKER_STATE,
         Kind::Gauge,
         &["provider", "scope", "state"],
-        "Breakers in a state (closed, open, half_open): of scope host there is one, of scope model as many as models are told apart.",
+        "Breakers of the running config in a state (closed, open, half_open): one of scope host, one of scope model for each model \
+         that was asked for and did not always answer, one of scope others for those beyond the bound.",
     ),
     row(
         BREAKER_TRANSITIONS,
