@@ -1,18 +1,19 @@
-//! Whether a request may go out a second time, as far as what it asks for decides that.
+//! Which requests may be sent a second time.
 
-/// What a second send of the same request would do.
+/// What a second send of the same request may do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Repeat {
     /// Nothing: it only reads (RFC 9110 §9.2.1).
     Safe,
-    /// Cost again what the first has cost, if that was worked on, and nothing else: an answer is computed, and not kept.
+    /// It may be charged for twice, and does nothing else. So only if it is known that nobody worked on it, or if an error was
+    /// its answer.
     Billed,
-    /// More than that, or nobody knows: something is stored, begun or dear. It goes out again only where it is known that
-    /// nothing was done with it.
+    /// It may store, start or remove something, or nobody knows. After it was sent, only where a refusal says that nothing was
+    /// done: 401, 402, 403, 429.
     Never,
 }
 
 impl Repeat {
-    /// All of them, for tests and docs that must not forget one.
+    /// All of them, for tests that must not forget one.
     pub const ALL: [Self; 3] = [Self::Safe, Self::Billed, Self::Never];
 }
