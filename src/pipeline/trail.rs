@@ -35,7 +35,7 @@ use crate::{
     policy::prices::Cost,
     runtime::{Runtime, snapshot::PoolKey},
     telemetry::{access_log::Entry, decisions::Tries, traffic::Ended},
-    types::{Ask, LimitName, Period, SpanId, TraceId, Usage, trace_context::Hex},
+    types::{Ask, Cause, LimitName, Period, SpanId, TraceId, Usage, trace_context::Hex},
 };
 pub use end::End;
 
@@ -287,6 +287,8 @@ impl Trail {
             model: self.0.ask.model.as_deref().map(|model| &model[..model.floor_char_boundary(LONGEST_MODEL)]),
             stream: self.0.ask.stream,
             attempts: self.0.attempts,
+            tried: tries.count(),
+            verdict: tries.verdict().filter(|cause| *cause != Cause::Served).map(Cause::name),
             bytes_in: self.bytes_in(),
             bytes_out,
             tokens_in: self.0.usage.input,
