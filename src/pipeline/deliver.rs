@@ -34,7 +34,7 @@ use super::{
 use crate::{
     policy::{
         key_pool::{Choice, Tried},
-        retry::{self, Course, Next, Occasion},
+        retry::{self, Course, Next, Occasion, Stop},
     },
     runtime::{Route, Snapshot, Target, snapshot::PoolKey},
     types::{Blame, Cause, Moment, Repeat},
@@ -198,6 +198,13 @@ impl<'s> Round<'s> {
             Next::Retry { .. } => "retry",
             Next::FallBack => "fallback",
         };
+        let attempts = &self.plan.target().provider.record.attempts;
+        match next {
+            Next::Pass => {}
+            Next::Swap => attempts.swapped(),
+            Next::Retry { .. } => attempts.retried(),
+            Next::FallBack => attempts.left(),
+        }
         match ended {
             Ended::Stopped(stopped, way) => trail.passed_over(&self.plan.target().provider, stopped.name(), &way, then),
             Ended::Withdrawn => trail.over(None, then),
@@ -234,7 +241,11 @@ impl<'s> Round<'s> {
                 (stopped.reject(), !matches!(stopped, Stopped::Unrenamable))
             }
         };
+        if self.course.stopped() == Some(Stop::Budget) {
+            self.plan.target().provider.record.attempts.out_of_budget();
+        }
         if let Some(resort) = self.plan.route.last_resort.as_ref().filter(|_| is_ours) {
+            trail.over(None, "last_resort");
             return Err(Reject::Unserved(Unserved::LastResort(Arc::clone(resort))));
         }
         trail.spent(is_spent && is_ours);
