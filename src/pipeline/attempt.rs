@@ -74,6 +74,12 @@ impl Attempt {
         Some(self.head? - self.sent)
     }
 
+    /// How long it waited in its provider's line.
+    #[must_use]
+    pub fn in_line(&self) -> Duration {
+        self.way.in_line
+    }
+
     /// What it has come to is known.
     pub fn judged(&mut self, cause: Cause, status: Option<StatusCode>) {
         self.verdict = Some((cause, status));

@@ -18,7 +18,6 @@ mod taken;
 use std::{rc::Rc, sync::Arc, time::Duration};
 
 use http::{HeaderValue, Response};
-use http_body::Body as _;
 use tokio::time::sleep;
 
 use self::{errand::Errand, plan::Plan, send::Ended, stopped::Stopped};
@@ -167,13 +166,8 @@ impl<'s> Round<'s> {
             Ended::Failed(_, cause) => ((*cause).into(), false),
         };
         let occasion = Occasion::Ended(verdict.cause);
-        let tried = retry::Tried {
-            verdict,
-            has_begun: false,
-            can_replay: errand.can_be_sent(),
-            other_key,
-            next_target: self.plan.next(occasion),
-        };
+        let tried =
+            retry::Tried { verdict, has_begun: false, can_replay: errand.can_be_sent(), other_key, next_target: self.plan.next(occasion) };
         let next = self.course.next(self.spec, &target.provider.budget, &tried, now, fastrand::u64(..));
         (next, occasion)
     }

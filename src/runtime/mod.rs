@@ -8,6 +8,7 @@ pub mod limits;
 pub mod regions;
 pub mod registry;
 pub mod reload;
+pub mod resilience;
 pub mod snapshot;
 
 use std::{
@@ -27,6 +28,7 @@ pub use limits::Limits;
 pub use regions::Regions;
 pub use registry::Registry;
 pub use reload::Reloader;
+pub use resilience::{Guard, Queue};
 pub use snapshot::{Provider, Route, Snapshot, Target};
 
 use crate::{

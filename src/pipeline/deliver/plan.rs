@@ -24,7 +24,7 @@ pub(super) struct Plan<'s> {
 impl<'s> Plan<'s> {
     /// Begins with the first.
     pub(super) fn new(route: &'s Route, ask: &Ask, now: Moment) -> Self {
-        let mut order = SmallVec::new();
+        let mut order: SmallVec<[usize; USUAL]> = SmallVec::new();
         if route.targets.len() > 1 && route.order != Order::Given {
             order.extend(0..route.targets.len());
             // Among equals the order of the config holds.

@@ -13,7 +13,6 @@ use super::{
         judge,
         outgoing::{self, Credentials},
         reject::Reject,
-        standing,
         trail::Trail,
         upgrade,
     },

@@ -1,6 +1,6 @@
 //! What was tried for a request, target by target and key by key, and how that was decided.
 
-use std::{rc::Rc, sync::Arc};
+use std::{rc::Rc, sync::Arc, time::Duration};
 
 use http::StatusCode;
 
@@ -62,6 +62,12 @@ impl Trail {
     #[must_use]
     pub fn attempt(&self) -> Option<&Attempt> {
         self.0.last.as_ref()
+    }
+
+    /// How long the last attempt waited in its provider's line.
+    #[must_use]
+    pub fn waited_in_line(&self) -> Option<Duration> {
+        Some(self.0.last.as_ref()?.in_line())
     }
 
     /// A target was passed over, for this reason, after so long in line and for a key.

@@ -129,6 +129,11 @@ impl Course {
         self.deadline = self.deadline.min(deadline);
     }
 
+    /// So long it waited for its turn, which is not held against it.
+    pub fn extend(&mut self, waited: Duration) {
+        self.deadline = self.deadline.saturating_add(u64::try_from(waited.as_nanos()).unwrap_or(u64::MAX));
+    }
+
     /// Why the last [`Next::Pass`] was no other, where more would have been tried.
     #[must_use]
     pub fn stopped(&self) -> Option<Stop> {
