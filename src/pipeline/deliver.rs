@@ -220,7 +220,7 @@ impl<'s> Round<'s> {
 
     /// Nothing more is tried: what there is is the answer.
     fn answer(&mut self, ended: Ended<'s>, trail: &mut Trail) -> Result<Delivery<'s>, Reject> {
-        let is_spent = trail.attempts() > 1 || self.course.stopped().is_some();
+        let is_spent = trail.attempts() > 1 || self.course.is_spent();
         let blames_caller = |cause: Cause| matches!(cause.blame(), Blame::Nobody | Blame::Caller);
         let (reject, is_ours) = match ended {
             Ended::Answered(delivery, verdict, _) if blames_caller(verdict.cause) => return Ok(*delivery),

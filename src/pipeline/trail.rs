@@ -77,6 +77,8 @@ struct Course {
     route: Option<Arc<str>>,
     ask: Ask,
     standings: Option<Box<Standings>>,
+    /// From the request's head to the first attempt, without waits.
+    before_first: Duration,
     /// Whether all that could be tried was.
     is_spent: bool,
     waited: Duration,
@@ -121,6 +123,7 @@ impl Trail {
             route: None,
             ask: Ask::default(),
             standings: None,
+            before_first: Duration::ZERO,
             is_spent: false,
             waited: Duration::ZERO,
             attempts: 0,

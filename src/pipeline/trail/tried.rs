@@ -20,7 +20,12 @@ impl Trail {
     /// An attempt goes out.
     pub fn sent(&mut self, provider: &Arc<Provider>, key: Option<Arc<PoolKey>>, upload: Rc<Progress>, way: Way) {
         self.0.attempts += 1;
-        self.0.last = Some(Attempt::begin(provider, key, upload, way));
+        let waited = self.0.waited + way.in_line + way.for_key;
+        let attempt = Attempt::begin(provider, key, upload, way);
+        if self.0.attempts == 1 {
+            self.0.before_first = (attempt.sent - self.0.received).saturating_sub(waited);
+        }
+        self.0.last = Some(attempt);
     }
 
     /// The last attempt has come to this. Its reply is what goes down, unless [`Self::over`] says otherwise.

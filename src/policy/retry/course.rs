@@ -140,6 +140,16 @@ impl Course {
         self.stopped
     }
 
+    /// Whether it would be tried again, but all that may be spent on it was. A client that is told so need not find out by itself.
+    #[must_use]
+    pub fn is_spent(&self) -> bool {
+        match self.stopped {
+            Some(Stop::Budget | Stop::Time) => true,
+            Some(Stop::Attempts) => self.request.client_retries > 0,
+            Some(Stop::Repeat | Stop::Body | Stop::Begun) | None => false,
+        }
+    }
+
     /// What to do after an attempt. `random` spreads the back-off; it is any number.
     pub fn next(&mut self, spec: &Spec, budget: &Budget, tried: &Tried, now: Moment, random: u64) -> Next {
         self.stopped = None;
