@@ -1,10 +1,10 @@
 //! Breakers, queues, retries, quotas and targets: what they are when nothing is said, and what of them is read.
 
-use std::time::Duration;
+use std::{collections::BTreeMap, time::Duration};
 
-use sidegate::config::{Affinity, Ambiguous, Breaker, BreakerChoice, Condition, Loaded, Order, Queue, Retry};
+use sidegate::config::{self, Affinity, Ambiguous, Breaker, BreakerChoice, Condition, Loaded, Order, Queue, Retry};
 
-use super::{load, with};
+use super::{environment, load, root, with};
 
 fn loaded(text: &str) -> Loaded {
     load(text).unwrap_or_else(|problems| panic!("{problems}"))
@@ -104,4 +104,18 @@ routes: [{{ path: /v1, models: [gpt-*], order: cheapest, targets: [a, {{ provide
     loaded(&text("own", "prices: { models: { own: { input: 1, output: 2 } } }"));
     loaded(&text("own", "prices: { unknown: free }"));
     assert!(load(&text("own", "prices: { unknown: deny }")).is_err());
+}
+
+#[test]
+fn the_example_of_a_large_pool_has_seventeen_keys_with_the_quotas_that_it_speaks_of() {
+    let loaded = config::load(&root().join("examples/resilience/pool-of-17-keys.yaml"), &environment());
+    let keys = loaded.unwrap_or_else(|problems| panic!("{problems}")).keys.into_values().next().unwrap();
+    let mut by_quota: BTreeMap<u64, usize> = BTreeMap::new();
+    for key in &keys {
+        *by_quota.entry(key.requests.unwrap().amount.get()).or_default() += 1;
+        assert!(key.tokens.is_some() && key.account.is_none(), "{}", key.name);
+    }
+    assert_eq!(by_quota.into_iter().collect::<Vec<_>>(), [(60, 6), (500, 6), (3_000, 3), (10_000, 2)]);
+    let all: u64 = keys.iter().map(|key| key.requests.unwrap().amount.get()).sum();
+    assert_eq!(all, 32_360);
 }

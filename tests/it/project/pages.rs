@@ -160,8 +160,12 @@ fn a_code_is_found_where_a_shape_is_made() {
 fn every_config_of_a_page_loads() {
     // The master key under which the key of docs/keys.md was sealed.
     let master = "0123456789abcdef".repeat(4);
-    let environment =
-        Environment::from([("OPENAI_API_KEY", "sk-first"), ("OPENAI_API_KEY_2", "sk-second"), ("SIDEGATE_MASTER_KEY", &master)]);
+    let environment = Environment::from([
+        ("OPENAI_API_KEY", "sk-first"),
+        ("OPENAI_API_KEY_2", "sk-second"),
+        ("AZURE_OPENAI_API_KEY", "0123456789abcdef"),
+        ("SIDEGATE_MASTER_KEY", &master),
+    ]);
     let mut loaded = 0;
     for (path, page) in pages() {
         let blocks = page.split("```yaml\n").skip(1).filter_map(|rest| Some(rest.split_once("```")?.0));
