@@ -22,11 +22,11 @@ use super::{
 };
 use crate::{
     config,
-    policy::key_pool::{Choice, Lease},
+    policy::key_pool::{Asked, Choice, Lease, Tried},
     provider::auth,
     runtime::{Provider, Route, Snapshot, Target, snapshot::PoolKey},
     telemetry::metrics::Raised,
-    types::fields::retain,
+    types::{Moment, fields::retain},
     upstream::{Failure, Outgoing, Phase, Reason, ReplyBody, Switched, Upload, Upstream, body::Progress},
 };
 
@@ -57,10 +57,11 @@ pub async fn deliver<'s>(
     (mut request, upload): (Admitted, Upload),
     trail: &mut Trail,
 ) -> Result<Delivery<'s>, Reject> {
-    let (route, (target, leased)) = match choose(route, choice) {
+    let now = trail.runtime().moment();
+    let (route, (target, leased)) = match choose(route, choice, now) {
         Some(chosen) => (route, chosen),
         // Its keys were taken out of the config while it waited for its client: those that came in their place serve it.
-        None => generations.newer().and_then(|newer| route_again(newer, route, choice)).ok_or(Reject::NoKey)?,
+        None => generations.newer().and_then(|newer| route_again(newer, route, choice, now)).ok_or(Reject::NoKey)?,
     };
     let provider = &target.provider;
     let credentials = match &leased {
@@ -106,8 +107,9 @@ impl Taken<'_> {
         }
         // A key travels to no other place than its own config names.
         let is_same = |newer: &&Arc<Provider>| newer.endpoint.leads_where(&self.provider.endpoint);
-        let newer = || self.generations.latest()?.providers.get(&self.provider.name).filter(is_same)?.lease(self.choice).ok();
-        let Some((key, lease)) = self.provider.lease(self.choice).ok().or_else(newer) else { return false };
+        let now = trail.runtime().moment();
+        let newer = || lease(self.generations.latest()?.providers.get(&self.provider.name).filter(is_same)?, self.choice, now);
+        let Some((key, lease)) = lease(self.provider, self.choice, now).or_else(newer) else { return false };
         *headers = retain(std::mem::take(headers), |name| !auth::is_credential(name));
         key.credential.apply(headers);
         trail.sent_with(key);
@@ -191,17 +193,23 @@ type Leased<'s> = (&'s Arc<PoolKey>, Lease);
 /// A target, and the key leased for it; none where the client's own credentials go up.
 type Chosen<'s> = (&'s Target, Option<Leased<'s>>);
 
+fn lease(provider: &Provider, choice: Choice, now: Moment) -> Option<Leased<'_>> {
+    let tried = Tried::default();
+    let asked = Asked { choice, model: None, tokens: 0, prefix: None, tried: &tried, repeatable: false, random: fastrand::u64(..) };
+    provider.lease(&asked, now).ok()
+}
+
 /// The first target that can serve.
-fn choose(route: &Route, choice: Choice) -> Option<Chosen<'_>> {
+fn choose(route: &Route, choice: Choice, now: Moment) -> Option<Chosen<'_>> {
     match route.credentials {
         config::Credentials::Client => route.targets.first().map(|target| (target, None)),
-        config::Credentials::Pool => route.targets.iter().find_map(|target| Some((target, Some(target.provider.lease(choice).ok()?)))),
+        config::Credentials::Pool => route.targets.iter().find_map(|target| Some((target, Some(lease(&target.provider, choice, now)?)))),
     }
 }
 
 /// What the same route is in another generation.
-fn route_again<'s>(newer: &'s Snapshot, old: &Route, choice: Choice) -> Option<(&'s Route, Chosen<'s>)> {
+fn route_again<'s>(newer: &'s Snapshot, old: &Route, choice: Choice, now: Moment) -> Option<(&'s Route, Chosen<'s>)> {
     let same = |route: &&Route| (&route.path, &route.models, route.credentials) == (&old.path, &old.models, old.credentials);
     let route = newer.routes.iter().find(same)?;
-    Some((route, choose(route, choice)?))
+    Some((route, choose(route, choice, now)?))
 }

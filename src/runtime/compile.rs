@@ -6,7 +6,7 @@ use http::{HeaderName, HeaderValue};
 
 use super::{
     JwtIdentity, Limits, Regions, Registry,
-    registry::{KeyStates, ProviderStates},
+    registry::{AccountId, KeyStates, ProviderStates},
     snapshot::{Clients, Known, PoolKey, Provider, Route, SessionIn, Snapshot, Stranger, Target},
 };
 use crate::{
@@ -145,7 +145,7 @@ fn compile_provider(
         }
     };
     let states: Vec<_> = keys.iter().map(|key| ground.registry.key(&name, key.secret.fingerprint())).collect();
-    let slots = compile_slots(&keys, &states);
+    let slots = compile_slots(&name, &keys, &states, ground.registry);
     let keys = keys
         .into_iter()
         .zip(states)
@@ -164,15 +164,19 @@ fn compile_provider(
 }
 
 /// The pool's view of the keys. One that names no account is an account of its own.
-fn compile_slots(keys: &[Key], states: &[KeyStates]) -> Vec<Slot> {
+fn compile_slots(provider: &ProviderName, keys: &[Key], states: &[KeyStates], registry: &Registry) -> Vec<Slot> {
     let account_of = |at: usize| {
         let account = keys[at].account.as_ref();
         let same = account.and_then(|account| keys.iter().position(|key| key.account.as_ref() == Some(account)));
         key_pool::Account(same.unwrap_or(at))
     };
     let slot = |(at, key): (usize, &Key)| {
-        let spec = key_pool::Spec { weight: key.weight, account: account_of(at) };
-        Slot { spec, state: Arc::clone(&states[at].pool) }
+        let owner = match &key.account {
+            Some(name) => AccountId::Named(name.as_str().into()),
+            None => AccountId::Key(key.secret.fingerprint()),
+        };
+        let spec = key_pool::Spec::of(key.weight, account_of(at));
+        Slot { spec, state: Arc::clone(&states[at].pool), owner: registry.account(provider, owner) }
     };
     keys.iter().enumerate().map(slot).collect()
 }

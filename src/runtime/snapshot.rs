@@ -8,12 +8,12 @@ use super::{ClientKeys, JwtIdentity, Limits, Regions};
 use crate::{
     config::{Annotate, Body, ClientKey, Config, Credentials, Listen, ModelPattern, Mtls, Trust},
     policy::{
-        key_pool::{self, Choice, Exhausted, Lease, Slot, Turn},
+        key_pool::{self, Asked, Lease, Slot, Turn, Unavailable},
         prices::{self, Prices, Tariff},
     },
     provider::Credential,
     telemetry::{KeyRecord, ProviderRecord, TargetMetrics},
-    types::{ClientName, Dialect, Fingerprint, Money, ProviderName, RequestFormat, Tier},
+    types::{ClientName, Dialect, Fingerprint, Moment, Money, ProviderName, RequestFormat, Tier},
     upstream::Endpoint,
 };
 
@@ -166,13 +166,13 @@ pub struct Provider {
 }
 
 impl Provider {
-    /// Leases the key that carries the least among those that `choice` allows.
+    /// Leases the key that serves the request best.
     ///
     /// # Errors
     ///
-    /// [`Exhausted`] if none is in use.
-    pub fn lease(&self, choice: Choice) -> Result<(&Arc<PoolKey>, Lease), Exhausted> {
-        let lease = key_pool::acquire(&self.slots, &self.turn, choice)?;
+    /// [`Unavailable`] if none can serve it now.
+    pub fn lease(&self, asked: &Asked<'_>, now: Moment) -> Result<(&Arc<PoolKey>, Lease), Unavailable> {
+        let lease = key_pool::acquire(&self.slots, &self.turn, asked, now)?;
         Ok((&self.keys[lease.index], lease))
     }
 
