@@ -34,6 +34,14 @@ pub struct Way {
     pub for_key: Duration,
 }
 
+impl Way {
+    /// A target's turn has come.
+    #[must_use]
+    pub fn new(model: Option<&Arc<str>>) -> Self {
+        Self { model: model.cloned(), why: None, began: Instant::now(), in_line: Duration::ZERO, for_key: Duration::ZERO }
+    }
+}
+
 /// One send to a provider.
 #[derive(Debug)]
 pub struct Attempt {

@@ -77,6 +77,8 @@ struct Course {
     route: Option<Arc<str>>,
     ask: Ask,
     standings: Option<Box<Standings>>,
+    /// Whether all that could be tried was.
+    is_spent: bool,
     waited: Duration,
     attempts: u32,
     last: Option<Attempt>,
@@ -119,6 +121,7 @@ impl Trail {
             route: None,
             ask: Ask::default(),
             standings: None,
+            is_spent: false,
             waited: Duration::ZERO,
             attempts: 0,
             last: None,

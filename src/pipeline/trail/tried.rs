@@ -47,6 +47,23 @@ impl Trail {
         }
     }
 
+    /// Whether all that could be tried was, and it was no good.
+    pub fn spent(&mut self, is_spent: bool) {
+        self.0.is_spent = is_spent;
+    }
+
+    /// What [`Self::spent`] said.
+    #[must_use]
+    pub fn is_spent(&self) -> bool {
+        self.0.is_spent
+    }
+
+    /// The last attempt.
+    #[must_use]
+    pub fn attempt(&self) -> Option<&Attempt> {
+        self.0.last.as_ref()
+    }
+
     /// A target was passed over, for this reason, after so long in line and for a key.
     pub fn passed_over(&mut self, provider: &Provider, stopped: &'static str, way: &Way, then: &'static str) {
         self.0.tries.push(Tried {
