@@ -167,13 +167,8 @@ impl<'s> Round<'s> {
             Ended::Failed(_, cause) => ((*cause).into(), false),
         };
         let occasion = Occasion::Ended(verdict.cause);
-        let tried = retry::Tried {
-            verdict,
-            has_begun: false,
-            can_replay: errand.can_be_sent(),
-            other_key,
-            next_target: self.plan.next(occasion),
-        };
+        let tried =
+            retry::Tried { verdict, has_begun: false, can_replay: errand.can_be_sent(), other_key, next_target: self.plan.next(occasion) };
         let next = self.course.next(self.spec, &target.provider.budget, &tried, now, fastrand::u64(..));
         (next, occasion)
     }

@@ -5,8 +5,7 @@
 use std::{sync::Arc, time::Duration};
 
 use super::{
-    attempt,
-    tell,
+    attempt, tell,
     trail::{End, Trail},
 };
 use crate::{

@@ -9,10 +9,7 @@ use super::{
     observe::Observer,
     trail::{End, Trail},
 };
-use crate::{
-    telemetry::TargetMetrics,
-    types::Usage,
-};
+use crate::{telemetry::TargetMetrics, types::Usage};
 use bytes::Bytes;
 use http::StatusCode;
 

@@ -164,8 +164,7 @@ impl Taken<'_> {
         let is_same = |newer: &&Arc<Provider>| newer.endpoint.leads_where(&self.provider.endpoint);
         let (now, tried) = (trail.runtime().moment(), Tried::default());
         let (model, random) = (model(target, trail), fastrand::u64(..));
-        let asked =
-            Asked { choice: self.choice, model, tokens: self.tokens, prefix: None, tried: &tried, repeatable: true, random };
+        let asked = Asked { choice: self.choice, model, tokens: self.tokens, prefix: None, tried: &tried, repeatable: true, random };
         let newer = || self.generations.latest()?.providers.get(&self.provider.name).filter(is_same)?.lease(&asked, now).ok();
         let Some((key, lease)) = self.provider.lease(&asked, now).ok().or_else(newer) else { return false };
         *headers = retain(std::mem::take(headers), |name| !auth::is_credential(name));

@@ -14,8 +14,8 @@ use super::{
 };
 use crate::{
     pipeline::tell,
-    policy::breaker::{Forced, Phase, Standing, Transition, Why},
-    runtime::{Provider, Runtime, snapshot::Guard},
+    policy::breaker::{Forced, Phase, Standing, Transition},
+    runtime::{Guard, Provider},
     types::Moment,
 };
 
@@ -23,7 +23,7 @@ use crate::{
 pub async fn show(State(admin): State<Shared>) -> Json<Value> {
     let snapshot = admin.runtime.snapshot.load_full();
     let now = admin.runtime.moment();
-    let of = |provider| told(provider, &admin.runtime, now);
+    let of = |provider| told(provider, now);
     Json(json!({ "breakers": snapshot.providers.values().flat_map(|provider| of(&**provider)).collect::<Vec<_>>() }))
 }
 
@@ -79,17 +79,17 @@ fn change(
     let provider = snapshot.providers.values().find(|provider| provider.name.as_str() == name).ok_or(Refusal::NoProvider)?;
     let guard = provider.breaker.as_ref().ok_or(Refusal::NoProvider)?;
     let now = admin.runtime.moment();
-    change(guard, model.as_deref())?.iter().for_each(|transition| tell::breaker(provider, transition, now));
-    Ok(Json(json!({ "breakers": told(provider, &admin.runtime, now) })))
+    tell::breakers(provider, &change(guard, model.as_deref())?, now);
+    Ok(Json(json!({ "breakers": told(provider, now) })))
 }
 
 /// Those of one provider, the host's first; none where it has `breaker: off`.
-fn told(provider: &Provider, runtime: &Runtime, now: Moment) -> Vec<Value> {
+fn told(provider: &Provider, now: Moment) -> Vec<Value> {
     let Some(guard) = &provider.breaker else { return Vec::new() };
-    guard.board.standings(&guard.spec, now).iter().map(|standing| told_one(provider, standing, runtime)).collect()
+    guard.board.standings(&guard.spec, now).iter().map(|standing| told_one(provider, standing, now)).collect()
 }
 
-fn told_one(provider: &Provider, standing: &Standing, runtime: &Runtime) -> Value {
+fn told_one(provider: &Provider, standing: &Standing, now: Moment) -> Value {
     let Standing { scope, model, phase, forced, why, until, total, failures, slow, consecutive, probes } = standing;
     let forced = forced.map(|forced| match forced {
         Forced::Open => Phase::Open.name(),
@@ -101,8 +101,8 @@ fn told_one(provider: &Provider, standing: &Standing, runtime: &Runtime) -> Valu
         "model": model,
         "state": phase.name(),
         "forced": forced,
-        "reason": reason(*phase, *why),
-        "until": when(runtime, *until),
+        "reason": why.name(),
+        "until": when(*until, now),
         "attempts": total,
         "failures": failures,
         "error_rate": (*total > 0).then(|| rounded(f64::from(*failures) / f64::from(*total))),

@@ -1,6 +1,8 @@
 //! `/metrics`, for Prometheus. The series of keys, limits, costs and of the process are written here and not kept anywhere: keys and
 //! limits come and go, and a series that was once made is never forgotten.
 
+mod providers;
+
 use std::fmt::Write;
 
 use axum::{extract::State, http::header::CONTENT_TYPE, response::IntoResponse};
@@ -13,7 +15,7 @@ use crate::{
         names::{self, Kind},
         process,
     },
-    types::Money,
+    types::{Moment, Money},
 };
 
 /// The text format of Prometheus, version 0.0.4.
@@ -23,7 +25,7 @@ pub async fn show(State(admin): State<Shared>) -> impl IntoResponse {
     let snapshot = admin.runtime.snapshot.load();
     let moment = admin.runtime.moment();
     of_keys(&mut page, &snapshot, moment);
-    attempts::write(&mut page, &snapshot, moment);
+    providers::write(&mut page, &snapshot, moment);
     of_limits(&mut page, &snapshot.limits);
     of_costs(&mut page, &admin.runtime.metrics.costs.all(), snapshot.prices.is_used());
     of_process(&mut page, &admin);
