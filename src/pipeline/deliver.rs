@@ -34,7 +34,7 @@ use super::{
 use crate::{
     policy::{
         key_pool::{Choice, Tried},
-        retry::{self, Course, Next, Occasion},
+        retry::{self, Course, Next, Occasion, Stop},
     },
     runtime::{Route, Snapshot, Target, snapshot::PoolKey},
     types::{Blame, Cause, Moment, Repeat},
@@ -167,8 +167,13 @@ impl<'s> Round<'s> {
             Ended::Failed(_, cause) => ((*cause).into(), false),
         };
         let occasion = Occasion::Ended(verdict.cause);
-        let tried =
-            retry::Tried { verdict, has_begun: false, can_replay: errand.can_be_sent(), other_key, next_target: self.plan.next(occasion) };
+        let tried = retry::Tried {
+            verdict,
+            has_begun: false,
+            can_replay: errand.can_be_sent(),
+            other_key,
+            next_target: self.plan.next(occasion),
+        };
         let next = self.course.next(self.spec, &target.provider.budget, &tried, now, fastrand::u64(..));
         (next, occasion)
     }
@@ -193,6 +198,13 @@ impl<'s> Round<'s> {
             Next::Retry { .. } => "retry",
             Next::FallBack => "fallback",
         };
+        let attempts = &self.plan.target().provider.record.attempts;
+        match next {
+            Next::Pass => {}
+            Next::Swap => attempts.swapped(),
+            Next::Retry { .. } => attempts.retried(),
+            Next::FallBack => attempts.left(),
+        }
         match ended {
             Ended::Stopped(stopped, way) => trail.passed_over(&self.plan.target().provider, stopped.name(), &way, then),
             Ended::Withdrawn => trail.over(None, then),
@@ -229,7 +241,11 @@ impl<'s> Round<'s> {
                 (stopped.reject(), !matches!(stopped, Stopped::Unrenamable))
             }
         };
+        if self.course.stopped() == Some(Stop::Budget) {
+            self.plan.target().provider.record.attempts.out_of_budget();
+        }
         if let Some(resort) = self.plan.route.last_resort.as_ref().filter(|_| is_ours) {
+            trail.over(None, "last_resort");
             return Err(Reject::Unserved(Unserved::LastResort(Arc::clone(resort))));
         }
         trail.spent(is_spent && is_ours);

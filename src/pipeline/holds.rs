@@ -5,7 +5,8 @@
 use std::{sync::Arc, time::Duration};
 
 use super::{
-    attempt, tell,
+    attempt::{self, Attempt},
+    tell,
     trail::{End, Trail},
 };
 use crate::{
@@ -33,15 +34,14 @@ impl Holds {
     /// The first words of a good reply are here, so long after it was sent.
     pub fn first_token(&mut self, after: Duration, trail: &Trail) {
         let now = trail.runtime().moment();
-        if let Some(lease) = &self.lease
+        let Some(Attempt { provider, key, .. }) = trail.attempt() else { return };
+        if let Some((lease, key)) = self.lease.as_ref().zip(key.as_ref())
             && let Some(transition) = lease.first_token(after, now)
         {
-            tell::key(trail, &transition, now);
+            tell::key(trail.runtime(), (provider, key), &transition, now);
         }
-        if let Some(permit) = &mut self.permit
-            && let Some(transition) = permit.first_token(after, now, fastrand::u64(..))
-        {
-            tell::breaker(trail, &transition, now);
+        if let Some(permit) = &mut self.permit {
+            tell::breakers(provider, &permit.first_token(after, now, fastrand::u64(..)), now);
         }
         if let Some(pace) = &self.pace {
             pace.first_token(after, now);
@@ -57,8 +57,9 @@ impl Holds {
             End::Truncated(_) | End::Left | End::Rejected(_) => return,
         };
         let now = trail.runtime().moment();
-        if let Some(transition) = permit.settle(cause, now, fastrand::u64(..)) {
-            tell::breaker(trail, &transition, now);
+        let changed = permit.settle(cause, now, fastrand::u64(..));
+        if let Some(attempt) = trail.attempt() {
+            tell::breakers(&attempt.provider, &changed, now);
         }
     }
 }

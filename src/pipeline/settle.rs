@@ -9,7 +9,10 @@ use super::{
     observe::Observer,
     trail::{End, Trail},
 };
-use crate::{telemetry::TargetMetrics, types::Usage};
+use crate::{
+    telemetry::TargetMetrics,
+    types::Usage,
+};
 use bytes::Bytes;
 use http::StatusCode;
 

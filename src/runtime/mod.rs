@@ -63,6 +63,8 @@ pub struct Runtime {
     pub held: Held,
     /// Whether a failed attempt may be told of in the log.
     pub failures: Seldom,
+    /// Whether an account that rests may be told of in the log.
+    pub cooled: Seldom,
     /// Whether a slow request may be told of in the log.
     pub slow: Ration,
     /// How the last requests were decided.

@@ -63,7 +63,17 @@ impl<'a, 's> Errand<'a, 's> {
             client_retries: number(headers, &CLIENT_RETRIES).map_or(0, |count| count as u32),
         };
         let patience = CLIENT_TIMEOUTS.iter().find_map(|name| number(headers, name)).map(Duration::from_secs_f64);
-        Self { upstream, generations, client, asks, upgrades, facts, patience, request: Some(request), upload: Some(upload) }
+        Self {
+            upstream,
+            generations,
+            client,
+            asks,
+            upgrades,
+            facts,
+            patience,
+            request: Some(request),
+            upload: Some(upload),
+        }
     }
 
     pub(super) fn runtime(&self) -> &'s Runtime {

@@ -72,10 +72,10 @@ pub(super) async fn take<'s>(
     errand.can_be_renamed(target, trail)?;
     let (provider, model) = (&target.provider, model(target, trail));
     let (guard, now) = (provider.breaker.as_ref(), errand.now());
-    guard.map_or(Ok(()), |guard| guard.peek(model, now)).map_err(|refused| open(refused, now))?;
+    guard.map_or(Ok(()), |guard| guard.peek(model, now)).map_err(|refused| open(provider, refused, now))?;
     let slot = match &provider.queue {
         None => None,
-        Some(queue) => Some(in_line(errand, queue, way).await?),
+        Some(queue) => Some(in_line(errand, (provider, queue), way).await?),
     };
     // What goes by in line is the line's own to bound.
     round.course.extend(way.in_line);
@@ -87,23 +87,29 @@ pub(super) async fn take<'s>(
         }
     };
     let now = errand.now();
-    let permit = match guard.map(|guard| guard.acquire(model, now, fastrand::u64(..))).transpose() {
-        Ok(permit) => permit,
+    let permit = match guard.map(|guard| guard.acquire(model, now)).transpose() {
+        Ok(mut permit) => {
+            if let Some(permit) = &mut permit {
+                tell::breakers(provider, &permit.transitions(), now);
+            }
+            permit
+        }
         Err(refused) => {
             leased.into_iter().for_each(|(_, lease)| lease.unsent(now));
-            return Err(open(refused, now));
+            return Err(open(provider, refused, now));
         }
     };
     round.counted(target, now);
     Ok(Taken { leased, permit, slot, provider, generations: errand.generations, choice: errand.asks.choice, tokens: errand.asks.tokens })
 }
 
-fn open(refused: breaker::Refused, now: Moment) -> Stopped {
+fn open(provider: &Provider, refused: breaker::Refused, now: Moment) -> Stopped {
+    provider.record.breakers.refused(refused.scope.name());
     Stopped::Open(Duration::from_nanos(refused.until.saturating_sub(now.nanos)))
 }
 
 /// Waits for a place among those in flight.
-async fn in_line(errand: &Errand<'_, '_>, queue: &Queue, way: &mut Way) -> Result<queue::Slot, Stopped> {
+async fn in_line(errand: &Errand<'_, '_>, (provider, queue): (&Provider, &Queue), way: &mut Way) -> Result<queue::Slot, Stopped> {
     let ticket = match queue::enter(&queue.spec, &queue.line, errand.now()) {
         Entry::Admitted(slot) => return Ok(slot),
         Entry::Full { retry_after } => return Err(Stopped::Full(retry_after)),
@@ -113,6 +119,7 @@ async fn in_line(errand: &Errand<'_, '_>, queue: &Queue, way: &mut Way) -> Resul
     let mut ticket = pin!(ticket);
     let slot = timeout(queue.spec.timeout, ticket.as_mut()).await;
     way.in_line = began.elapsed();
+    provider.record.queue.waited(way.in_line);
     slot.map_err(|_| Stopped::TooLong(ticket.retry_after(errand.now())))
 }
 
@@ -131,7 +138,7 @@ async fn key<'s>(
             Ok((key, lease)) => {
                 way.why = Some(lease.why.name());
                 if let Some(began) = &lease.began {
-                    tell::key(provider, key, began, now);
+                    tell::key(errand.runtime(), (provider, key), began, now);
                 }
                 return Ok((key, lease));
             }
@@ -164,7 +171,8 @@ impl Taken<'_> {
         let is_same = |newer: &&Arc<Provider>| newer.endpoint.leads_where(&self.provider.endpoint);
         let (now, tried) = (trail.runtime().moment(), Tried::default());
         let (model, random) = (model(target, trail), fastrand::u64(..));
-        let asked = Asked { choice: self.choice, model, tokens: self.tokens, prefix: None, tried: &tried, repeatable: true, random };
+        let asked =
+            Asked { choice: self.choice, model, tokens: self.tokens, prefix: None, tried: &tried, repeatable: true, random };
         let newer = || self.generations.latest()?.providers.get(&self.provider.name).filter(is_same)?.lease(&asked, now).ok();
         let Some((key, lease)) = self.provider.lease(&asked, now).ok().or_else(newer) else { return false };
         *headers = retain(std::mem::take(headers), |name| !auth::is_credential(name));
@@ -201,14 +209,14 @@ impl Taken<'_> {
             && let Some(transition) = lease.judge(verdict, &self.provider.slots, now)
         {
             is_held |= verdict.cause.action() == Action::TurnOff;
-            tell::key(self.provider, key, &transition, now);
+            tell::key(trail.runtime(), (self.provider, key), &transition, now);
         }
         if verdict.cause != Cause::Served
             && let Some(permit) = self.permit.take()
-            && let Some(transition) = permit.settle(verdict.cause, now, fastrand::u64(..))
         {
-            tell::breaker(self.provider, &transition, now);
+            tell::breakers(self.provider, &permit.settle(verdict.cause, now, fastrand::u64(..)), now);
         }
+        self.provider.record.attempts.judged(verdict.cause);
         is_held
     }
 }
