@@ -5,7 +5,7 @@ use axum::{
     routing::{MethodRouter, get, post},
 };
 
-use super::{Shared, autoscaling, config, decisions, health, keys, limits, metrics, page, probes, stats};
+use super::{Shared, autoscaling, breakers, config, decisions, health, keys, limits, metrics, page, probes, stats};
 
 /// The description for programs.
 const OPENAPI: &str = include_str!("../../../docs/admin.openapi.json");
@@ -25,6 +25,8 @@ pub enum Endpoint {
     Stats,
     /// How its keys are.
     Keys,
+    /// Where its breakers stand.
+    Breakers,
     /// What its limits count.
     Limits,
     /// What they would say to a request.
@@ -49,17 +51,26 @@ pub enum Endpoint {
     DisableKey,
     /// Put it back.
     EnableKey,
+    /// Forget what speaks against it.
+    ResetKey,
+    /// Send nothing more.
+    OpenBreaker,
+    /// Send everything.
+    CloseBreaker,
+    /// Leave breakers to themselves.
+    ResetBreaker,
 }
 
 impl Endpoint {
     /// All of them.
-    pub const ALL: [Self; 18] = [
+    pub const ALL: [Self; 23] = [
         Self::Page,
         Self::Livez,
         Self::Readyz,
         Self::Health,
         Self::Stats,
         Self::Keys,
+        Self::Breakers,
         Self::Limits,
         Self::LimitsCheck,
         Self::Decisions,
@@ -72,6 +83,10 @@ impl Endpoint {
         Self::Drain,
         Self::DisableKey,
         Self::EnableKey,
+        Self::ResetKey,
+        Self::OpenBreaker,
+        Self::CloseBreaker,
+        Self::ResetBreaker,
     ];
 
     /// Its path; a part in braces stands for any text without a slash.
@@ -84,6 +99,7 @@ impl Endpoint {
             Self::Health => "/health",
             Self::Stats => "/stats",
             Self::Keys => "/keys",
+            Self::Breakers => "/breakers",
             Self::Limits => "/limits",
             Self::LimitsCheck => "/limits/check",
             Self::Decisions => "/decisions",
@@ -96,13 +112,22 @@ impl Endpoint {
             Self::Drain => "/drain",
             Self::DisableKey => "/keys/{id}/disable",
             Self::EnableKey => "/keys/{id}/enable",
+            Self::ResetKey => "/keys/{id}/reset",
+            Self::OpenBreaker => "/breakers/{provider}/open",
+            Self::CloseBreaker => "/breakers/{provider}/close",
+            Self::ResetBreaker => "/breakers/{provider}/reset",
         }
     }
 
     /// Whether it changes something: then it takes POST, else GET.
     #[must_use]
     pub fn changes(self) -> bool {
-        matches!(self, Self::Reload | Self::Drain | Self::DisableKey | Self::EnableKey)
+        match self {
+            Self::Reload | Self::Drain => true,
+            Self::DisableKey | Self::EnableKey | Self::ResetKey => true,
+            Self::OpenBreaker | Self::CloseBreaker | Self::ResetBreaker => true,
+            _ => false,
+        }
     }
 
     pub(super) fn route(self) -> MethodRouter<Shared> {
@@ -113,6 +138,7 @@ impl Endpoint {
             Self::Health => get(health::show),
             Self::Stats => get(stats::show),
             Self::Keys => get(keys::show),
+            Self::Breakers => get(breakers::show),
             Self::Limits => get(limits::show),
             Self::LimitsCheck => get(limits::check),
             Self::Decisions => get(decisions::show),
@@ -125,6 +151,10 @@ impl Endpoint {
             Self::Drain => post(probes::drain),
             Self::DisableKey => post(keys::disable),
             Self::EnableKey => post(keys::enable),
+            Self::ResetKey => post(keys::reset),
+            Self::OpenBreaker => post(breakers::open),
+            Self::CloseBreaker => post(breakers::close),
+            Self::ResetBreaker => post(breakers::reset),
         }
     }
 }
