@@ -22,7 +22,7 @@ use super::{
 };
 use crate::{
     config,
-    policy::key_pool::{Choice, Lease},
+    policy::key_pool::{Lease, homes::Whose},
     provider::auth,
     runtime::{Provider, Route, Snapshot, Target, snapshot::PoolKey},
     telemetry::metrics::Raised,
@@ -52,15 +52,15 @@ pub struct Delivery<'s> {
 /// [`Reject::NoKey`] if no target has a key in use, [`Reject::Upstream`] if the attempt failed.
 pub async fn deliver<'s>(
     upstream: &Upstream,
-    (generations, route, choice): (&'s Generations<'s>, &'s Route, Choice),
+    (generations, route, whose): (&'s Generations<'s>, &'s Route, &Whose),
     client: &Client,
     (mut request, upload): (Admitted, Upload),
     trail: &mut Trail,
 ) -> Result<Delivery<'s>, Reject> {
-    let (route, (target, leased)) = match choose(route, choice) {
+    let (route, (target, leased)) = match choose(route, whose) {
         Some(chosen) => (route, chosen),
         // Its keys were taken out of the config while it waited for its client: those that came in their place serve it.
-        None => generations.newer().and_then(|newer| route_again(newer, route, choice)).ok_or(Reject::NoKey)?,
+        None => generations.newer().and_then(|newer| route_again(newer, route, whose)).ok_or(Reject::NoKey)?,
     };
     let provider = &target.provider;
     let credentials = match &leased {
@@ -74,7 +74,7 @@ pub async fn deliver<'s>(
     trail.trace().apply(&mut outgoing.headers);
     let in_flight = Raised::new(&target.metrics.in_flight);
     trail.sent(provider, leased.as_ref().map(|(key, _)| Arc::clone(key)), Rc::clone(&progress));
-    let mut taken = Taken { leased, choice, provider, generations };
+    let mut taken = Taken { leased, whose: *whose, provider, generations };
     if upgrades {
         // Apart, so that no other request carries room for it.
         let (reply, switched) = Box::pin(upgrade(upstream, &mut taken, outgoing, trail)).await?;
@@ -93,7 +93,7 @@ pub async fn deliver<'s>(
 /// The key of a request that has not gone out yet.
 struct Taken<'s> {
     leased: Option<Leased<'s>>,
-    choice: Choice,
+    whose: Whose,
     provider: &'s Provider,
     generations: &'s Generations<'s>,
 }
@@ -106,8 +106,8 @@ impl Taken<'_> {
         }
         // A key travels to no other place than its own config names.
         let is_same = |newer: &&Arc<Provider>| newer.endpoint.leads_where(&self.provider.endpoint);
-        let newer = || self.generations.latest()?.providers.get(&self.provider.name).filter(is_same)?.lease(self.choice).ok();
-        let Some((key, lease)) = self.provider.lease(self.choice).ok().or_else(newer) else { return false };
+        let newer = || self.generations.latest()?.providers.get(&self.provider.name).filter(is_same)?.lease(&self.whose).ok();
+        let Some((key, lease)) = self.provider.lease(&self.whose).ok().or_else(newer) else { return false };
         *headers = retain(std::mem::take(headers), |name| !auth::is_credential(name));
         key.credential.apply(headers);
         trail.sent_with(key);
@@ -192,16 +192,16 @@ type Leased<'s> = (&'s Arc<PoolKey>, Lease);
 type Chosen<'s> = (&'s Target, Option<Leased<'s>>);
 
 /// The first target that can serve.
-fn choose(route: &Route, choice: Choice) -> Option<Chosen<'_>> {
+fn choose<'r>(route: &'r Route, whose: &Whose) -> Option<Chosen<'r>> {
     match route.credentials {
         config::Credentials::Client => route.targets.first().map(|target| (target, None)),
-        config::Credentials::Pool => route.targets.iter().find_map(|target| Some((target, Some(target.provider.lease(choice).ok()?)))),
+        config::Credentials::Pool => route.targets.iter().find_map(|target| Some((target, Some(target.provider.lease(whose).ok()?)))),
     }
 }
 
 /// What the same route is in another generation.
-fn route_again<'s>(newer: &'s Snapshot, old: &Route, choice: Choice) -> Option<(&'s Route, Chosen<'s>)> {
+fn route_again<'s>(newer: &'s Snapshot, old: &Route, whose: &Whose) -> Option<(&'s Route, Chosen<'s>)> {
     let same = |route: &&Route| (&route.path, &route.models, route.credentials) == (&old.path, &old.models, old.credentials);
     let route = newer.routes.iter().find(same)?;
-    Some((route, choose(route, choice)?))
+    Some((route, choose(route, whose)?))
 }

@@ -56,7 +56,6 @@ use self::{
     body::Body, deliver::Delivery, fields::Present, identify::Unproven, limit::Granted, reject::Reject, trace::Traced, trail::Trail,
 };
 use crate::{
-    policy::key_pool::Choice,
     runtime::{Runtime, Snapshot},
     types::ForeignName,
     upstream::Upstream,
@@ -186,7 +185,10 @@ impl Pipeline {
         let is_weighed = snapshot.limits.count_usage && candidates.tells_usage;
         let asked = ask::read((&request.head.headers, request.present), body, &candidates, bounds, is_weighed).await?;
         let route = candidates.select(&asked.ask);
-        let choice = if candidates.need_home(&asked.ask) { Choice::Home } else { Choice::Any };
+        let whose = candidates.whose(&asked.ask);
+        if candidates.tells_objects(&asked.ask) {
+            trail.tells_objects();
+        }
         trail.asked(asked.ask, asked.waited, candidates.tells_usage);
         let route = route?;
         trail.routed(&route.path);
@@ -199,6 +201,6 @@ impl Pipeline {
         // The memory of a body that may go up again is kept until a reply has begun.
         let _held = asked.reserved;
         // 8: the last step that may refuse. From here on the provider speaks.
-        deliver::deliver(&self.upstream, (generations, route, choice), &client, (request, upload), trail).await
+        deliver::deliver(&self.upstream, (generations, route, &whose), &client, (request, upload), trail).await
     }
 }

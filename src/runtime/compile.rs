@@ -12,7 +12,7 @@ use super::{
 use crate::{
     config::{self, Anonymous, Config, Credentials, Key, Loaded, LoadedJwt, Proxy, SessionField},
     policy::{
-        key_pool::{self, Slot},
+        key_pool::{self, Slot, homes::AccountId},
         prices::Prices,
     },
     provider::Credential,
@@ -130,7 +130,7 @@ fn compile_provider(
     let url = provider.base_url().ok_or_else(|| error("base_url", "missing".to_owned()))?;
     let tariff = prices.of_provider(dialect, url.host());
     let how = How { url, proxy, version: provider.http_version, timeouts: provider.timeouts, bounds: provider.connections, keep_case };
-    let ProviderStates { turn, record } = ground.registry.provider(&name);
+    let ProviderStates { turn, homes, record } = ground.registry.provider(&name);
     let kept = ground.before.and_then(|before| before.providers.get(&name)).map(|before| &before.endpoint);
     let endpoint = match kept.filter(|kept| kept.is_like(&how, &provider.tls)) {
         Some(kept) => Arc::clone(kept),
@@ -156,11 +156,12 @@ fn compile_provider(
             // invariant: a fingerprint is hex digits.
             let fingerprint = HeaderValue::from_str(&id.to_string()).map_err(|source| error("keys", source.to_string()))?;
             let record = Arc::clone(&states.record);
+            let owner = key.account.as_deref().map_or_else(|| AccountId::of_key(id), AccountId::named);
             let (name, account) = (key.name.into(), key.account.map(Into::into));
-            Ok(Arc::new(PoolKey { name, id, fingerprint, account, credential, record, file: key.file }))
+            Ok(Arc::new(PoolKey { name, id, fingerprint, account, owner, credential, record, file: key.file }))
         })
         .collect::<Result<_, CompileError>>()?;
-    Ok(Provider { dialect, endpoint, keys, slots, turn, record, tariff, name })
+    Ok(Provider { dialect, endpoint, keys, slots, turn, homes, record, tariff, name })
 }
 
 /// The pool's view of the keys. One that names no account is an account of its own.

@@ -22,7 +22,7 @@ use crate::{
     config::{Roots, jwt::KeySetUrl},
     policy::{
         jwt::issuer::Issuer,
-        key_pool::{self, Turn},
+        key_pool::{self, Turn, homes::Homes},
         limits::{Spec, State},
     },
     telemetry::{KeyRecord, ProviderRecord},
@@ -55,6 +55,8 @@ pub struct KeyStates {
 pub struct ProviderStates {
     /// Whose turn it is among its keys.
     pub turn: Arc<Turn>,
+    /// Which of its accounts made what is stored there.
+    pub homes: Arc<Homes>,
     /// What is counted of it.
     pub record: Arc<ProviderRecord>,
 }
@@ -81,7 +83,7 @@ impl Registry {
     /// The states of one provider: it is the same as long as its name is.
     #[must_use]
     pub fn provider(&self, name: &ProviderName) -> ProviderStates {
-        let new = || ProviderStates { turn: Arc::default(), record: Arc::new(ProviderRecord::new(name.clone())) };
+        let new = || ProviderStates { turn: Arc::default(), homes: Arc::default(), record: Arc::new(ProviderRecord::new(name.clone())) };
         self.providers.take(name.clone(), new)
     }
 

@@ -5,6 +5,8 @@
 //! traffic too. Counters are shared by all workers; two workers that decide at the same moment may both
 //! see the same idle key, which costs one request of balance and nothing else.
 
+pub mod homes;
+
 use std::sync::{
     Arc,
     atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering},
@@ -28,9 +30,11 @@ pub struct Account(pub usize);
 pub enum Choice {
     /// All that are in use.
     Any,
-    /// Those of the account that keeps what is stored: the account of the first key in use. As long as nobody remembers
-    /// which account made an object, they are all made and looked for there.
+    /// Those of the account that keeps what is stored: the account of the first key in use. Objects are made there, and looked
+    /// for as long as nobody knows which account made them.
     Home,
+    /// Those of this account, which made the object that is asked for.
+    Of(Account),
 }
 
 /// The counters of one key. They belong to the key, not to a generation of the config.
@@ -137,6 +141,7 @@ pub struct Exhausted;
 pub fn acquire(slots: &[Slot], turn: &Turn, choice: Choice) -> Result<Lease, Exhausted> {
     let only = match choice {
         Choice::Any => None,
+        Choice::Of(account) => Some(account),
         Choice::Home => Some(slots.iter().find(|slot| slot.is_usable()).ok_or(Exhausted)?.spec.account),
     };
     let first = turn.0.fetch_add(1, Ordering::Relaxed) % slots.len().max(1);
