@@ -59,9 +59,7 @@ pub fn are_meant(format: RequestFormat, rest: &str) -> bool {
                 let verb = segment.rsplit(|byte| *byte == b':').next().unwrap_or_default();
                 GEMINI_LEAVES.iter().any(|leaves| leaves.as_bytes().eq_ignore_ascii_case(verb))
             };
-            among(GEMINI)
-                || second.is_some_and(leaves)
-                || segments.next().is_some_and(|third| third.eq_ignore_ascii_case(b"operations"))
+            among(GEMINI) || second.is_some_and(leaves) || segments.next().is_some_and(|third| third.eq_ignore_ascii_case(b"operations"))
         }
     }
 }
