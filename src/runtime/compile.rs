@@ -6,13 +6,13 @@ use http::{HeaderName, HeaderValue};
 
 use super::{
     JwtIdentity, Limits, Regions, Registry,
-    registry::{KeyStates, ProviderStates},
+    registry::{AccountId, KeyStates, ProviderStates},
     snapshot::{Clients, Known, PoolKey, Provider, Route, SessionIn, Snapshot, Stranger, Target},
 };
 use crate::{
     config::{self, Anonymous, Config, Credentials, Key, Loaded, LoadedJwt, Proxy, SessionField},
     policy::{
-        key_pool::{self, Slot, homes::AccountId},
+        key_pool::{self, Slot, homes::MakerId},
         prices::Prices,
     },
     provider::Credential,
@@ -145,7 +145,7 @@ fn compile_provider(
         }
     };
     let states: Vec<_> = keys.iter().map(|key| ground.registry.key(&name, key.secret.fingerprint())).collect();
-    let slots = compile_slots(&keys, &states);
+    let slots = compile_slots(&name, &keys, &states, ground.registry);
     let keys = keys
         .into_iter()
         .zip(states)
@@ -156,7 +156,7 @@ fn compile_provider(
             // invariant: a fingerprint is hex digits.
             let fingerprint = HeaderValue::from_str(&id.to_string()).map_err(|source| error("keys", source.to_string()))?;
             let record = Arc::clone(&states.record);
-            let owner = key.account.as_deref().map_or_else(|| AccountId::of_key(id), AccountId::named);
+            let owner = key.account.as_deref().map_or_else(|| MakerId::of_key(id), MakerId::named);
             let (name, account) = (key.name.into(), key.account.map(Into::into));
             Ok(Arc::new(PoolKey { name, id, fingerprint, account, owner, credential, record, file: key.file }))
         })
@@ -165,15 +165,19 @@ fn compile_provider(
 }
 
 /// The pool's view of the keys. One that names no account is an account of its own.
-fn compile_slots(keys: &[Key], states: &[KeyStates]) -> Vec<Slot> {
+fn compile_slots(provider: &ProviderName, keys: &[Key], states: &[KeyStates], registry: &Registry) -> Vec<Slot> {
     let account_of = |at: usize| {
         let account = keys[at].account.as_ref();
         let same = account.and_then(|account| keys.iter().position(|key| key.account.as_ref() == Some(account)));
         key_pool::Account(same.unwrap_or(at))
     };
     let slot = |(at, key): (usize, &Key)| {
-        let spec = key_pool::Spec { weight: key.weight, account: account_of(at) };
-        Slot { spec, state: Arc::clone(&states[at].pool) }
+        let owner = match &key.account {
+            Some(name) => AccountId::Named(name.as_str().into()),
+            None => AccountId::Key(key.secret.fingerprint()),
+        };
+        let spec = key_pool::Spec::of(key.weight, account_of(at));
+        Slot { spec, state: Arc::clone(&states[at].pool), owner: registry.account(provider, owner) }
     };
     keys.iter().enumerate().map(slot).collect()
 }

@@ -33,6 +33,7 @@ use crate::{
     policy::estimate::Estimator,
     telemetry::{
         AccessLog, Metrics, ServerMetrics, Traffic,
+        decisions::Ring,
         log::{Ration, Seldom},
         trace::Spans,
     },
@@ -62,8 +63,12 @@ pub struct Runtime {
     pub held: Held,
     /// Whether a failed attempt may be told of in the log.
     pub failures: Seldom,
+    /// Whether an account that rests may be told of in the log.
+    pub cooled: Seldom,
     /// Whether a slow request may be told of in the log.
     pub slow: Ration,
+    /// How the last requests were decided.
+    pub decisions: Ring,
     /// When the process began.
     pub began: Instant,
     /// Whether what still runs is being cut, at the end of a drain: who loses a request then has not left.

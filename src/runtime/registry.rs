@@ -7,7 +7,7 @@
 use std::{
     collections::{HashMap, HashSet},
     fmt,
-    hash::Hash,
+    hash::{DefaultHasher, Hash, Hasher as _},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::{Duration, Instant},
 };
@@ -50,6 +50,15 @@ pub struct KeyStates {
     pub record: Arc<KeyRecord>,
 }
 
+/// What tells the accounts of a provider apart.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum AccountId {
+    /// The name that its keys give it.
+    Named(Box<str>),
+    /// The only key that it has.
+    Key(Fingerprint),
+}
+
 /// What belongs to a provider.
 #[derive(Clone, Debug)]
 pub struct ProviderStates {
@@ -65,6 +74,7 @@ pub struct ProviderStates {
 #[derive(Debug, Default)]
 pub struct Registry {
     keys: Shelf<(ProviderName, Fingerprint), KeyStates>,
+    accounts: Shelf<(ProviderName, AccountId), Arc<key_pool::account::State>>,
     providers: Shelf<ProviderName, ProviderStates>,
     issuers: Shelf<(KeySetUrl, Roots), Arc<Issuer>>,
     fetching: Arc<Notify>,
@@ -78,6 +88,15 @@ impl Registry {
     #[must_use]
     pub fn key(&self, provider: &ProviderName, key: Fingerprint) -> KeyStates {
         self.keys.take((provider.clone(), key), KeyStates::default)
+    }
+
+    /// The state of one account: it is the same as long as the provider is, and its name or the only key that it has.
+    #[must_use]
+    pub fn account(&self, provider: &ProviderName, account: AccountId) -> Arc<key_pool::account::State> {
+        let id = (provider.clone(), account);
+        let mut hasher = DefaultHasher::new();
+        id.hash(&mut hasher);
+        self.accounts.take(id, || Arc::new(key_pool::account::State::new(hasher.finish())))
     }
 
     /// The states of one provider: it is the same as long as its name is.
@@ -134,6 +153,9 @@ impl Registry {
                 in_use
             },
         );
+        let owners: HashSet<_> =
+            snapshot.providers.values().flat_map(|provider| provider.slots.iter().map(|slot| Arc::as_ptr(&slot.owner))).collect();
+        self.accounts.settle(now, |_| LINGER, |_, state| owners.contains(&Arc::as_ptr(state)));
         self.providers.settle(now, |_| LINGER, |name, _| snapshot.providers.contains_key(name));
         let issuer = snapshot.clients.jwt.as_ref().and_then(|tokens| tokens.verifier.issuer());
         self.issuers.settle(now, |_| LINGER, |_, kept| issuer.is_some_and(|issuer| Arc::ptr_eq(issuer, kept)));

@@ -9,14 +9,14 @@ use crate::{
     config::{Annotate, Body, ClientKey, Config, Credentials, Listen, ModelPattern, Mtls, Trust},
     policy::{
         key_pool::{
-            self, Choice, Exhausted, Lease, Slot, Turn,
-            homes::{AccountId, Homes, Whose},
+            self, Asked, Choice, Lease, Slot, Turn, Unavailable,
+            homes::{Homes, MakerId, Whose},
         },
         prices::{self, Prices, Tariff},
     },
     provider::Credential,
     telemetry::{KeyRecord, ProviderRecord, TargetMetrics},
-    types::{ClientName, Dialect, Fingerprint, Money, ProviderName, RequestFormat, Tier},
+    types::{ClientName, Dialect, Fingerprint, Moment, Money, ProviderName, RequestFormat, Tier},
     upstream::Endpoint,
 };
 
@@ -171,13 +171,13 @@ pub struct Provider {
 }
 
 impl Provider {
-    /// Leases the key that carries the least among those that can serve.
+    /// Leases the key that serves the request best.
     ///
     /// # Errors
     ///
-    /// [`Exhausted`] if none is in use.
-    pub fn lease(&self, whose: &Whose) -> Result<(&Arc<PoolKey>, Lease), Exhausted> {
-        let lease = key_pool::acquire(&self.slots, &self.turn, self.choice(whose))?;
+    /// [`Unavailable`] if none can serve it now.
+    pub fn lease(&self, asked: &Asked<'_>, now: Moment) -> Result<(&Arc<PoolKey>, Lease), Unavailable> {
+        let lease = key_pool::acquire(&self.slots, &self.turn, asked, now)?;
         Ok((&self.keys[lease.index], lease))
     }
 
@@ -206,7 +206,7 @@ impl Provider {
 #[derive(Debug)]
 pub struct PoolKey {
     /// Its name in logs.
-    pub name: Box<str>,
+    pub name: Arc<str>,
     /// Its fingerprint, which tells it from others of the same provider through all generations.
     pub id: Fingerprint,
     /// The fingerprint as text and header value in one.
@@ -214,7 +214,7 @@ pub struct PoolKey {
     /// The account that it shares with others of its provider, by the name of the config.
     pub account: Option<Box<str>>,
     /// The account, as it is told from others of its provider through all generations.
-    pub owner: AccountId,
+    pub owner: MakerId,
     /// What is put on the request.
     pub credential: Credential,
     /// What it has lived through. It belongs to the key, not to this generation.

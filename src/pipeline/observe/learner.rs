@@ -14,7 +14,7 @@ use http::{HeaderMap, header::CONTENT_ENCODING};
 
 use super::{Media, encoded::Coding, ends_an_event};
 use crate::{
-    policy::key_pool::homes::{AccountId, Homes},
+    policy::key_pool::homes::{Homes, MakerId},
     provider::objects::reply::{self, LONGEST},
     types::{ObjectIds, RequestFormat},
 };
@@ -26,7 +26,7 @@ const LOOKS: u32 = 8;
 #[derive(Debug)]
 pub struct Learner {
     homes: Arc<Homes>,
-    account: AccountId,
+    account: MakerId,
     format: RequestFormat,
     is_stream: bool,
     coding: Option<Coding>,
@@ -38,7 +38,7 @@ pub struct Learner {
 impl Learner {
     /// For a successful reply with this head, made with a key of `account`. `None` if it can't be read.
     #[must_use]
-    pub fn of(headers: &HeaderMap, format: RequestFormat, homes: &Arc<Homes>, account: AccountId) -> Option<Box<Self>> {
+    pub fn of(headers: &HeaderMap, format: RequestFormat, homes: &Arc<Homes>, account: MakerId) -> Option<Box<Self>> {
         let is_stream = match Media::of(headers) {
             Media::Events => true,
             Media::Json => false,

@@ -21,9 +21,9 @@ const HALF: usize = 65_536 / SHARDS / 2;
 
 /// Tells a provider's accounts apart, through all generations of the config.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub struct AccountId(u64);
+pub struct MakerId(u64);
 
-impl AccountId {
+impl MakerId {
     /// The account that the config calls so.
     #[must_use]
     pub fn named(name: &str) -> Self {
@@ -56,19 +56,19 @@ pub struct Homes([Mutex<Shard>; SHARDS]);
 
 #[derive(Default)]
 struct Shard {
-    fresh: HashTable<(ObjectId, AccountId)>,
-    stale: HashTable<(ObjectId, AccountId)>,
+    fresh: HashTable<(ObjectId, MakerId)>,
+    stale: HashTable<(ObjectId, MakerId)>,
 }
 
 impl Homes {
     /// The account which made this, if it is known.
     #[must_use]
-    pub fn find(&self, id: ObjectId) -> Option<AccountId> {
+    pub fn find(&self, id: ObjectId) -> Option<MakerId> {
         self.shard(id).find(id)
     }
 
     /// `account` has made this.
-    pub fn learn(&self, id: ObjectId, account: AccountId) {
+    pub fn learn(&self, id: ObjectId, account: MakerId) {
         self.shard(id).put(id, account);
     }
 
@@ -80,8 +80,8 @@ impl Homes {
 }
 
 impl Shard {
-    fn find(&mut self, id: ObjectId) -> Option<AccountId> {
-        let same = |entry: &(ObjectId, AccountId)| entry.0 == id;
+    fn find(&mut self, id: ObjectId) -> Option<MakerId> {
+        let same = |entry: &(ObjectId, MakerId)| entry.0 == id;
         if let Some((_, account)) = self.fresh.find(id.hash(), same) {
             return Some(*account);
         }
@@ -90,7 +90,7 @@ impl Shard {
         Some(entry.1)
     }
 
-    fn put(&mut self, id: ObjectId, account: AccountId) {
+    fn put(&mut self, id: ObjectId, account: MakerId) {
         if let Some(entry) = self.fresh.find_mut(id.hash(), |entry| entry.0 == id) {
             entry.1 = account;
             return;

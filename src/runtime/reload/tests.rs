@@ -11,6 +11,7 @@ use crate::{
     runtime::{Held, Registry},
     telemetry::{
         AccessLog, Metrics,
+        decisions::Ring,
         log::{Ration, Seldom},
         trace::Spans,
     },
@@ -35,6 +36,7 @@ fn runtime(loaded: &Loaded) -> Arc<Runtime> {
         held: Held::default(),
         failures: Seldom::default(),
         slow: Ration::default(),
+        decisions: Ring::new(loaded.config.log.decisions),
         began: Instant::now(),
         estimator: Default::default(),
         cut: AtomicBool::new(false),

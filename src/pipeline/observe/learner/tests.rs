@@ -12,13 +12,13 @@ const CREATED: &[u8] = b"event: response.created\ndata: {\"type\":\"response.cre
 
 struct Case {
     homes: Arc<Homes>,
-    account: AccountId,
+    account: MakerId,
     learner: Option<Box<Learner>>,
 }
 
 impl Case {
     fn new(media: &'static str, coding: Option<&'static str>) -> Self {
-        let (homes, account) = (Arc::<Homes>::default(), AccountId::named("acme"));
+        let (homes, account) = (Arc::<Homes>::default(), MakerId::named("acme"));
         let mut headers = HeaderMap::new();
         headers.insert(CONTENT_TYPE, HeaderValue::from_static(media));
         if let Some(coding) = coding {

@@ -8,8 +8,8 @@ fn id(number: u32) -> ObjectId {
     ObjectId::of(&number.to_le_bytes()).unwrap()
 }
 
-fn account(number: u32) -> AccountId {
-    AccountId::named(&number.to_string())
+fn account(number: u32) -> MakerId {
+    MakerId::named(&number.to_string())
 }
 
 fn known(homes: &Homes) -> usize {
@@ -19,10 +19,10 @@ fn known(homes: &Homes) -> usize {
 #[test]
 fn an_account_is_the_same_in_every_generation_and_no_other() {
     let key = Fingerprint::of(b"sk-1");
-    assert_eq!(AccountId::named("acme"), AccountId::named("acme"));
-    assert_eq!(AccountId::of_key(key), AccountId::of_key(key));
-    assert_ne!(AccountId::of_key(key), AccountId::of_key(Fingerprint::of(b"sk-2")));
-    assert_ne!(AccountId::named(&key.to_string()), AccountId::of_key(key), "a name that is written as a key's fingerprint is");
+    assert_eq!(MakerId::named("acme"), MakerId::named("acme"));
+    assert_eq!(MakerId::of_key(key), MakerId::of_key(key));
+    assert_ne!(MakerId::of_key(key), MakerId::of_key(Fingerprint::of(b"sk-2")));
+    assert_ne!(MakerId::named(&key.to_string()), MakerId::of_key(key), "a name that is written as a key's fingerprint is");
 }
 
 #[test]
