@@ -72,7 +72,7 @@ pub fn in_path(rest: &str) -> ObjectIds {
     for segment in rest.split('/').filter(|segment| !segment.is_empty()).skip(1) {
         // Gemini's operations stand behind a colon, which is in no id of OpenAI's but those of tuned models.
         let end = if segment.starts_with("ft:") { segment.len() } else { segment.find(':').unwrap_or(segment.len()) };
-        ids.add(ObjectId::of(segment[..end].as_bytes()));
+        ids.add(ObjectId::of(&segment.as_bytes()[..end]));
     }
     ids
 }

@@ -91,13 +91,26 @@ struct Members<'de> {
     repeated: Option<&'static str>,
 }
 
-impl Members<'_> {
+impl<'de> Members<'de> {
     fn once<E: de::Error>(&mut self, name: &'static str, seen: bool) -> Result<(), E> {
         if !seen {
             return Ok(());
         }
         self.repeated = Some(name);
         Err(E::duplicate_field(name))
+    }
+
+    /// Takes the value of a member that names an object.
+    fn named<A: MapAccess<'de>>(
+        &mut self,
+        name: &'static str,
+        place: fn(&mut Self) -> &mut Option<&'de str>,
+        map: &mut A,
+    ) -> Result<(), A::Error> {
+        let seen = place(self).is_some();
+        self.once(name, seen)?;
+        *place(self) = Some(map.next_value::<&'de RawValue>()?.get());
+        Ok(())
     }
 
     fn into_ask(self, body: &[u8]) -> Ask {
@@ -217,18 +230,9 @@ impl<'de> Visitor<'de> for Object<'_, 'de> {
                     members.once("store", members.store.is_some())?;
                     members.store = Some(map.next_value::<Flag>()?.0);
                 }
-                Member::PreviousResponseId => {
-                    members.once("previous_response_id", members.earlier.is_some())?;
-                    members.earlier = Some(map.next_value::<&'de RawValue>()?.get());
-                }
-                Member::Conversation => {
-                    members.once("conversation", members.conversation.is_some())?;
-                    members.conversation = Some(map.next_value::<&'de RawValue>()?.get());
-                }
-                Member::Container => {
-                    members.once("container", members.container.is_some())?;
-                    members.container = Some(map.next_value::<&'de RawValue>()?.get());
-                }
+                Member::PreviousResponseId => members.named("previous_response_id", |members| &mut members.earlier, &mut map)?,
+                Member::Conversation => members.named("conversation", |members| &mut members.conversation, &mut map)?,
+                Member::Container => members.named("container", |members| &mut members.container, &mut map)?,
                 Member::Background => {
                     members.once("background", members.background.is_some())?;
                     members.background = Some(map.next_value::<Flag>()?.0 == Some(true));
