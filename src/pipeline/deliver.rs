@@ -32,7 +32,7 @@ use super::{
 };
 use crate::{
     policy::{
-        key_pool::{Choice, Tried},
+        key_pool::{Tried, homes::Whose},
         retry::{self, Course, Next, Occasion, Stop},
     },
     runtime::{Route, Snapshot, Target, snapshot::PoolKey},
@@ -62,8 +62,8 @@ pub struct Delivery<'s> {
 /// What a request asks of the pool, and what a second send of it would do.
 #[derive(Clone, Copy, Debug)]
 pub struct Asks {
-    /// Among which keys.
-    pub choice: Choice,
+    /// Whose key it needs.
+    pub whose: Whose,
     /// What a second send would do.
     pub repeat: Repeat,
     /// What it may take of an account's tokens.

@@ -66,7 +66,6 @@ use self::{
     trail::Trail,
 };
 use crate::{
-    policy::key_pool::Choice,
     runtime::{Runtime, Snapshot},
     types::ForeignName,
     upstream::Upstream,
@@ -196,7 +195,10 @@ impl Pipeline {
         let is_weighed = candidates.tells_usage && (snapshot.limits.count_usage || candidates.weigh());
         let asked = ask::read((&request.head.headers, request.present), body, &candidates, bounds, is_weighed).await?;
         let route = candidates.select(&asked.ask);
-        let choice = if candidates.need_home(&asked.ask) { Choice::Home } else { Choice::Any };
+        let whose = candidates.whose(&asked.ask);
+        if candidates.tells_objects(&asked.ask) {
+            trail.tells_objects();
+        }
         let repeat = candidates.repeat(&asked.ask);
         trail.asked(asked.ask, asked.waited, candidates.tells_usage);
         let route = route?;
@@ -212,7 +214,7 @@ impl Pipeline {
         // 8: the last step that may refuse. From here on the provider speaks.
         let tokens = reservation::expected(route, (&upload, asked.prompt), trail);
         let prefix = None;
-        let asks = Asks { choice, repeat, tokens, prefix };
+        let asks = Asks { whose, repeat, tokens, prefix };
         deliver::deliver(&self.upstream, (generations, route, asks), &client, (request, upload), trail).await
     }
 }

@@ -12,7 +12,7 @@ use super::{
     body::Body,
     deliver::Delivery,
     fields::{SERVER_TIMING, X_REQUEST_ID, X_SHOULD_RETRY, X_SIDEGATE_ATTEMPTS, X_SIDEGATE_KEY, X_SIDEGATE_QUEUE, X_SIDEGATE_TARGET},
-    observe::{Media, Observer},
+    observe::{Media, Observer, learner::Learner},
     relay::{Relay, TakenOut},
     settle::{Settlement, Watch},
     standing,
@@ -43,7 +43,11 @@ pub fn respond(delivery: Delivery<'_>, snapshot: &Snapshot, mut trail: Trail) ->
         standings.tell(reply.headers_mut(), snapshot.annotate, standing::provider_is_told(snapshot, key.is_some()));
     }
     let without_body = *trail.method() == Method::HEAD || matches!(reply.status(), StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED);
-    let watch = watch(&reply, target, (&trail, tunnel.is_some(), without_body));
+    let mut watch = watch(&reply, target, (&trail, tunnel.is_some(), without_body));
+    if let Some(key) = key.filter(|_| trail.may_tell_objects() && reply.status().is_success() && tunnel.is_none() && !without_body) {
+        let provider = &target.provider;
+        watch.learner = Learner::of(reply.headers(), provider.dialect.request_format(), &provider.homes, key.owner);
+    }
     if watch.stream {
         trail.is_live();
     }
@@ -71,7 +75,7 @@ fn watch<B>(reply: &Response<B>, target: &Target, (trail, tunnel, without_body):
     let tells = trail.tells_usage() && reply.status().is_success();
     let observer =
         if tells { Observer::of(media, reply.headers(), target.provider.dialect.request_format(), trail.counts()) } else { None };
-    Watch { observer, stream, first: stream }
+    Watch { observer, stream, first: stream, learner: None }
 }
 
 /// Takes the chunk with the usage out of a stream whose client has not asked for it. In one that is encoded it stays.

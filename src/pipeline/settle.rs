@@ -6,7 +6,7 @@ use std::{sync::Arc, time::Duration};
 
 use super::{
     holds::Holds,
-    observe::Observer,
+    observe::{Observer, learner::Learner},
     trail::{End, Trail},
 };
 use crate::{telemetry::TargetMetrics, types::Usage};
@@ -18,6 +18,8 @@ use http::StatusCode;
 pub struct Watch {
     /// What reads its usage, if it may tell any.
     pub observer: Option<Box<Observer>>,
+    /// What learns the ids it tells, if it may tell any, until it has.
+    pub learner: Option<Box<Learner>>,
     /// Whether it is a stream: events, or a WebSocket.
     pub stream: bool,
     /// Whether its first bytes are of interest: a model's first words, about.
@@ -74,6 +76,9 @@ impl Settlement {
         if self.watch.first {
             self.begin();
         }
+        if self.watch.learner.as_mut().is_some_and(|learner| learner.frame(data)) {
+            self.watch.learner = None;
+        }
         if let Some(observer) = &mut self.watch.observer {
             observer.frame(data);
             if let Some(produced) = observer.produced() {
@@ -123,6 +128,9 @@ impl Settlement {
         });
         let model = self.metrics.of(self.model, &self.trail.runtime().metrics);
         model.duration.record(self.trail.elapsed());
+        if let Some(learner) = self.watch.learner.take() {
+            learner.finish();
+        }
         let (mut usage, mut produced) = (Usage::default(), None);
         if let Some(mut observer) = self.watch.observer.take() {
             observer.flush();

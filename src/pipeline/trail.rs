@@ -90,6 +90,7 @@ struct Course {
     limit: Option<LimitName>,
     streams: bool,
     tells_usage: bool,
+    tells_objects: bool,
     usage: Usage,
     cost: Option<Cost>,
     /// What limits have charged for it, until that is settled.
@@ -133,6 +134,7 @@ impl Trail {
             limit: None,
             streams: false,
             tells_usage: false,
+            tells_objects: false,
             usage: Usage::default(),
             cost: None,
             reservation: None,
@@ -197,6 +199,17 @@ impl Trail {
     #[must_use]
     pub fn tells_usage(&self) -> bool {
         self.0.tells_usage
+    }
+
+    /// The reply may tell ids of objects that its account keeps.
+    pub fn tells_objects(&mut self) {
+        self.0.tells_objects = true;
+    }
+
+    /// Whether it may.
+    #[must_use]
+    pub fn may_tell_objects(&self) -> bool {
+        self.0.tells_objects
     }
 
     /// The model that is asked for.

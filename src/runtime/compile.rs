@@ -13,7 +13,7 @@ use super::{
 use crate::{
     config::{self, Affinity, Anonymous, Config, Credentials, Key, Loaded, LoadedJwt, Proxy, SessionField},
     policy::{
-        key_pool::{self, Slot},
+        key_pool::{self, Slot, homes::MakerId},
         prices::Prices,
         retry::When,
     },
@@ -134,7 +134,7 @@ fn compile_provider(
     let tariff = prices.of_provider(dialect, url.host());
     let how = How { url, proxy, version: provider.http_version, timeouts: provider.timeouts, bounds: provider.connections, keep_case };
     let (breaker, queue, has_affinity) = (provider.breaker, provider.queue, provider.affinity == Affinity::Prompt);
-    let ProviderStates { turn, record, board, line, budget } = ground.registry.provider(&name);
+    let ProviderStates { turn, homes, record, board, line, budget } = ground.registry.provider(&name);
     let kept = ground.before.and_then(|before| before.providers.get(&name)).map(|before| &before.endpoint);
     let endpoint = match kept.filter(|kept| kept.is_like(&how, &provider.tls)) {
         Some(kept) => Arc::clone(kept),
@@ -160,14 +160,15 @@ fn compile_provider(
             // invariant: a fingerprint is hex digits.
             let fingerprint = HeaderValue::from_str(&id.to_string()).map_err(|source| error("keys", source.to_string()))?;
             let record = Arc::clone(&states.record);
+            let owner = key.account.as_deref().map_or_else(|| MakerId::of_key(id), MakerId::named);
             let (name, account) = (key.name.into(), key.account.map(Into::into));
-            Ok(Arc::new(PoolKey { name, id, fingerprint, account, credential, record, file: key.file }))
+            Ok(Arc::new(PoolKey { name, id, fingerprint, account, owner, credential, record, file: key.file }))
         })
         .collect::<Result<_, CompileError>>()?;
     let breaker = breaker.numbers().map(|numbers| Guard::new(numbers, board));
     let queue = queue.as_ref().map(|numbers| Queue::new(numbers, line));
     let weighs = slots.iter().any(|slot| slot.spec.tokens.is_some());
-    Ok(Provider { dialect, endpoint, keys, slots, turn, record, tariff, breaker, queue, budget, has_affinity, weighs, name })
+    Ok(Provider { dialect, endpoint, keys, slots, turn, homes, record, tariff, breaker, queue, budget, has_affinity, weighs, name })
 }
 
 /// The pool's view of the keys. One that names no account is an account of its own.

@@ -23,7 +23,7 @@ use crate::{
     policy::{
         breaker::Board,
         jwt::issuer::Issuer,
-        key_pool::{self, Turn},
+        key_pool::{self, Turn, homes::Homes},
         limits::{Spec, State},
         pace::Pace,
         queue::Line,
@@ -68,6 +68,8 @@ pub enum AccountId {
 pub struct ProviderStates {
     /// Whose turn it is among its keys.
     pub turn: Arc<Turn>,
+    /// Which of its accounts made what is stored there.
+    pub homes: Arc<Homes>,
     /// What is counted of it.
     pub record: Arc<ProviderRecord>,
     /// Its breakers.
@@ -113,6 +115,7 @@ impl Registry {
     pub fn provider(&self, name: &ProviderName) -> ProviderStates {
         let new = || ProviderStates {
             turn: Arc::default(),
+            homes: Arc::default(),
             record: Arc::new(ProviderRecord::new(name.clone())),
             board: Arc::default(),
             line: Arc::default(),

@@ -8,7 +8,10 @@ use super::{ClientKeys, Guard, JwtIdentity, Limits, Queue, Regions};
 use crate::{
     config::{Annotate, Body, ClientKey, Config, Credentials, LastResort, Listen, ModelPattern, Mtls, Order, Trust},
     policy::{
-        key_pool::{self, Asked, Lease, Slot, Turn, Unavailable},
+        key_pool::{
+            self, Asked, Choice, Lease, Slot, Turn, Unavailable,
+            homes::{Homes, MakerId, Whose},
+        },
         pace::Pace,
         prices::{self, Prices, Tariff},
         retry::{self, Budget, When},
@@ -190,6 +193,8 @@ pub struct Provider {
     pub slots: Vec<Slot>,
     /// Whose turn it is among equals.
     pub turn: Arc<Turn>,
+    /// Which of its accounts made what is stored there. It belongs to the provider's name, not to this generation.
+    pub homes: Arc<Homes>,
     /// What is counted of it. It belongs to the provider's name, not to this generation.
     pub record: Arc<ProviderRecord>,
     /// What tokens cost there, if anybody asks.
@@ -217,6 +222,20 @@ impl Provider {
         Ok((&self.keys[lease.index], lease))
     }
 
+    /// Among which of its keys to choose. An object whose account has left the config is looked for as if nobody knew its
+    /// maker, so that the client hears from the provider that it is not there.
+    #[must_use]
+    pub fn choice(&self, whose: &Whose) -> Choice {
+        match whose {
+            Whose::Any => Choice::Any,
+            Whose::Home => Choice::Home,
+            Whose::Maker(ids) => {
+                let maker = |id| self.homes.find(id).and_then(|account| self.keys.iter().position(|key| key.owner == account));
+                ids.iter().find_map(maker).map_or(Choice::Home, |at| Choice::Of(self.slots[at].spec.account))
+            }
+        }
+    }
+
     /// Whether a key could be leased now.
     #[must_use]
     pub fn has_key(&self) -> bool {
@@ -235,6 +254,8 @@ pub struct PoolKey {
     pub fingerprint: HeaderValue,
     /// The account that it shares with others of its provider, by the name of the config.
     pub account: Option<Box<str>>,
+    /// The account, as it is told from others of its provider through all generations.
+    pub owner: MakerId,
     /// What is put on the request.
     pub credential: Credential,
     /// What it has lived through. It belongs to the key, not to this generation.

@@ -16,7 +16,7 @@ use crate::{
         retry,
     },
     provider::splice,
-    runtime::{Held, Route, Runtime, Target},
+    runtime::{Held, Provider, Route, Runtime, Target},
     types::{Moment, RequestFormat},
     upstream::{Upload, Upstream},
 };
@@ -79,10 +79,18 @@ impl<'a, 's> Errand<'a, 's> {
         (&self.runtime().held, self.generations.own.body.buffer_total.0)
     }
 
-    /// What it asks of a pool.
-    pub(super) fn asked<'k>(&self, model: Option<&'k str>, tried: &'k Tried) -> Asked<'k> {
-        let Asks { choice, tokens, prefix, .. } = self.asks;
-        Asked { choice, model, tokens, prefix, tried, repeatable: self.can_be_repeated(), random: fastrand::u64(..) }
+    /// What it asks of a provider's pool.
+    pub(super) fn asked<'k>(&self, provider: &Provider, model: Option<&'k str>, tried: &'k Tried) -> Asked<'k> {
+        let Asks { whose, tokens, prefix, .. } = self.asks;
+        Asked {
+            choice: provider.choice(&whose),
+            model,
+            tokens,
+            prefix,
+            tried,
+            repeatable: self.can_be_repeated(),
+            random: fastrand::u64(..),
+        }
     }
 
     /// Whether it can go up as a whole now: for the first time, or again.

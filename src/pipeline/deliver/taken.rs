@@ -24,7 +24,7 @@ use crate::{
     config,
     policy::{
         breaker,
-        key_pool::{Asked, Choice, Lease, Tried, Unavailable},
+        key_pool::{Asked, Lease, Tried, Unavailable, homes::Whose},
         queue::{self, Entry},
         retry::Occasion,
     },
@@ -49,7 +49,7 @@ pub(super) struct Taken<'s> {
     pub(super) slot: Option<queue::Slot>,
     pub(super) provider: &'s Arc<Provider>,
     pub(super) generations: &'s Generations<'s>,
-    choice: Choice,
+    whose: Whose,
     tokens: u64,
 }
 
@@ -97,7 +97,7 @@ pub(super) async fn take<'s>(
         }
     };
     round.counted(target, now);
-    Ok(Taken { leased, permit, slot, provider, generations: errand.generations, choice: errand.asks.choice, tokens: errand.asks.tokens })
+    Ok(Taken { leased, permit, slot, provider, generations: errand.generations, whose: errand.asks.whose, tokens: errand.asks.tokens })
 }
 
 fn open(provider: &Provider, refused: breaker::Refused, now: Moment) -> Stopped {
@@ -131,7 +131,7 @@ async fn key<'s>(
     let began = Instant::now();
     loop {
         let now = errand.now();
-        let until = match provider.lease(&errand.asked(model, tried), now) {
+        let until = match provider.lease(&errand.asked(provider, model, tried), now) {
             Ok((key, lease)) => {
                 way.why = Some(lease.why.name());
                 if let Some(began) = &lease.began {
@@ -154,11 +154,11 @@ async fn key<'s>(
 /// Whether the target has a key for the request that has not refused it.
 pub(super) fn has_key(errand: &Errand<'_, '_>, target: &Target, tried: &Tried, trail: &Trail) -> bool {
     let now = errand.now();
-    let leased = target.provider.lease(&errand.asked(model(target, trail), tried), now);
+    let leased = target.provider.lease(&errand.asked(&target.provider, model(target, trail), tried), now);
     leased.map(|(_, lease)| lease.unsent(now)).is_ok()
 }
 
-impl Taken<'_> {
+impl<'s> Taken<'s> {
     /// Puts another key of the same place upon the request where its own was taken back. False if there is none.
     pub(super) fn renew(&mut self, headers: &mut HeaderMap, target: &Target, trail: &mut Trail) -> bool {
         if !self.is_revoked() {
@@ -168,9 +168,13 @@ impl Taken<'_> {
         let is_same = |newer: &&Arc<Provider>| newer.endpoint.leads_where(&self.provider.endpoint);
         let (now, tried) = (trail.runtime().moment(), Tried::default());
         let (model, random) = (model(target, trail), fastrand::u64(..));
-        let asked = Asked { choice: self.choice, model, tokens: self.tokens, prefix: None, tried: &tried, repeatable: true, random };
-        let newer = || self.generations.latest()?.providers.get(&self.provider.name).filter(is_same)?.lease(&asked, now).ok();
-        let Some((key, lease)) = self.provider.lease(&asked, now).ok().or_else(newer) else { return false };
+        let (whose, tokens) = (self.whose, self.tokens);
+        let lease = |provider: &'s Provider| {
+            let choice = provider.choice(&whose);
+            provider.lease(&Asked { choice, model, tokens, prefix: None, tried: &tried, repeatable: true, random }, now).ok()
+        };
+        let newer = || lease(self.generations.latest()?.providers.get(&self.provider.name).filter(is_same)?);
+        let Some((key, lease)) = lease(self.provider).or_else(newer) else { return false };
         *headers = retain(std::mem::take(headers), |name| !auth::is_credential(name));
         key.credential.apply(headers);
         trail.sent_with(key);
