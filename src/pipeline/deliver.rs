@@ -132,7 +132,7 @@ impl<'s> Round<'s> {
         if let Some(patience) = errand.patience {
             course.hurry(began.nanos.saturating_add(nanos(patience)));
         }
-        let plan = Plan::new(route, trail.ask(), now);
+        let plan = Plan::new(route, &errand.asks.whose, trail.ask(), now);
         Self { plan, spec, course, tried: Tried::default(), kept: None, is_renewed: false, is_counted: false }
     }
 
@@ -178,7 +178,7 @@ impl<'s> Round<'s> {
             && !std::mem::replace(&mut self.is_renewed, true)
             && let Some(newer) = errand.generations.newer().and_then(|newer| same_route(newer, self.plan.route))
         {
-            self.plan = Plan::new(newer, trail.ask(), now);
+            self.plan = Plan::new(newer, &errand.asks.whose, trail.ask(), now);
             return (Next::Swap, occasion);
         }
         (self.course.skip(occasion, self.plan.next(occasion), now), occasion)

@@ -11,7 +11,7 @@ use super::{
     snapshot::{Clients, Known, PoolKey, Provider, Route, SessionIn, Snapshot, Stranger, Target},
 };
 use crate::{
-    config::{self, Affinity, Anonymous, Config, Credentials, Key, Loaded, LoadedJwt, Proxy, SessionField},
+    config::{self, Affinity, Anonymous, Config, Credentials, Key, Loaded, LoadedJwt, Order, Proxy, SessionField},
     policy::{
         key_pool::{self, Slot, homes::MakerId},
         prices::Prices,
@@ -87,7 +87,7 @@ pub fn compile(loaded: Loaded, ground: Ground<'_>) -> Result<Snapshot, CompileEr
         limits,
     } = config.clone();
     let listen = Arc::new(listen);
-    let limited = limits.iter().any(|limit| limit.cost.is_some());
+    let limited = limits.iter().any(|limit| limit.cost.is_some()) || routes.iter().any(|route| route.order == Order::Cheapest);
     let prices = Arc::new(Prices::new(prices.as_ref(), file, limited));
     let providers = providers
         .into_iter()
@@ -212,6 +212,7 @@ fn compile_route(
         .map(|target| {
             let provider = providers.get(&target.provider).ok_or_else(|| error(format!("no provider `{}`", target.provider)))?;
             let metrics = Arc::new(ground.metrics.target(&route.path, provider.name.as_str(), Arc::clone(&labels)));
+            let stands_in = target.when.is_some();
             let when = match &target.when {
                 None => When::default(),
                 Some(conditions) => conditions.iter().copied().collect(),
@@ -219,7 +220,7 @@ fn compile_route(
             let pace = ground.registry.pace(&provider.name, target.model.as_deref());
             let label = label(provider, target.model.as_deref()).filter(|_| is_one_of_several);
             let model = target.model.map(Into::into);
-            Ok(Target { provider: Arc::clone(provider), model, when, pace, label, metrics })
+            Ok(Target { provider: Arc::clone(provider), model, stands_in, when, pace, label, metrics })
         })
         .collect::<Result<Vec<_>, CompileError>>()?;
     let format = targets.first().map(|target| target.provider.dialect.request_format()).ok_or_else(|| error("empty".to_owned()))?;

@@ -157,6 +157,8 @@ pub struct Target {
     pub provider: Arc<Provider>,
     /// Its own name for the model that it is asked for.
     pub model: Option<Arc<str>>,
+    /// Whether it only stands in for others, so that no order puts it before them.
+    pub stands_in: bool,
     /// When it takes over from one before it.
     pub when: When,
     /// How soon its first token came of late. It belongs to provider and model, not to this generation.

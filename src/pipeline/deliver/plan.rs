@@ -4,7 +4,10 @@ use smallvec::SmallVec;
 
 use crate::{
     config::Order,
-    policy::retry::{Occasion, When},
+    policy::{
+        key_pool::{Choice, homes::Whose},
+        retry::{Occasion, When},
+    },
     runtime::{Route, Target},
     types::{Ask, Moment, Money},
 };
@@ -19,22 +22,40 @@ pub(super) struct Plan<'s> {
     /// Places in the route; empty where they are tried as they stand.
     order: SmallVec<[usize; USUAL]>,
     at: usize,
+    /// Whether what it asks for is stored at this one, so that no other has it.
+    is_bound: bool,
 }
 
 impl<'s> Plan<'s> {
-    /// Begins with the first.
-    pub(super) fn new(route: &'s Route, ask: &Ask, now: Moment) -> Self {
-        let mut order: SmallVec<[usize; USUAL]> = SmallVec::new();
-        if route.targets.len() > 1 && route.order != Order::Given {
-            order.extend(0..route.targets.len());
-            // Among equals the order of the config holds.
+    /// Begins with the first; or with the one that is known to store what the request names.
+    pub(super) fn new(route: &'s Route, whose: &Whose, ask: &Ask, now: Moment) -> Self {
+        let mut plan = Self { route, order: SmallVec::new(), at: 0, is_bound: false };
+        if route.targets.len() < 2 {
+            return plan;
+        }
+        if route.order != Order::Given {
+            plan.order.extend(0..route.targets.len());
+            // Among equals the order of the config holds; those that only stand in for others stay behind them.
+            let target = |at: usize| &route.targets[at];
             match route.order {
                 Order::Given => {}
-                Order::Cheapest => order.sort_by_cached_key(|at| route.targets[*at].price(ask.certain_model()).unwrap_or(Money(u64::MAX))),
-                Order::Fastest => order.sort_by_cached_key(|at| route.targets[*at].pace.micros(now)),
+                Order::Cheapest => plan.order.sort_by_cached_key(|at| {
+                    let price = target(*at).price(ask.certain_model()).unwrap_or(Money(u64::MAX));
+                    (target(*at).stands_in, price)
+                }),
+                Order::Fastest => plan.order.sort_by_cached_key(|at| (target(*at).stands_in, target(*at).pace.micros(now))),
             }
         }
-        Self { route, order, at: 0 }
+        if matches!(whose, Whose::Maker(_))
+            && let Some(at) = (0..route.targets.len()).find(|at| plan.stores(*at, whose))
+        {
+            (plan.at, plan.is_bound) = (at, true);
+        }
+        plan
+    }
+
+    fn stores(&self, at: usize, whose: &Whose) -> bool {
+        matches!(self.route.targets[self.place(at)].provider.choice(whose), Choice::Of(_))
     }
 
     /// The one whose turn it is.
@@ -50,7 +71,7 @@ impl<'s> Plan<'s> {
     ///
     /// It is asked of all that follow: where the next does not take over on an occasion, the one behind it may.
     pub(super) fn next(&self, occasion: Occasion) -> Option<When> {
-        let following = self.at + 1..self.route.targets.len();
+        let following = self.at + 1..if self.is_bound { 0 } else { self.route.targets.len() };
         following.map(|at| self.route.targets[self.place(at)].when).find(|when| when.covers(occasion))
     }
 
