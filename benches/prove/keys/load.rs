@@ -25,7 +25,14 @@ use crate::{
 /// How many keys there are of which requests and tokens a minute.
 const KEYS: [(usize, u32, u32); 4] = [(2, 10_000, 2_000_000), (3, 3_000, 600_000), (6, 500, 200_000), (6, 60, 60_000)];
 
-/// Load as a part of the capacity in requests, and the bars: percent of attempts that are refused, percent of clients that fail.
+/// Bytes of a prompt: most are short, some are long. The longest is less than the smallest bucket of five seconds.
+const SHORTEST: f64 = 400.0;
+const LONGER: f64 = 14_400.0;
+
+/// What a request costs in the mean, by the provider's count: four bytes a token, the JSON around the prompt, and the reply.
+const TOKENS: f64 = (SHORTEST + LONGER / 4.0 + 115.0) / 4.0 + 8.0;
+
+/// Load as a part of the capacity, and the bars: percent of attempts that are refused, percent of clients that fail.
 const LOADS: [(f64, f64, f64); 3] = [(0.6, 0.5, 0.1), (0.9, 1.0, 1.5), (1.1, 3.0, 5.0)];
 
 /// Who spreads the requests over the keys.
@@ -61,7 +68,7 @@ impl By {
 }
 
 pub(super) async fn prove(table: &mut Table) {
-    let (quotas, wanted) = (quotas(flag("scale", 0.5)), flag("by", "all".to_owned()));
+    let (quotas, wanted) = (quotas(flag("scale", 1.0)), flag("by", "all".to_owned()));
     for (load, refused_bar, failed_bar) in LOADS {
         for by in By::ALL.into_iter().filter(|by| ["all", by.word()].contains(&&*wanted)) {
             let run = run(by, load, &quotas).await;
@@ -98,6 +105,13 @@ fn key(quota: &Quota) -> String {
     format!("sk-account-{}-1", quota.account)
 }
 
+/// Requests a second that it can serve: tokens end first, but for the smallest keys.
+fn capacity(quota: &Quota) -> f64 {
+    let Limits { requests, tokens } = quota.limits;
+    let [requests, tokens] = [requests, tokens].map(|limit| limit.map_or(f64::INFINITY, f64::from) / 60.0);
+    requests.min(tokens / TOKENS)
+}
+
 /// Of how many how many.
 type Part = (usize, usize);
 
@@ -123,15 +137,14 @@ async fn run(by: By, load: f64, quotas: &[Quota]) -> Run {
         ..Options::default()
     };
     let provider = Simulated::start(options);
-    let capacity: f64 = quotas.iter().filter_map(|quota| quota.limits.requests).map(|limit| f64::from(limit) / 60.0).sum();
+    let capacity: f64 = quotas.iter().map(capacity).sum();
     let times = arrivals(&Bursts { mean: load * capacity, time, seed: flag("seed", 7) });
     let sidegate = if by == By::Turns { None } else { Some(Sidegate::of("", &config(by, &provider, quotas)).await) };
     let caller = Arc::new(Caller::to(sidegate.as_ref().map_or(provider.address, |sidegate| sidegate.address)));
     let keys: Arc<[String]> = quotas.iter().map(key).collect();
     let (turn, mut rng) = (Arc::new(AtomicUsize::new(0)), Rng::with_seed(flag("seed", 7)));
     let outcomes = offer(&times, Instant::now(), |_| {
-        // Most prompts are short and some are long: 110 tokens in the mean, of which each key affords 200 for a request or more.
-        let prompt = 60 + (rng.f64().powi(3) * 1_200.0) as usize;
+        let prompt = (SHORTEST + rng.f64().powi(3) * LONGER) as usize;
         let ask = Ask { prompt, ..Ask::of("gpt-4o-mini").streamed() };
         let (caller, keys, turn) = (Arc::clone(&caller), Arc::clone(&keys), Arc::clone(&turn));
         async move { if by == By::Turns { in_turns(&caller, &keys, &turn, ask).await } else { caller.call(&ask).await } }

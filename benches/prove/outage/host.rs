@@ -104,18 +104,13 @@ async fn run(table: &mut Table, bill: &mut Bill, mode: Mode, fallback: bool) {
     let back = Instant::now();
     let closed = watch(site.sidegate.admin, false, END - BACK).await.expect("the probe does not panic");
     let outcomes = load.await.expect("clients do not panic");
+    let served = site.first.notes().await.iter().filter(|note| note.processed && note.started > back).map(|note| note.started).min();
     let traces = site.traces(&outcomes, bill).await;
     let times = Times { down, opened, back, closed };
     tell(
         table,
         &format!("a host that {}, {}", mode.name(), if fallback { "with a fallback" } else { "alone" }),
-        &Told {
-            mode,
-            outcomes: &outcomes,
-            traces: &traces,
-            times: &times,
-            recovered: site.first.notes().await.iter().filter(|note| note.processed && note.started > back).map(|note| note.started).min(),
-        },
+        &Told { mode, outcomes: &outcomes, traces: &traces, times: &times, recovered: served },
     );
 }
 

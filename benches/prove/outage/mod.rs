@@ -12,7 +12,7 @@ use crate::{
     admin::Admin,
     figures::Table,
     flag,
-    rig::{Bill, Outcome, Simulated, Traces},
+    rig::{Bill, Outcome, Reader, Simulated, Traces},
     sidegate::Sidegate,
 };
 
@@ -43,22 +43,24 @@ struct Site {
     second: Option<Simulated>,
     sidegate: Sidegate,
     admin: Admin,
+    reader: Reader,
 }
 
 impl Site {
     async fn start(first: Simulated, second: Option<Simulated>) -> Self {
         let sidegate = Sidegate::of("", &config(&first, second.as_ref())).await;
         let admin = Admin::at(sidegate.admin);
-        Self { first, second, sidegate, admin }
+        let reader = Reader::start(sidegate.admin);
+        Self { first, second, sidegate, admin, reader }
     }
 
     /// What was tried for each request, which goes on the bill with what providers saw.
-    async fn traces(&mut self, outcomes: &[Outcome], bill: &mut Bill) -> Traces {
-        let traces = Traces::read(&mut self.admin).await;
+    async fn traces(self, outcomes: &[Outcome], bill: &mut Bill) -> Traces {
         let mut notes = self.first.notes().await.clone();
         if let Some(second) = &self.second {
             notes.extend(second.notes().await.iter().cloned());
         }
+        let traces = self.reader.finish().await;
         bill.add(outcomes, notes.iter(), &traces);
         traces
     }
@@ -76,11 +78,7 @@ fn config(first: &Simulated, second: Option<&Simulated>) -> String {
         )
     };
     let (others, targets) = second.map_or((String::new(), "first"), |second| (provider("second", second), "first, second"));
-    format!(
-        "log: {{ decisions: {} }}\nproviders:\n{}{others}routes:\n  - {{ path: /v1, targets: [{targets}] }}\n",
-        crate::rig::KEPT,
-        provider("first", first)
-    )
+    format!("providers:\n{}{others}routes:\n  - {{ path: /v1, targets: [{targets}] }}\n", provider("first", first))
 }
 
 /// How many ended how.

@@ -41,6 +41,7 @@ pub(super) async fn prove(table: &mut Table, bill: &mut Bill) {
         site.first.come_back();
     }
     let outcomes = load.await.expect("clients do not panic");
+    let again = site.first.notes().await.iter().filter(|note| note.processed && note.started > start + KILLS[2] + GONE).count();
     site.traces(&outcomes, bill).await;
     let failed = outcomes.iter().filter(|outcome| !outcome.is_good()).count() as u64;
     let most: u64 = open.iter().sum();
@@ -50,6 +51,5 @@ pub(super) async fn prove(table: &mut Table, bill: &mut Bill) {
     table.tell(what("how they ended"), words(outcomes.iter()));
     let heads = outcomes.iter().filter(|outcome| outcome.is_good()).map(|outcome| outcome.head);
     table.tell(what("first byte of the others"), Spread::of(heads.collect()));
-    let again = site.first.notes().await.iter().filter(|note| note.processed && note.started > start + KILLS[2] + GONE).count();
     table.hold(what("served by it after the last"), again, "> 0", again > 0);
 }

@@ -1,14 +1,21 @@
 //! What Sidegate says that it did for each request (`GET /decisions`), beside what providers really did.
 
-use std::collections::HashMap;
+use std::{
+    collections::HashMap,
+    net::SocketAddr,
+    sync::{Arc, Mutex},
+    time::Duration,
+};
 
 use serde_json::Value;
+use tokio::{task::JoinHandle, time::sleep};
 
 use super::{Note, Outcome};
 use crate::{admin::Admin, figures::Table};
 
-/// Decisions that are kept: more than a run has requests.
-pub(crate) const KEPT: usize = 10_000;
+/// Decisions that are told at once, and how often they are read: there are far fewer in between.
+const AT_ONCE: usize = 1_000;
+const OFTEN: Duration = Duration::from_secs(2);
 
 /// One step of a request.
 #[derive(Clone, Debug)]
@@ -37,18 +44,54 @@ impl Trace {
     }
 }
 
+/// Reads decisions while a run goes on: fewer are told at once than a run has requests.
+pub(crate) struct Reader {
+    reading: JoinHandle<()>,
+    admin: SocketAddr,
+    said: Arc<Mutex<Vec<String>>>,
+}
+
+impl Reader {
+    pub(crate) fn start(admin: SocketAddr) -> Self {
+        let said = Arc::new(Mutex::new(Vec::new()));
+        let kept = Arc::clone(&said);
+        let reading = tokio::spawn(async move {
+            let mut admin = Admin::at(admin);
+            loop {
+                sleep(OFTEN).await;
+                let text = text(&mut admin).await;
+                kept.lock().expect("no one panics with it").push(text);
+            }
+        });
+        Self { reading, admin, said }
+    }
+
+    /// All of them, when no request is open any more. What was read is only understood now: that would have delayed clients.
+    pub(crate) async fn finish(self) -> Traces {
+        self.reading.abort();
+        let last = text(&mut Admin::at(self.admin)).await;
+        let mut all = std::mem::take(&mut *self.said.lock().expect("no one panics with it"));
+        all.push(last);
+        let mut traces = HashMap::new();
+        for text in all {
+            let said: Value = serde_json::from_str(&text).expect("JSON");
+            let rows = said["decisions"].as_array().expect("a list of decisions");
+            traces.extend(rows.iter().filter_map(|row| Some((row["request_id"].as_str()?.to_owned(), trace(row)))));
+        }
+        Traces(traces)
+    }
+}
+
+async fn text(admin: &mut Admin) -> String {
+    let (status, body) = admin.ask("GET", &format!("/decisions?last={AT_ONCE}")).await.expect("the admin listener answers");
+    assert_eq!(status, 200, "/decisions: {body}");
+    body
+}
+
 /// The traces of a run, by the request's id.
 pub(crate) struct Traces(HashMap<String, Trace>);
 
 impl Traces {
-    pub(crate) async fn read(admin: &mut Admin) -> Self {
-        let (status, body) = admin.ask("GET", &format!("/decisions?last={KEPT}")).await.expect("the admin listener answers");
-        assert_eq!(status, 200, "/decisions: {body}");
-        let said: Value = serde_json::from_str(&body).expect("JSON");
-        let rows = said.as_array().or_else(|| said["decisions"].as_array()).expect("a list of decisions");
-        Self(rows.iter().filter_map(|row| Some((row["request_id"].as_str()?.to_owned(), trace(row)))).collect())
-    }
-
     /// The trace of this request.
     pub(crate) fn of(&self, outcome: &Outcome) -> Option<&Trace> {
         outcome.id.as_ref().and_then(|id| self.0.get(id)).or_else(|| self.0.get(&outcome.name))
