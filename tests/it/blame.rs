@@ -228,3 +228,23 @@ async fn a_host_that_refuses_connections_is_out_for_every_model_and_no_key_is() 
     assert_eq!(provider.connections(), 0, "nobody even knocks");
     assert_eq!(sidegate.states(["one", "two", "three"]).await, ["active"; 3]);
 }
+
+/// Where the route says that clients bring their own keys, a bad one is its owner's and nobody else's.
+#[tokio::test]
+async fn a_clients_own_bad_key_changes_the_health_of_nothing() {
+    let mut provider = Provider::start().await;
+    let setup = Setup::of(provider.address, &format!("{KEYS}, breaker: {{ minimum: 5, consecutive: 3 }}")).route("credentials: client");
+    let sidegate = setup.start().await;
+    let mut client = Client::connect(sidegate.address).await;
+    for (status, body) in [("401 Unauthorized", REVOKED), ("429 Too Many Requests", NO_MONEY), ("429 Too Many Requests", TOO_FAST)] {
+        provider.otherwise(Script::json_with(status, "Retry-After: 60\r\n", body));
+        for _ in 0..10 {
+            client.post_with("/v1/chat/completions", "Authorization: Bearer sk-own\r\n", ASK).await;
+            let reply = client.reply("POST").await;
+            assert_eq!((reply.status().to_string(), reply.text().as_str()), (status[..3].to_owned(), body));
+        }
+        let keys = provider.new_keys();
+        assert_eq!((keys.len(), keys.iter().all(|key| key == "sk-own")), (10, true), "{keys:?}");
+        sidegate.blames_nobody().await;
+    }
+}

@@ -35,7 +35,7 @@ fn some(target: &str, attempts: &str) -> (Option<String>, Option<String>) {
 #[tokio::test]
 async fn the_first_that_can_serve_does_and_the_reply_says_which() {
     let (mut first, mut second) = (Provider::start().await, Provider::start().await);
-    let sidegate = two(first.address, second.address).start().await;
+    let sidegate = two(first.address, second.address).section("retry: { attempts: 2 }").start().await;
     first.script(Script::ok("from the first"));
     let reply = sidegate.chat("gpt-4o").await;
     assert_eq!((reply.text().as_str(), told(&reply)), ("from the first", some("first", "1")));
@@ -64,7 +64,7 @@ async fn a_host_that_refuses_the_connection_costs_nothing_but_a_moment() {
 #[tokio::test]
 async fn an_open_breaker_is_passed_over_without_a_try() {
     let (mut first, second) = (Provider::always(down()).await, Provider::always(Script::ok("from the second")).await);
-    let sidegate = two(first.address, second.address).section("retry: { floor: 100 }").start().await;
+    let sidegate = two(first.address, second.address).start().await;
     assert_eq!(sidegate.chats("gpt-4o", 30).await, [200; 30]);
     assert_eq!(first.new_requests().len(), 5);
     assert_eq!(told(&sidegate.chat("gpt-4o").await), some("second", "1"));
@@ -76,7 +76,7 @@ async fn an_h2_provider_falls_back_to_an_h1_one_and_back() {
     let mut plain = Provider::start().await;
     let setup = Setup::default().provider("modern", modern.address, "http_version: 2").provider("plain", plain.address, "");
     for (targets, expected) in [(["modern", "plain"], "plain"), (["plain", "modern"], "modern")] {
-        let sidegate = setup.clone().target(targets[0]).target(targets[1]).start().await;
+        let sidegate = setup.clone().target(targets[0]).target(targets[1]).section("retry: { attempts: 2 }").start().await;
         if expected == "plain" {
             modern.script(H2Script::on_request().head(500).last(DOWN));
             plain.script(Script::ok("served"));
@@ -157,7 +157,9 @@ async fn a_target_takes_over_for_the_reasons_that_it_names_and_for_no_other() {
             let setup = setup.target("first").target(&target);
             let sidegate = setup.section("retry: { attempts: 2, ambiguous: always, within: 5s }").start().await;
             let reply = sidegate.chat("gpt-4o").await;
-            let takes_over = if when.is_empty() { trouble != "context_length" } else { when.contains(trouble) };
+            // A host that can't be reached is one that failed, too.
+            let is_down = trouble == "open" && when.contains("server_error");
+            let takes_over = if when.is_empty() { trouble != "context_length" } else { when.contains(trouble) || is_down };
             let expected = if takes_over { 200 } else { status };
             assert_eq!(reply.status(), expected, "{trouble}, {when}: {}", reply.text());
         }
@@ -188,6 +190,14 @@ async fn what_the_caller_did_wrong_is_asked_of_nobody_else() {
         assert_eq!(sidegate.chat("gpt-4o").await.status().to_string(), status[..3]);
         assert_eq!(second.new_requests().len(), 0);
     }
+}
+
+#[tokio::test]
+async fn the_last_attempt_is_kept_for_the_next_target() {
+    let (mut first, second) = (Provider::always(down()).await, Provider::always(Script::ok("from the second")).await);
+    let reply = two(first.address, second.address).start().await.chat("gpt-4o").await;
+    assert_eq!((reply.text().as_str(), told(&reply)), ("from the second", some("second", "3")));
+    assert_eq!(first.new_requests().len(), 2);
 }
 
 #[tokio::test]

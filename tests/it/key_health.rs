@@ -46,7 +46,7 @@ async fn a_revoked_key_costs_the_client_nothing_and_is_asked_once() {
     assert_eq!((count(&keys, "sk-one"), count(&keys, "sk-two"), sends), (1, 40, 41));
     let key = sidegate.key("one").await;
     assert_eq!((&key["state"], &key["cause"]), (&"quarantined".into(), &"invalid_key".into()), "{key:#}");
-    assert!(key["until"].is_string(), "{key:#}");
+    assert!(key["next_probe"].is_string(), "{key:#}");
     sidegate.holds_nothing().await;
 }
 
@@ -238,4 +238,40 @@ async fn an_operator_resets_disables_and_enables_a_key() {
     assert_eq!(next_with("sk-one", &sidegate, &mut provider).await, 0);
     sidegate.change_key("one", "enable").await;
     assert!(next_with("sk-one", &sidegate, &mut provider).await > 0);
+}
+
+#[tokio::test]
+async fn a_reload_forgets_no_quarantine_and_no_open_breaker() {
+    let mut provider = Provider::always(Script::ok("served")).await;
+    provider.for_key("sk-one", revoked());
+    provider.for_model("gpt-sick", Script::json("500 Internal Server Error", "{}"));
+    let folder = tempfile::tempdir().unwrap();
+    let (path, setup) = (folder.path().join("proxy.yaml"), Setup::of(provider.address, TWO).section("retry: { attempts: 1 }"));
+    std::fs::write(&path, setup.text()).unwrap();
+    let sidegate = Sidegate::from_file(&path, false);
+    sidegate.chats("gpt-4o", 20).await;
+    sidegate.chats("gpt-sick", 5).await;
+    provider.new_requests();
+
+    std::fs::write(&path, setup.section("annotate: { key: false }").text()).unwrap();
+    sidegate.reload();
+    assert_eq!(sidegate.chat("gpt-4o").await.head.get("x-sidegate-key"), None, "the new config is in force");
+    assert_eq!(sidegate.states(["one", "two"]).await, ["quarantined", "active"]);
+    assert_eq!(sidegate.breaker("scripted", Some("gpt-sick")).await, "open");
+    assert_eq!(sidegate.chats("gpt-4o", 20).await, [200; 20]);
+    assert_eq!(sidegate.chat("gpt-sick").await.status(), 503);
+    assert_eq!(count(&provider.new_keys(), "sk-one"), 0);
+}
+
+/// An SDK that gives up after two seconds is not helped by a reply in thirty.
+#[tokio::test]
+async fn nobody_waits_for_a_key_longer_than_its_caller_would() {
+    let mut provider = Provider::always(too_fast("Retry-After: 30")).await;
+    let sidegate = Setup::of(provider.address, ONE).start().await;
+    let mut client = Client::connect(sidegate.address).await;
+    for sends in [1, 0] {
+        client.post_with("/v1/chat/completions", "X-Stainless-Timeout: 2\r\n", ASK).await;
+        let reply = client.reply("POST").await;
+        assert_eq!((reply.status(), provider.new_requests().len()), (429, sends));
+    }
 }

@@ -54,6 +54,32 @@ async fn never_more_than_so_many_are_under_way() {
     sidegate.holds_nothing().await;
 }
 
+/// Clients are spread over the workers; the line is one.
+#[tokio::test]
+async fn never_more_than_so_many_are_under_way_over_all_workers() {
+    let (reached, go) = (Gate::new(), Gate::new());
+    let script = Script::on_request().tell(&reached).wait(&go).write("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok");
+    let provider = Provider::always(script).await;
+    let sidegate = Setup::of(provider.address, "queue: { concurrent: 2 }").more_workers(3).start().await;
+    let mut clients = Vec::new();
+    for _ in 0..10 {
+        clients.push(asking(&sidegate, "/v1/models").await);
+    }
+    sidegate.metric_becomes(WAITING, 8.0).await;
+    for done in 0..5 {
+        reached.reached("one of two").await;
+        reached.reached("the other").await;
+        let asked = at_rest("requests at the provider", || provider.asked() as u64).await;
+        assert_eq!(asked, 2 + 2 * done);
+        go.open();
+        go.open();
+    }
+    for client in &mut clients {
+        assert_eq!(client.reply("GET").await.status(), 200);
+    }
+    sidegate.holds_nothing().await;
+}
+
 #[tokio::test]
 async fn who_came_first_is_served_first() {
     let go = Gate::new();

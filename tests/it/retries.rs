@@ -80,12 +80,12 @@ async fn one_attempt_is_one() {
     assert_eq!(provider.new_requests().len(), 1);
 }
 
-/// What an SDK tries again is tried three times in all, not three times three.
+/// What an SDK tries again is not tried three times each time.
 #[tokio::test]
 async fn what_the_sdk_has_tried_already_counts() {
     let mut provider = Provider::always(down()).await;
     let sidegate = Setup::of(provider.address, "breaker: off").start().await;
-    for (before, sends) in [("0", 3), ("1", 2), ("2", 1), ("7", 1), ("many", 3)] {
+    for (before, sends) in [("0", 3), ("1", 3), ("2", 2), ("3", 1), ("7", 1), ("many", 3)] {
         let mut client = Client::connect(sidegate.address).await;
         client.post_with("/v1/chat/completions", &format!("x-stainless-retry-count: {before}\r\n"), ASK).await;
         assert_eq!(client.reply("POST").await.status(), 503);
@@ -180,4 +180,24 @@ async fn a_rate_limit_at_one_account_is_no_reason_to_wait_where_there_is_another
     let sidegate = Setup::of(provider.address, TWO).start().await;
     assert_eq!(sidegate.chats("gpt-4o", 20).await, [200; 20]);
     assert_eq!(provider.new_keys().iter().filter(|key| *key == "sk-one").count(), 1);
+}
+
+#[tokio::test]
+async fn a_websocket_is_opened_with_another_key_where_one_is_refused() {
+    let asking =
+        "Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n";
+    let accepted = "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\
+                    Sec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n\r\n";
+    let mut provider = Provider::start().await;
+    let sidegate = Setup::of(provider.address, TWO).start().await;
+    provider.script(Script::json("401 Unauthorized", REVOKED));
+    provider.script(Script::on_request().write(accepted).until_left());
+    let mut client = Client::connect(sidegate.address).await;
+    client.get_with("/v1/realtime?model=gpt-realtime", asking).await;
+    assert_eq!(client.head().await.status(), 101);
+    let keys = [provider.request().await.key(), provider.request().await.key()];
+    assert_ne!(keys[0], keys[1]);
+    drop(client);
+    provider.departure().await;
+    sidegate.holds_nothing().await;
 }

@@ -11,6 +11,7 @@ pub(crate) struct Setup {
     targets: Vec<String>,
     route: String,
     sections: String,
+    more_workers: usize,
 }
 
 impl Setup {
@@ -45,11 +46,18 @@ impl Setup {
         self
     }
 
+    /// With so many workers beside the one.
+    pub(crate) fn more_workers(mut self, count: usize) -> Self {
+        self.more_workers = count;
+        self
+    }
+
     /// The config as text.
     pub(crate) fn text(&self) -> String {
-        let Self { providers, targets, route, sections } = self;
+        let Self { providers, targets, route, sections, more_workers } = self;
+        let workers = more_workers + 1;
         format!(
-            "listen: {{ address: \"127.0.0.1:0\", workers: 1 }}\nadmin: {{ address: \"127.0.0.1:0\" }}\nproviders:\n{providers}\
+            "listen: {{ address: \"127.0.0.1:0\", workers: {workers} }}\nadmin: {{ address: \"127.0.0.1:0\" }}\nproviders:\n{providers}\
              routes:\n  - {{ path: /v1, targets: [{}]{route} }}\n{sections}",
             targets.join(", ")
         )

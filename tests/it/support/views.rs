@@ -61,17 +61,18 @@ impl Sidegate {
         self.breaker_entry(provider, model).await.map_or_else(|| "closed".to_owned(), |entry| text(&entry["state"]))
     }
 
-    /// Does this to a breaker.
+    /// Does this to the breaker of a model, or without one to the host's.
     pub(crate) async fn change_breaker(&self, provider: &str, model: Option<&str>, to: &str) {
-        let entry = self.breaker_entry(provider, model).await.unwrap_or_else(|| panic!("no breaker of {provider} for {model:?}"));
-        let reply = self.tell_admin(&format!("/breakers/{}/{to}", text(&entry["id"]))).await;
+        let query = model.map(|model| format!("?model={model}")).unwrap_or_default();
+        let reply = self.tell_admin(&format!("/breakers/{provider}/{to}{query}")).await;
         assert_eq!(reply.status(), 200, "{}", reply.text());
     }
 
     /// What else is told of it.
     pub(crate) async fn breaker_entry(&self, provider: &str, model: Option<&str>) -> Option<Value> {
         let breakers = self.admin_json("/breakers").await;
-        find(&breakers["breakers"], |entry| entry["provider"] == provider && entry["model"].as_str() == model)
+        let scope = if model.is_some() { "model" } else { "host" };
+        find(&breakers["breakers"], |entry| entry["provider"] == provider && entry["scope"] == scope && entry["model"].as_str() == model)
     }
 
     /// Waits until a breaker is in this state.
@@ -95,7 +96,8 @@ impl Sidegate {
     pub(crate) async fn decision(&self, reply: &Reply) -> Value {
         let id = reply.head.get("x-request-id").expect("every reply has an id");
         // It is written when the request is settled, a moment after its last byte.
-        self.admin_becomes(&format!("/decisions/{id}"), |decision| decision["tried"].is_array()).await
+        let told = self.admin_becomes(&format!("/decisions/{id}"), |told| told["decisions"].is_array()).await;
+        told["decisions"][0].clone()
     }
 
     /// Every key is active, no model of it rests, and every breaker is closed.
@@ -103,7 +105,8 @@ impl Sidegate {
         let keys = self.admin_json("/keys").await;
         for key in keys["keys"].as_array().unwrap() {
             assert_eq!((&key["state"], &key["until"]), (&"active".into(), &Value::Null), "{key:#}");
-            assert!(key["models"].as_array().is_none_or(Vec::is_empty), "{key:#}");
+            let rests = key["models"].as_array().unwrap().iter().any(|model| model["state"] != "active");
+            assert!(!rests, "{key:#}");
         }
         assert_eq!(self.tripped().await, Vec::<Value>::new());
     }
