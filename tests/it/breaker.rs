@@ -40,7 +40,7 @@ async fn five_failures_in_a_row_are_enough_and_then_nothing_is_sent() {
     assert_eq!(sidegate.chats("gpt-4o", 5).await, [503; 5]);
     assert_eq!(provider.new_requests().len(), 5);
     let refused = sidegate.chat("gpt-4o").await;
-    assert_eq!((refused.status(), refused.json()["error"]["code"].as_str()), (503, Some("upstream_unavailable")));
+    assert_eq!((refused.status(), refused.json()["error"]["code"].as_str()), (503, Some("circuit_open")));
     let wait: u64 = refused.head.get("retry-after").unwrap().parse().unwrap();
     assert!((1..=36).contains(&wait), "it is open for 30 s, a fifth more or less: {wait}");
     assert_eq!(refused.head.get("x-sidegate-attempts"), None);

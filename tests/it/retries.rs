@@ -121,6 +121,18 @@ async fn a_wait_longer_than_the_deadline_is_the_clients_to_wait() {
     assert_eq!(provider.new_requests().len(), 1);
 }
 
+/// It is for the client to wait: an SDK does, and is told nothing else.
+#[tokio::test]
+async fn a_wait_that_is_the_clients_is_left_to_its_sdk() {
+    let provider = Provider::always(Script::json_with("429 Too Many Requests", "Retry-After: 30\r\n", TOO_FAST)).await;
+    let sidegate = Setup::of(provider.address, "").section("retry: { within: 1s }").start().await;
+    for of in ["the provider", "ours"] {
+        let reply = sidegate.chat("gpt-4o").await;
+        assert_eq!((reply.status(), reply.head.get("x-should-retry")), (429, None), "the word of {of}");
+        assert!(reply.head.get("retry-after").is_some());
+    }
+}
+
 #[tokio::test]
 async fn a_reply_that_has_begun_is_never_begun_again() {
     let stream = Script::sse().chunk("data: {\"choices\":[{\"delta\":{\"content\":\"a\"}}]}\n\n");

@@ -2,7 +2,7 @@
 
 use crate::support::{Client, Gate, H2Provider, H2Script, Provider, Script, Setup};
 
-use super::{ASK, attempts, some};
+use super::{ASK, REVOKED, TWO, attempts, some};
 
 /// One request that the provider takes and closes upon without a word; how it ended, and how often it was sent.
 async fn unanswered(retry: &str, method: &str, fields: &str) -> (u16, usize) {
@@ -91,4 +91,16 @@ async fn a_504_of_the_providers_own_may_have_been_worked_on_too() {
         assert_eq!((reply.status(), provider.new_requests().len()), (expected, sends), "{ambiguous}");
         assert_eq!(attempts(&reply), some(if sends == 1 { "1" } else { "2" }));
     }
+}
+
+/// An earlier refusal would say that nothing was done.
+#[tokio::test]
+async fn what_may_have_been_worked_on_is_told_as_that_whatever_came_before() {
+    let provider = Provider::start().await;
+    provider.script(Script::json("401 Unauthorized", REVOKED));
+    provider.script(Script::on_request().close());
+    let sidegate = Setup::of(provider.address, TWO).start().await;
+    let reply = sidegate.chat("gpt-4o").await;
+    assert_eq!((reply.status(), reply.json()["error"]["code"].as_str()), (502, Some("upstream_failed")));
+    sidegate.holds_nothing().await;
 }
