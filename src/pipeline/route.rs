@@ -10,7 +10,7 @@ use crate::{
     config::Credentials,
     provider::{Endpoint, ModelIn},
     runtime::{Route, Snapshot},
-    types::{Ask, Dialect},
+    types::{Ask, Dialect, Repeat},
 };
 
 /// The routes that have a request's path, and what is known of its operation.
@@ -30,6 +30,8 @@ pub struct Candidates<'s, 'p> {
     pub tells_usage: bool,
     /// Whether a stream tells it only if the request asks for it.
     pub tells_if_asked: bool,
+    /// What a second send would do, as far as the path tells: the worst that any of the routes' formats makes of it.
+    repeat: Repeat,
     /// Whether a limit turns on the model.
     limits_turn_on_model: bool,
 }
@@ -51,16 +53,19 @@ pub fn candidates<'s, 'p>(snapshot: &'s Snapshot, method: &Method, uri: &'p Uri)
         keeps_objects: false,
         tells_usage: false,
         tells_if_asked: false,
+        repeat: Repeat::Safe,
         limits_turn_on_model: snapshot.limits.turn_on_model,
     };
     if under_path().next().is_none() {
         return Err(Reject::NoRoute);
     }
     for (route, rest) in under_path() {
-        let Endpoint { model, keeps_objects, tells_usage, tells_if_asked } = Endpoint::of(route.format, method, (rest, uri.query()));
+        let Endpoint { model, keeps_objects, tells_usage, tells_if_asked, repeat } =
+            Endpoint::of(route.format, method, (rest, uri.query()));
         found.keeps_objects |= keeps_objects;
         found.tells_usage |= tells_usage;
         found.tells_if_asked |= tells_if_asked;
+        found.repeat = found.repeat.max(repeat);
         match model {
             ModelIn::Body => found.reads_body = true,
             ModelIn::Target(model) => found.model_in_target = Some(model),
@@ -105,6 +110,18 @@ impl<'s> Candidates<'s, '_> {
     #[must_use]
     pub fn asking<'a>(&self, ask: &'a Ask, expected: Expected) -> Asking<'a> {
         Asking { ask, has_model: self.has_model() || self.hides_model, tells_usage: self.tells_usage, expected }
+    }
+
+    /// What a second send of it would do.
+    #[must_use]
+    pub fn repeat(&self, ask: &Ask) -> Repeat {
+        self.repeat.asked(ask)
+    }
+
+    /// Whether a route counts the tokens that its keys may use.
+    #[must_use]
+    pub fn weigh(&self) -> bool {
+        self.iter().any(|route| route.weighs)
     }
 
     /// Whether only the account that keeps the objects can serve this.

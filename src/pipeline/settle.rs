@@ -5,25 +5,13 @@
 use std::{sync::Arc, time::Duration};
 
 use super::{
+    holds::Holds,
     observe::Observer,
     trail::{End, Trail},
 };
-use crate::{
-    policy::key_pool::Lease,
-    telemetry::{TargetMetrics, metrics::Raised},
-    types::Usage,
-};
+use crate::{telemetry::TargetMetrics, types::Usage};
 use bytes::Bytes;
 use http::StatusCode;
-
-/// What a request holds from its attempt on. Each part gives itself back by `Drop`.
-#[derive(Debug)]
-pub struct Holds {
-    /// The key; none where the client's own credentials go up.
-    pub lease: Option<Lease>,
-    /// The place among the requests in flight.
-    pub in_flight: Raised,
-}
 
 /// What is made of a reply on its way down.
 #[derive(Debug, Default)]
@@ -49,7 +37,7 @@ pub struct Settlement {
     watch: Watch,
     ended: bool,
     /// Given back when the settlement goes.
-    _holds: Holds,
+    holds: Holds,
 }
 
 impl Settlement {
@@ -65,7 +53,13 @@ impl Settlement {
         if let Some(first_byte) = trail.first_byte() {
             metrics.first_byte.record(first_byte);
         }
-        Self { trail, metrics, model, status, overhead, bytes_out: 0, watch, ended: false, _holds: holds }
+        let mut settlement = Self { trail, metrics, model, status, overhead, bytes_out: 0, watch, ended: false, holds };
+        if !settlement.watch.first
+            && let Some(first_byte) = settlement.trail.first_byte()
+        {
+            settlement.began(first_byte);
+        }
+        settlement
     }
 
     /// So many bytes of the reply went down.
@@ -100,7 +94,15 @@ impl Settlement {
     fn begin(&mut self) {
         self.watch.first = false;
         if let Some(after) = self.trail.since_sent() {
+            self.began(after);
             self.metrics.of(self.model, &self.trail.runtime().metrics).ttft.record(after);
+        }
+    }
+
+    /// The first words are here; those of an error say nothing of how soon a model answers.
+    fn began(&mut self, after: Duration) {
+        if self.status.is_success() || self.status == StatusCode::SWITCHING_PROTOCOLS {
+            self.holds.first_token(after, &self.trail);
         }
     }
 
@@ -113,6 +115,7 @@ impl Settlement {
         if std::mem::replace(&mut self.ended, true) {
             return;
         }
+        self.holds.settle(end, &self.trail);
         self.metrics.ended(match end {
             End::Complete => 0,
             End::Left => 1,

@@ -19,6 +19,10 @@ pub struct Ask {
     pub most_output: Option<u64>,
     /// How many choices the reply is to have, where the body says so.
     pub choices: Option<u64>,
+    /// Where the value of `model` stands in the body, in bytes, with its quotation marks; only if it is a string.
+    pub model_at: Option<Range<usize>>,
+    /// Whether the reply is to be made in the background: the work goes on whether or not anybody waits for it.
+    pub background: bool,
     /// Where the value of `stream_options` stands in the body, in bytes.
     pub stream_options: Option<Range<usize>>,
 }

@@ -5,6 +5,7 @@ mod damage;
 mod docs;
 mod keys;
 mod properties;
+mod resilience;
 
 use std::path::{Path, PathBuf};
 

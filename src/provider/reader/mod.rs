@@ -14,6 +14,7 @@ use serde::{
     Deserialize, Deserializer,
     de::{self, IgnoredAny, MapAccess, Visitor},
 };
+use serde_json::value::RawValue;
 
 use crate::types::Ask;
 
@@ -70,11 +71,14 @@ fn parse<'de>(body: &'de [u8], members: &mut Members<'de>) -> serde_json::Result
 #[derive(Debug, Default)]
 struct Members<'de> {
     model: Option<Option<Cow<'de, str>>>,
+    /// Its value as it stands there, which is part of the body.
+    model_value: Option<&'de [u8]>,
     /// Whether a member stands there whose name is `model` in other letters.
     like_model: bool,
     stream: Option<bool>,
     store: Option<Option<bool>>,
     earlier: Option<bool>,
+    background: Option<bool>,
     conversation: Option<bool>,
     max_tokens: Option<Option<u64>>,
     max_completion_tokens: Option<Option<u64>>,
@@ -97,11 +101,14 @@ impl Members<'_> {
     fn into_ask(self, body: &[u8]) -> Ask {
         let model: Option<Box<str>> = self.model.flatten().map(|model| model.into_owned().into());
         // A model that was tuned belongs to who tuned it.
+        let model_at = self.model_value.filter(|_| model.is_some()).map(|value| place_of(value, body));
         let tuned = model.as_ref().is_some_and(|model| model.starts_with("ft:"));
         Ask {
             model,
+            model_at,
             goes_on: false,
             stream: self.stream.unwrap_or_default(),
+            background: self.background.unwrap_or_default(),
             store: self.store.flatten(),
             refers: tuned || self.earlier == Some(true) || self.conversation == Some(true) || names_objects(body),
             // Providers differ in which of them counts. The larger one reserves too much, and never too little.
@@ -143,6 +150,7 @@ enum Member {
     Store,
     PreviousResponseId,
     Conversation,
+    Background,
     MaxTokens,
     MaxCompletionTokens,
     MaxOutputTokens,
@@ -173,6 +181,7 @@ impl Visitor<'_> for MemberName {
             "store" => Member::Store,
             "previous_response_id" => Member::PreviousResponseId,
             "conversation" => Member::Conversation,
+            "background" => Member::Background,
             "max_tokens" => Member::MaxTokens,
             "max_completion_tokens" => Member::MaxCompletionTokens,
             "max_output_tokens" => Member::MaxOutputTokens,
@@ -199,7 +208,9 @@ impl<'de> Visitor<'de> for Object<'_, 'de> {
             match member {
                 Member::Model => {
                     members.once("model", members.model.is_some() || members.like_model)?;
-                    members.model = Some(map.next_value::<Text<'de>>()?.0);
+                    let value: &'de RawValue = map.next_value()?;
+                    members.model_value = Some(value.get().as_bytes());
+                    members.model = Some(text(value));
                 }
                 Member::Stream => {
                     members.once("stream", members.stream.is_some())?;
@@ -216,6 +227,10 @@ impl<'de> Visitor<'de> for Object<'_, 'de> {
                 Member::Conversation => {
                     members.once("conversation", members.conversation.is_some())?;
                     members.conversation = Some(map.next_value::<Present>()?.0);
+                }
+                Member::Background => {
+                    members.once("background", members.background.is_some())?;
+                    members.background = Some(map.next_value::<Flag>()?.0 == Some(true));
                 }
                 Member::MaxTokens => {
                     members.once("max_tokens", members.max_tokens.is_some())?;
@@ -235,7 +250,7 @@ impl<'de> Visitor<'de> for Object<'_, 'de> {
                 }
                 Member::StreamOptions => {
                     members.once("stream_options", members.stream_options.is_some())?;
-                    members.stream_options = Some(map.next_value::<&'de serde_json::value::RawValue>()?.get().as_bytes());
+                    members.stream_options = Some(map.next_value::<&'de RawValue>()?.get().as_bytes());
                 }
                 Member::LikeModel => {
                     members.once("model", members.model.is_some())?;
@@ -249,14 +264,9 @@ impl<'de> Visitor<'de> for Object<'_, 'de> {
     }
 }
 
-/// A string, or something else that the provider may complain about.
-struct Text<'de>(Option<Cow<'de, str>>);
-
-impl<'de> Deserialize<'de> for Text<'de> {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let raw = <&serde_json::value::RawValue>::deserialize(deserializer)?;
-        Ok(Self(serde_json::from_str::<BorrowedText<'de>>(raw.get()).ok().map(|text| text.0)))
-    }
+/// A string; `None` for something else that the provider may complain about.
+fn text(value: &RawValue) -> Option<Cow<'_, str>> {
+    serde_json::from_str::<BorrowedText<'_>>(value.get()).ok().map(|text| text.0)
 }
 
 #[derive(Deserialize)]
@@ -267,7 +277,7 @@ struct Flag(Option<bool>);
 
 impl<'de> Deserialize<'de> for Flag {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        <&serde_json::value::RawValue>::deserialize(deserializer).map(|raw| Self(raw.get().parse().ok()))
+        <&RawValue>::deserialize(deserializer).map(|raw| Self(raw.get().parse().ok()))
     }
 }
 
@@ -276,7 +286,7 @@ struct Number(Option<u64>);
 
 impl<'de> Deserialize<'de> for Number {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        <&serde_json::value::RawValue>::deserialize(deserializer).map(|raw| Self(raw.get().parse().ok()))
+        <&RawValue>::deserialize(deserializer).map(|raw| Self(raw.get().parse().ok()))
     }
 }
 
@@ -285,7 +295,7 @@ struct Present(bool);
 
 impl<'de> Deserialize<'de> for Present {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        <&serde_json::value::RawValue>::deserialize(deserializer).map(|raw| Self(raw.get() != "null"))
+        <&RawValue>::deserialize(deserializer).map(|raw| Self(raw.get() != "null"))
     }
 }
 

@@ -66,6 +66,7 @@ fn member<'b>(members: &mut Members<'b>, name: &[u8], text: &mut Text<'b>) -> Op
     match name {
         b"model" => {
             let value = text.known_value()?;
+            members.model_value = Some(value.as_bytes());
             let plain = value.strip_prefix('"').and_then(|rest| rest.strip_suffix('"'));
             if plain.is_some_and(|plain| plain.contains('\\')) {
                 return None;
@@ -80,6 +81,7 @@ fn member<'b>(members: &mut Members<'b>, name: &[u8], text: &mut Text<'b>) -> Op
         b"max_tokens" => once(&mut members.max_tokens, number(text)?),
         b"max_completion_tokens" => once(&mut members.max_completion_tokens, number(text)?),
         b"max_output_tokens" => once(&mut members.max_output_tokens, number(text)?),
+        b"background" => once(&mut members.background, flag(text)? == Some(true)),
         b"n" => once(&mut members.choices, number(text)?),
         b"stream_options" => once(&mut members.stream_options, text.known_value()?.as_bytes()),
         // The parser knows what to make of it.

@@ -32,6 +32,8 @@ pub enum Refusal {
     Unguarded,
     /// No provider has such a key.
     NoKey,
+    /// No decision of a request with this id is kept.
+    NoDecision,
     /// The query is none that the endpoint understands; for this reason.
     Query(&'static str),
     /// It could not be carried out.
@@ -55,6 +57,11 @@ impl Refusal {
                 "Other machines can reach this address, so nothing can be changed here without a token: set `admin.token` in the config.",
             ),
             Self::NoKey => (StatusCode::NOT_FOUND, "key_not_found", "No provider has this key; GET /keys lists them all."),
+            Self::NoDecision => (
+                StatusCode::NOT_FOUND,
+                "decision_not_found",
+                "No request with this id is among the last that have ended; `log.decisions` in the config says how many are kept.",
+            ),
             Self::Query(why) => (StatusCode::BAD_REQUEST, "query_wrong", why),
             Self::Failed => (StatusCode::INTERNAL_SERVER_ERROR, "failed", "It could not be carried out; the log says why."),
         };

@@ -5,7 +5,7 @@ use axum::{
     routing::{MethodRouter, get, post},
 };
 
-use super::{Shared, autoscaling, config, health, keys, limits, metrics, page, probes, stats};
+use super::{Shared, autoscaling, config, decisions, health, keys, limits, metrics, page, probes, stats};
 
 /// The description for programs.
 const OPENAPI: &str = include_str!("../../../docs/admin.openapi.json");
@@ -29,6 +29,10 @@ pub enum Endpoint {
     Limits,
     /// What they would say to a request.
     LimitsCheck,
+    /// How the last requests were decided.
+    Decisions,
+    /// How one of them was.
+    Decision,
     /// What it was told to do.
     Config,
     /// The same for Prometheus.
@@ -49,7 +53,7 @@ pub enum Endpoint {
 
 impl Endpoint {
     /// All of them.
-    pub const ALL: [Self; 16] = [
+    pub const ALL: [Self; 18] = [
         Self::Page,
         Self::Livez,
         Self::Readyz,
@@ -58,6 +62,8 @@ impl Endpoint {
         Self::Keys,
         Self::Limits,
         Self::LimitsCheck,
+        Self::Decisions,
+        Self::Decision,
         Self::Config,
         Self::Metrics,
         Self::Autoscaling,
@@ -80,6 +86,8 @@ impl Endpoint {
             Self::Keys => "/keys",
             Self::Limits => "/limits",
             Self::LimitsCheck => "/limits/check",
+            Self::Decisions => "/decisions",
+            Self::Decision => "/decisions/{request_id}",
             Self::Config => "/config",
             Self::Metrics => "/metrics",
             Self::Autoscaling => "/autoscaling",
@@ -107,6 +115,8 @@ impl Endpoint {
             Self::Keys => get(keys::show),
             Self::Limits => get(limits::show),
             Self::LimitsCheck => get(limits::check),
+            Self::Decisions => get(decisions::show),
+            Self::Decision => get(decisions::one),
             Self::Config => get(config::show),
             Self::Metrics => get(metrics::show),
             Self::Autoscaling => get(autoscaling::show),

@@ -106,7 +106,7 @@ fn told(placed: &Placed<'_>) -> Value {
     json!({
         "id": format!("{}.{fingerprint}", provider.name),
         "provider": provider.name,
-        "name": key.name,
+        "name": &*key.name,
         "fingerprint": fingerprint,
         "state": placed.state(),
         "weight": slot.spec.weight,

@@ -6,6 +6,7 @@ pub mod answer;
 pub mod autoscaling;
 pub mod config;
 pub mod connections;
+pub mod decisions;
 pub mod endpoint;
 pub mod health;
 pub mod keys;

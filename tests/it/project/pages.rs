@@ -77,6 +77,8 @@ fn every_field_of_the_access_log_has_its_row() {
         model: Some(""),
         stream: true,
         attempts: 1,
+        tried: 2,
+        verdict: Some("server_error"),
         bytes_in: 0,
         bytes_out: 0,
         tokens_in: Some(0),
