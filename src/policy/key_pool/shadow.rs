@@ -6,8 +6,8 @@
 //! in its figures yet.
 //!
 //! A provider may allow fewer at once than its quota says (a tenth of it in six seconds, say), or share it with somebody else.
-//! So a refusal for want of room that was not expected halves what is taken at once, and if that is as little as a second's
-//! worth already, takes a tenth off the rate. Both come back by a hundredth every ten seconds.
+//! So a refusal for want of room that was not expected quarters what is taken at once, and if that is as little as a
+//! second's worth already, takes a tenth off the rate. Both come back by a hundredth every ten seconds.
 
 use std::time::Duration;
 
@@ -17,9 +17,12 @@ use crate::types::{
     verdict::Dimension,
 };
 
-/// The part that is left untouched: what is sent late arrives together with what is sent in time, and small quotas are
-/// enforced in smaller pieces than they are told.
+/// The part of a quota that is left untouched, since what is sent late arrives together with what is sent in time: but no more
+/// than comes back in [`LATE`], or one.
 const RESERVE: f64 = 0.05;
+
+/// By how much one request may be later on its way than another, in nanoseconds.
+const LATE: f64 = 0.25e9;
 
 /// The least that the rate is taken down to.
 const SLOWEST: f64 = 0.05;
@@ -143,9 +146,15 @@ impl Bucket {
         }
     }
 
+    /// How much may be used of it.
+    fn usable(&self, flow: Flow) -> f64 {
+        let capacity = self.capacity(flow);
+        capacity - (capacity * RESERVE).min((flow.amount / flow.window * LATE).max(1.0))
+    }
+
     /// What it counts of a need: never more than can ever be had.
     fn counted(&self, flow: Flow, need: f64) -> f64 {
-        need.min(self.capacity(flow) * (1.0 - RESERVE))
+        need.min(self.usable(flow))
     }
 
     fn fit(&self, flow: Flow, need: f64, dimension: Dimension) -> Fit {
@@ -153,7 +162,7 @@ impl Bucket {
             return Fit::Unknown;
         }
         let capacity = self.capacity(flow);
-        let over = self.used + self.counted(flow, need) - capacity * (1.0 - RESERVE);
+        let over = self.used + self.counted(flow, need) - self.usable(flow);
         // A rounding error of a billionth keeps nobody waiting.
         if over > capacity * 1e-9 {
             let wait = (over / self.rate(flow)).ceil().min(u64::MAX as f64);
@@ -184,13 +193,13 @@ impl Bucket {
             return;
         }
         self.squeezed = now.max(1);
-        self.burst *= 0.5;
-        let halved = self.capacity(flow);
-        if halved >= capacity {
-            self.burst *= 2.0;
-            self.pace = (self.pace * 0.9).max(SLOWEST);
+        let before = self.burst;
+        self.burst = before / 4.0;
+        let squeezed = self.capacity(flow);
+        if squeezed < capacity {
+            self.used = self.used.min(squeezed);
         } else {
-            self.used = self.used.min(halved);
+            (self.burst, self.pace) = (before, (self.pace * 0.9).max(SLOWEST));
         }
     }
 }

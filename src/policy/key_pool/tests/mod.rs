@@ -1,0 +1,5 @@
+//! The pool as its callers see it.
+
+mod health;
+mod simulation;
+mod turns;
