@@ -2,20 +2,8 @@
 
 use http::Method;
 
+pub use crate::types::Repeat;
 use crate::types::{Ask, RequestFormat};
-
-/// What a second send of the same request may do.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Repeat {
-    /// Nothing: it only reads (RFC 9110 §9.2.1). Also after a silence it may be sent again.
-    Safe,
-    /// It may be charged for twice, and does nothing else. So only if it is known that nobody worked on it, or if an error was
-    /// its answer.
-    Billed,
-    /// It may store, start or remove something, or nobody knows. After it was sent, only where a refusal says that nothing was
-    /// done: 401, 402, 403, 429.
-    Never,
-}
 
 /// What only computes: OpenAI's API reference; of Mistral's what it has besides; of vLLM's what its server has besides, as of
 /// 2026-11. Pictures are not among them: each costs as much as a thousand replies.

@@ -21,9 +21,13 @@ use super::{
 use crate::{
     config::{Roots, jwt::KeySetUrl},
     policy::{
+        breaker::Board,
         jwt::issuer::Issuer,
-        key_pool::{self, Turn},
+        key_pool::{self, Turn, homes::Homes},
         limits::{Spec, State},
+        pace::Pace,
+        queue::Line,
+        retry::Budget,
     },
     telemetry::{KeyRecord, ProviderRecord},
     types::{Fingerprint, Moment, ProviderName},
@@ -64,8 +68,16 @@ pub enum AccountId {
 pub struct ProviderStates {
     /// Whose turn it is among its keys.
     pub turn: Arc<Turn>,
+    /// Which of its accounts made what is stored there.
+    pub homes: Arc<Homes>,
     /// What is counted of it.
     pub record: Arc<ProviderRecord>,
+    /// Its breakers.
+    pub board: Arc<Board>,
+    /// Its places for requests at the same time.
+    pub line: Arc<Line>,
+    /// What retries are measured against.
+    pub budget: Arc<Budget>,
 }
 
 /// All states.
@@ -74,6 +86,7 @@ pub struct Registry {
     keys: Shelf<(ProviderName, Fingerprint), KeyStates>,
     accounts: Shelf<(ProviderName, AccountId), Arc<key_pool::account::State>>,
     providers: Shelf<ProviderName, ProviderStates>,
+    paces: Shelf<(ProviderName, Option<Box<str>>), Arc<Pace>>,
     issuers: Shelf<(KeySetUrl, Roots), Arc<Issuer>>,
     fetching: Arc<Notify>,
     limits: Shelf<LimitId, limits::Kept>,
@@ -100,8 +113,21 @@ impl Registry {
     /// The states of one provider: it is the same as long as its name is.
     #[must_use]
     pub fn provider(&self, name: &ProviderName) -> ProviderStates {
-        let new = || ProviderStates { turn: Arc::default(), record: Arc::new(ProviderRecord::new(name.clone())) };
+        let new = || ProviderStates {
+            turn: Arc::default(),
+            homes: Arc::default(),
+            record: Arc::new(ProviderRecord::new(name.clone())),
+            board: Arc::default(),
+            line: Arc::default(),
+            budget: Arc::default(),
+        };
         self.providers.take(name.clone(), new)
+    }
+
+    /// How soon a model of a provider answers, by the name under which it is asked for, if the target gives it one.
+    #[must_use]
+    pub fn pace(&self, provider: &ProviderName, model: Option<&str>) -> Arc<Pace> {
+        self.paces.take((provider.clone(), model.map(Into::into)), Arc::default)
     }
 
     /// The keys of the issuer with its key set there: fetched again only where another URL or other roots are named.
@@ -154,6 +180,8 @@ impl Registry {
         let owners: HashSet<_> =
             snapshot.providers.values().flat_map(|provider| provider.slots.iter().map(|slot| Arc::as_ptr(&slot.owner))).collect();
         self.accounts.settle(now, |_| LINGER, |_, state| owners.contains(&Arc::as_ptr(state)));
+        let paces: HashSet<_> = snapshot.routes.iter().flat_map(|route| &route.targets).map(|target| Arc::as_ptr(&target.pace)).collect();
+        self.paces.settle(now, |_| LINGER, |_, pace| paces.contains(&Arc::as_ptr(pace)));
         self.providers.settle(now, |_| LINGER, |name, _| snapshot.providers.contains_key(name));
         let issuer = snapshot.clients.jwt.as_ref().and_then(|tokens| tokens.verifier.issuer());
         self.issuers.settle(now, |_| LINGER, |_, kept| issuer.is_some_and(|issuer| Arc::ptr_eq(issuer, kept)));

@@ -13,6 +13,7 @@ mod choose;
 mod drawn;
 mod guard;
 mod health;
+pub mod homes;
 mod key;
 mod lease;
 mod model;

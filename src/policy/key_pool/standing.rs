@@ -18,6 +18,8 @@ pub struct Standing {
     pub until: Option<u64>,
     /// Requests that hold a lease on it.
     pub in_flight: u32,
+    /// How much of its weight counts: less than 1 for a while behind a quarantine.
+    pub share: f64,
     /// Real requests that were sent to learn whether it, or its account, is good again.
     pub probes: u64,
     /// What is known of its account's models.
@@ -61,6 +63,7 @@ impl Slot {
             cause,
             until,
             in_flight: self.state.in_flight(),
+            share: self.state.machine.share(now.nanos).min(self.owner.machine.share(now.nanos)),
             probes: self.state.machine.probes() + self.owner.machine.probes(),
             models,
         }
