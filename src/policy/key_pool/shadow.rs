@@ -152,7 +152,7 @@ impl Bucket {
         capacity - (capacity * RESERVE).min((flow.amount / flow.window * LATE).max(1.0))
     }
 
-    /// What it counts of a need: never more than can ever be had.
+    /// What must be left for a need: never more than can ever be.
     fn counted(&self, flow: Flow, need: f64) -> f64 {
         need.min(self.usable(flow))
     }
@@ -173,11 +173,11 @@ impl Bucket {
     }
 
     fn take(&mut self, flow: Flow, need: f64) {
-        self.used += self.counted(flow, need);
+        self.used += need.min(self.capacity(flow));
     }
 
     fn give_back(&mut self, flow: Flow, need: f64) {
-        self.used = (self.used - self.counted(flow, need)).max(0.0);
+        self.used = (self.used - need.min(self.capacity(flow))).max(0.0);
     }
 
     /// So much is left, by who ought to know.
