@@ -3,6 +3,7 @@
 pub mod auth;
 pub mod endpoint;
 pub mod objects;
+pub mod prefix;
 pub mod rate_headers;
 pub mod reader;
 pub mod repeat;

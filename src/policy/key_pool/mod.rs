@@ -9,6 +9,7 @@
 //! short lock for each model, and none where nothing is known of its quota.
 
 pub mod account;
+mod bucket;
 mod choose;
 mod drawn;
 mod guard;

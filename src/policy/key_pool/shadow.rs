@@ -6,28 +6,19 @@
 //! in its figures yet.
 //!
 //! A provider may allow fewer at once than its quota says (a tenth of it in six seconds, say), or share it with somebody else.
-//! So a refusal for want of room that was not expected halves what is taken at once, and if that is as little as a second's
-//! worth already, takes a tenth off the rate. Both come back by a hundredth every ten seconds.
+//! So a refusal for want of room that was not expected quarters what is taken at once, and if that is as little as a
+//! second's worth already, takes a tenth off the rate. Both come back by a hundredth every ten seconds.
 
 use std::time::Duration;
 
-use super::Quota;
+use super::{
+    Quota,
+    bucket::{Bucket, Flow},
+};
 use crate::types::{
     headroom::{Headroom, Room},
     verdict::Dimension,
 };
-
-/// The part that is left untouched: what is sent late arrives together with what is sent in time, and small quotas are
-/// enforced in smaller pieces than they are told.
-const RESERVE: f64 = 0.05;
-
-/// The least that the rate is taken down to.
-const SLOWEST: f64 = 0.05;
-
-/// By how much burst and rate grow in a nanosecond: a hundredth in ten seconds.
-const RECOVERY: f64 = 0.001e-9;
-
-const SECOND: f64 = 1e9;
 
 /// What a request takes.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
@@ -89,112 +80,6 @@ pub(super) struct Mark {
     at: u64,
 }
 
-/// An amount and the time in which it comes back, in nanoseconds.
-#[derive(Clone, Copy, Debug, PartialEq)]
-struct Flow {
-    amount: f64,
-    window: f64,
-}
-
-impl From<Quota> for Flow {
-    fn from(quota: Quota) -> Self {
-        Self { amount: (quota.amount as f64).max(1.0), window: (quota.window.as_nanos() as f64).max(1.0) }
-    }
-}
-
-#[derive(Clone, Debug)]
-struct Bucket {
-    used: f64,
-    at: u64,
-    /// The part of the amount that is taken at once.
-    burst: f64,
-    /// The part of the rate that is relied on.
-    pace: f64,
-    squeezed: u64,
-}
-
-impl Default for Bucket {
-    fn default() -> Self {
-        Self { used: 0.0, at: 0, burst: 1.0, pace: 1.0, squeezed: 0 }
-    }
-}
-
-impl Bucket {
-    fn capacity(&self, flow: Flow) -> f64 {
-        let least = (flow.amount / flow.window * SECOND).max(1.0).min(flow.amount);
-        (flow.amount * self.burst).max(least)
-    }
-
-    fn rate(&self, flow: Flow) -> f64 {
-        flow.amount / flow.window * self.pace
-    }
-
-    fn drain(&mut self, flow: Flow, now: u64) {
-        let passed = now.saturating_sub(self.at) as f64;
-        if passed <= 0.0 {
-            return;
-        }
-        self.at = now;
-        self.used = (self.used - self.rate(flow) * passed).max(0.0);
-        if self.burst < 1.0 || self.pace < 1.0 {
-            let growth = (RECOVERY * passed).exp();
-            self.burst = (self.burst * growth).min(1.0);
-            self.pace = (self.pace * growth).min(1.0);
-        }
-    }
-
-    /// What it counts of a need: never more than can ever be had.
-    fn counted(&self, flow: Flow, need: f64) -> f64 {
-        need.min(self.capacity(flow) * (1.0 - RESERVE))
-    }
-
-    fn fit(&self, flow: Flow, need: f64, dimension: Dimension) -> Fit {
-        if need <= 0.0 {
-            return Fit::Unknown;
-        }
-        let capacity = self.capacity(flow);
-        let over = self.used + self.counted(flow, need) - capacity * (1.0 - RESERVE);
-        // A rounding error of a billionth keeps nobody waiting.
-        if over > capacity * 1e-9 {
-            let wait = (over / self.rate(flow)).ceil().min(u64::MAX as f64);
-            return Fit::At(self.at.saturating_add((wait as u64).max(1)), dimension);
-        }
-        let left = capacity - self.used;
-        Fit::Affords { times: left / need, headroom: ((left - need) / capacity).max(0.0) }
-    }
-
-    fn take(&mut self, flow: Flow, need: f64) {
-        self.used += self.counted(flow, need);
-    }
-
-    fn give_back(&mut self, flow: Flow, need: f64) {
-        self.used = (self.used - self.counted(flow, need)).max(0.0);
-    }
-
-    /// So much is left, by who ought to know.
-    fn lower(&mut self, flow: Flow, left: f64) {
-        self.used = self.used.max(self.capacity(flow) - left.max(0.0));
-    }
-
-    fn refused(&mut self, flow: Flow, sent: u64, now: u64) {
-        let capacity = self.capacity(flow);
-        self.used = self.used.max(capacity);
-        // What was sent before the last squeeze says nothing about it.
-        if self.squeezed != 0 && sent <= self.squeezed {
-            return;
-        }
-        self.squeezed = now.max(1);
-        self.burst *= 0.5;
-        let halved = self.capacity(flow);
-        if halved >= capacity {
-            self.burst *= 2.0;
-            self.pace = (self.pace * 0.9).max(SLOWEST);
-        } else {
-            self.used = self.used.min(halved);
-        }
-    }
-}
-
 #[derive(Clone, Debug, Default)]
 struct Dimensioned {
     configured: Bucket,
@@ -228,7 +113,8 @@ impl Dimensioned {
         if let Some(limit) = room.limit.filter(|limit| *limit > 0 && !room.window.is_zero()) {
             let flow = Flow::from(Quota { amount: limit, window: room.window });
             if self.terms.is_none() {
-                self.told = Bucket { at: now, ..Bucket::default() };
+                self.told = Bucket::default();
+                self.told.at = now;
             }
             self.terms = Some(flow);
         }

@@ -1,6 +1,6 @@
 use proptest::prelude::*;
 
-use super::*;
+use super::super::*;
 use crate::types::Moment;
 
 fn pool(weights: &[f64]) -> Vec<Slot> {
