@@ -31,6 +31,11 @@ providers:
 routes: [{ path: /v1, targets: [scripted] }]
 "#;
 
+/// The same, where nothing is sent twice and nothing is left alone.
+fn three_plain_keys() -> String {
+    THREE_KEYS.replace("base_url:", "breaker: off\n    base_url:") + "retry: { attempts: 1 }\n"
+}
+
 /// Asks with these fields, each with its line end, beside the Host.
 async fn ask(admin: SocketAddr, method: &str, path: &str, fields: &str) -> Reply {
     let host = if fields.contains("Host:") { String::new() } else { format!("Host: {admin}\r\n") };

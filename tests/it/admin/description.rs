@@ -84,6 +84,7 @@ async fn every_answer_is_as_described_before_traffic_and_after() {
     for traffic in [false, true] {
         if traffic {
             provider.script(Script::ok("served"));
+            provider.otherwise(Script::ok("served"));
             provider.script(Script::reply("HTTP/1.1 429 Too Many Requests\r\nContent-Length: 0\r\n\r\n"));
             one(&sidegate, "/v1/models").await;
             one(&sidegate, "/v1/models").await;

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::{THREE_KEYS, json_becomes, one, one_post, settled};
+use super::{THREE_KEYS, json_becomes, one, one_post, settled, three_plain_keys};
 use crate::support::{Client, Gate, Provider, Script, Sidegate};
 
 fn sum(series: &Value) -> u64 {
@@ -14,7 +14,7 @@ fn sum(series: &Value) -> u64 {
 #[tokio::test]
 async fn what_ended_is_counted_once_in_every_place() {
     let provider = Provider::start().await;
-    let sidegate = Sidegate::start(THREE_KEYS, provider.address).await;
+    let sidegate = Sidegate::start(&three_plain_keys(), provider.address).await;
     let reply = |line: &str| Script::reply(format!("HTTP/1.1 {line}\r\nContent-Length: 3\r\n\r\nabc"));
     for script in [reply("200 OK"), reply("201 Created"), reply("302 Found"), reply("404 Not Found"), reply("500 Oh No")] {
         provider.script(script);
@@ -88,7 +88,7 @@ async fn latency_is_about_what_a_client_waits() {
 #[tokio::test]
 async fn health_follows_what_providers_do() {
     let provider = Provider::always(Script::ok("served")).await;
-    let sidegate = Sidegate::start(THREE_KEYS, provider.address).await;
+    let sidegate = Sidegate::start(&three_plain_keys(), provider.address).await;
     let state =
         |health: &Value| (health["status"].as_str().unwrap().to_owned(), health["providers"][0]["state"].as_str().unwrap().to_owned());
     let is = |status: &str, provider: &str| (status.to_owned(), provider.to_owned());

@@ -1,6 +1,6 @@
 //! Keys as operators see them, and taking one out of use.
 
-use super::{THREE_KEYS, ask, credential, json, json_becomes, key, one, one_post, settled};
+use super::{THREE_KEYS, ask, credential, json, json_becomes, key, one, one_post, settled, three_plain_keys};
 use crate::support::{Client, Gate, Provider, Script, Sidegate};
 
 /// Disables or enables the key of this name; what is answered.
@@ -50,7 +50,7 @@ async fn a_disabled_key_gets_no_request_while_what_runs_on_it_finishes() {
 #[tokio::test]
 async fn each_key_tells_what_it_has_lived_through() {
     let provider = Provider::start().await;
-    let sidegate = Sidegate::start(THREE_KEYS, provider.address).await;
+    let sidegate = Sidegate::start(&three_plain_keys(), provider.address).await;
     let untouched = key(&sidegate, "second").await;
     assert_eq!((&untouched["success_rate"], &untouched["latency_ms"], &untouched["last_error"]), (&().into(), &().into(), &().into()));
     assert_eq!((&untouched["account"], &untouched["requests"], &untouched["weight"]), (&"org-b".into(), &0.into(), &1.0.into()));
