@@ -56,9 +56,9 @@ impl Site {
 
     /// What was tried for each request, which goes on the bill with what providers saw.
     async fn traces(self, outcomes: &[Outcome], bill: &mut Bill) -> Traces {
-        let mut notes = self.first.notes().await.clone();
+        let mut notes = self.first.notes().await;
         if let Some(second) = &self.second {
-            notes.extend(second.notes().await.iter().cloned());
+            notes.extend(second.notes().await);
         }
         let traces = self.reader.finish().await;
         bill.add(outcomes, notes.iter(), &traces);
