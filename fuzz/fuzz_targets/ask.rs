@@ -6,10 +6,13 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use sidegate::provider::reader::{read, read_prefix};
+use sidegate::{
+    provider::reader::{read, read_prefix},
+    types::Ask,
+};
 
 fuzz_target!(|bytes: &[u8]| {
     if let Ok(ask) = read(bytes) {
-        assert_eq!(read_prefix(bytes), Ok(ask));
+        assert_eq!(read_prefix(bytes), Ok(Ask { goes_on: true, ..ask }));
     }
 });

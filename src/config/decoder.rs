@@ -82,7 +82,7 @@ impl de::Error for Error {
 /// serde's names of Rust types, as an operator would say them.
 fn in_words(expected: &str) -> String {
     match expected {
-        "a nonzero usize" => "a whole number above zero".to_owned(),
+        "a nonzero usize" | "a nonzero u32" => "a whole number above zero".to_owned(),
         "u16" | "u32" | "u64" | "usize" => "a whole number".to_owned(),
         "f64" => "a number".to_owned(),
         "a boolean" => "`true` or `false`".to_owned(),

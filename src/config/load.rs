@@ -18,7 +18,7 @@ use super::{
     source::{Node, Source, Span},
     syntax,
 };
-use crate::types::{ProviderName, Secret};
+use crate::types::{ProviderName, Rate, Secret};
 
 /// A key of a provider's pool, read from where it lives.
 #[derive(Clone, Debug, PartialEq)]
@@ -31,6 +31,10 @@ pub struct Key {
     pub weight: f64,
     /// Keys with the same account share one quota; `None` is an account of its own.
     pub account: Option<String>,
+    /// How many requests its account may make of each model; the same in all keys of an account.
+    pub requests: Option<Rate>,
+    /// How many tokens its account may have of each model; the same in all keys of an account.
+    pub tokens: Option<Rate>,
     /// Sent as `openai-organization`: printable ASCII.
     pub organization: Option<String>,
     /// Sent as `openai-project`: printable ASCII.

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use crate::types::{Period, as_text};
 
 /// What Sidegate says about itself on standard error.
-#[derive(Clone, Debug, Default, PartialEq, Deserialize, Serialize, JsonSchema)]
+#[derive(Clone, Debug, PartialEq, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Log {
     /// From which level on: `error`, `warn`, `info`, `debug`, `trace`, or `off`; behind it, parts that differ, such as `info,h2=debug`.
@@ -20,6 +20,19 @@ pub struct Log {
     /// until its head counts, of any other the time until its end.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub slow: Option<Period>,
+    /// For how many of the last requests the admin listener can tell why each was decided as it was: at `/decisions`. About 600 bytes
+    /// of memory each; at most 10000, and 0 keeps none.
+    #[schemars(range(max = 10_000))]
+    pub decisions: usize,
+}
+
+/// The most decisions that may be kept: about 6 MB.
+pub const MOST_DECISIONS: usize = 10_000;
+
+impl Default for Log {
+    fn default() -> Self {
+        Self { level: Levels::default(), format: LogFormat::default(), slow: None, decisions: 1_000 }
+    }
 }
 
 /// The form of a line.

@@ -19,6 +19,7 @@
 pub mod annotate;
 pub mod autoscaling;
 pub mod base_url;
+pub mod breaker;
 pub mod certificates;
 pub mod clients;
 pub mod database;
@@ -42,8 +43,10 @@ pub mod prices;
 pub mod problem;
 pub mod providers;
 pub mod proxy;
+pub mod queue;
 pub mod regions;
 pub mod renewal;
+pub mod retry;
 pub mod routes;
 pub mod schema;
 pub mod sealed;
@@ -52,6 +55,7 @@ pub mod sealing;
 pub mod secret_text;
 pub mod session;
 pub mod stamp;
+pub mod targets;
 pub mod trace;
 pub mod trust;
 
@@ -78,6 +82,7 @@ use serde::{Deserialize, Serialize};
 pub use annotate::{Annotate, RateLimits};
 pub use autoscaling::Autoscaling;
 pub use base_url::BaseUrl;
+pub use breaker::{Breaker, BreakerChoice};
 pub use clients::{Anonymous, ClientKey, Clients, KeyHash};
 pub use database::DatabaseFile;
 pub use diff::Diff;
@@ -98,11 +103,13 @@ pub use places::{Continent, Country};
 pub use price_list::PriceList;
 pub use prices::{Prices, UnknownPrice};
 pub use problem::{Problem, Problems};
-pub use providers::{Connections, HttpVersion, KeySource, Provider, Roots, Timeouts, UpstreamTls};
+pub use providers::{Affinity, Connections, HttpVersion, KeySource, Provider, Roots, Timeouts, UpstreamTls};
 pub use proxy::{Proxy, ProxyChoice};
+pub use queue::Queue;
 pub use regions::{Geoip, Network, Regions};
 pub use renewal::Renewal;
-pub use routes::{Credentials, ModelPattern, Route, Target};
+pub use retry::{Ambiguous, Retry};
+pub use routes::{Credentials, LastResort, ModelPattern, Order, Route};
 pub use schema::schema;
 pub use sealed::{MasterKey, Sealed};
 pub use sealer::Sealer;
@@ -110,6 +117,7 @@ pub use sealing::{MasterKeySource, Sealing};
 pub use secret_text::SecretText;
 pub use session::SessionField;
 pub use stamp::Sighting;
+pub use targets::{Condition, Target};
 pub use trace::{Otlp, OtlpHeader, Propagate, Trace};
 pub use trust::{Trust, TrustedPeer};
 
@@ -170,6 +178,9 @@ pub struct Config {
     /// Which paths and models go to which providers; the first that fits is taken.
     #[serde(default)]
     pub routes: Vec<Route>,
+    /// How often a request is tried again.
+    #[serde(default)]
+    pub retry: Retry,
     /// Which region a request comes from.
     #[serde(default)]
     pub regions: Regions,

@@ -5,8 +5,8 @@ use std::{borrow::Cow, fmt, num::NonZeroUsize, path::PathBuf};
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
-use super::{BaseUrl, ProxyChoice, SecretText};
-use crate::types::{Dialect, Period};
+use super::{BaseUrl, BreakerChoice, ProxyChoice, Queue, SecretText};
+use crate::types::{Dialect, Period, Rate};
 
 /// One AI provider.
 #[derive(Clone, Debug, PartialEq, Deserialize, Serialize, JsonSchema)]
@@ -22,6 +22,16 @@ pub struct Provider {
     /// The keys of the pool. May be empty only where every route to it says `credentials: client`.
     #[serde(default)]
     pub keys: Vec<KeySource>,
+    /// What keeps a request at one key: nothing (`none`), or the start of its prompt (`prompt`), so that the provider finds in its own cache
+    /// what it has read before.
+    #[serde(default)]
+    pub affinity: Affinity,
+    /// When it is left alone for a while, or `off`.
+    #[serde(default)]
+    pub breaker: BreakerChoice,
+    /// How many requests it has at the same time, and where the others wait. Without it, there is no bound.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub queue: Option<Queue>,
     /// How long each phase of an attempt may take.
     #[serde(default)]
     pub timeouts: Timeouts,
@@ -74,12 +84,30 @@ pub struct KeySource {
     /// Keys with the same account share one quota and what the provider stores for it; by default each key is an account of its own.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub account: Option<String>,
+    /// How many requests its account may make in how long, of each model, as the provider says: `500/min`. Less is used where a reply's
+    /// headers say less. Keys with the same account say it once, or say the same.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub requests: Option<Rate>,
+    /// How many tokens its account may have in how long, of each model, as the provider says: `200k/min`. The rest is as for `requests`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tokens: Option<Rate>,
     /// Sent as `openai-organization` with this key.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub organization: Option<String>,
     /// Sent as `openai-project` with this key.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub project: Option<String>,
+}
+
+/// What keeps a request at one key of several.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Deserialize, Serialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Affinity {
+    /// Nothing: the key with the most room takes it.
+    #[default]
+    None,
+    /// The start of its prompt, as long as that key has room.
+    Prompt,
 }
 
 /// How long each phase of an attempt may take. There is no limit on the whole: streams may be long.

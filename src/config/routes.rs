@@ -1,15 +1,11 @@
 //! `routes:`: which paths and models go to which providers.
 
-use std::{borrow::Cow, fmt};
+use std::borrow::Cow;
 
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
-use serde::{
-    Deserialize, Deserializer, Serialize, Serializer,
-    de::{self, MapAccess, Visitor, value::MapAccessDeserializer},
-};
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
-use super::pattern;
-use crate::types::ProviderName;
+use super::{Target, pattern};
 
 /// One rule: requests under `path` for one of `models` go to the first of `targets` that can serve.
 #[derive(Clone, Debug, PartialEq, Deserialize, Serialize, JsonSchema)]
@@ -20,65 +16,55 @@ pub struct Route {
     /// The models it serves, `*` for any run of characters; without it, every model and every endpoint.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub models: Vec<ModelPattern>,
-    /// Providers in order of preference. All must speak the same request format.
+    /// Providers in order of preference: where one can't serve, the next takes over. All must speak the same request format.
     pub targets: Vec<Target>,
     /// Whose credentials the provider sees: the pool's (`pool`) or the caller's own (`client`).
     #[serde(default)]
     pub credentials: Credentials,
+    /// Which target comes first: as they stand there (`given`), the one whose model costs least (`cheapest`), or the one whose first token
+    /// came soonest of late (`fastest`).
+    #[serde(default)]
+    pub order: Order,
+    /// What is answered in place of an error when no target could.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub last_resort: Option<LastResort>,
 }
 
-/// One provider of a route, written as its name or as `{ provider: name }`.
-#[derive(Clone, Debug, PartialEq, Serialize)]
-pub struct Target {
-    /// The provider's name.
-    pub provider: ProviderName,
+/// Which of a route's targets comes first.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Deserialize, Serialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Order {
+    /// As they stand in the config.
+    #[default]
+    Given,
+    /// The one whose model costs least, by the prices that are known.
+    Cheapest,
+    /// The one whose first token came soonest of late.
+    Fastest,
 }
 
-impl<'de> Deserialize<'de> for Target {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        #[derive(Deserialize)]
-        #[serde(deny_unknown_fields)]
-        struct Fields {
-            provider: ProviderName,
-        }
-
-        struct NameOrFields;
-
-        impl<'de> Visitor<'de> for NameOrFields {
-            type Value = Target;
-
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("a provider's name or `{ provider: name }`")
-            }
-
-            fn visit_str<E: de::Error>(self, name: &str) -> Result<Target, E> {
-                Ok(Target { provider: name.parse().map_err(E::custom)? })
-            }
-
-            fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Target, A::Error> {
-                let Fields { provider } = Fields::deserialize(MapAccessDeserializer::new(map))?;
-                Ok(Target { provider })
-            }
-        }
-
-        deserializer.deserialize_any(NameOrFields)
-    }
+/// What is answered when no target could: the same for every request.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct LastResort {
+    /// The status: 200 to 599.
+    #[serde(default = "unavailable")]
+    #[schemars(range(min = 200, max = 599))]
+    pub status: u16,
+    /// What `body` is.
+    #[serde(default = "json")]
+    pub content_type: String,
+    /// The body as it is sent, 64 KiB at most; `${file:path}` brings it from a file.
+    pub body: String,
 }
 
-impl JsonSchema for Target {
-    fn schema_name() -> Cow<'static, str> {
-        "Target".into()
-    }
+/// RFC 9110 §15.6.4: Service Unavailable.
+const fn unavailable() -> u16 {
+    503
+}
 
-    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
-        let name = generator.subschema_for::<ProviderName>();
-        json_schema!({
-            "anyOf": [
-                name,
-                { "type": "object", "properties": { "provider": name }, "required": ["provider"], "additionalProperties": false },
-            ],
-        })
-    }
+fn json() -> String {
+    "application/json".to_owned()
 }
 
 /// Whose credentials the provider sees.

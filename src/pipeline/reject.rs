@@ -2,6 +2,7 @@
 //! nowhere else. `docs/errors.md` has a row for each.
 
 mod limited;
+mod unserved;
 
 use std::time::Duration;
 
@@ -14,10 +15,10 @@ use http_body_util::BodyExt;
 use hyper::body::Incoming;
 use serde::Serialize;
 
-pub use self::limited::Limited;
+pub use self::{limited::Limited, unserved::Unserved};
 use super::{
     body::Body,
-    fields::X_REQUEST_ID,
+    fields::{X_REQUEST_ID, X_SHOULD_RETRY, X_SIDEGATE_ATTEMPTS},
     trail::{End, Trail},
 };
 use crate::{
@@ -69,6 +70,8 @@ pub enum Reject {
     Overloaded,
     /// Every key of every target is out of use.
     NoKey,
+    /// Nothing was sent: what would have served it can't now.
+    Unserved(Unserved),
     /// The provider could not be reached, or its reply broke off before it began.
     Upstream(Failure),
 }
@@ -124,6 +127,7 @@ impl Reject {
             Self::BodyBroken => closing(caller(StatusCode::BAD_REQUEST, "request_incomplete")),
             Self::Overloaded => closing(Shape { kind: "server_error", ..upstream(StatusCode::SERVICE_UNAVAILABLE, "overloaded") }),
             Self::NoKey => upstream(StatusCode::SERVICE_UNAVAILABLE, "no_key_available"),
+            Self::Unserved(unserved) => unserved.shape(),
             Self::Upstream(failure) => match (failure.phase, failure.reason) {
                 (_, Reason::Upload) => closing(caller(StatusCode::BAD_REQUEST, "request_incomplete")),
                 (_, Reason::TooLarge) => Self::BodyTooLarge.shape(),
@@ -149,6 +153,7 @@ impl Reject {
     pub fn is_upstreams_fault(&self) -> bool {
         match self {
             Self::NoKey => true,
+            Self::Unserved(unserved) => !matches!(unserved, Unserved::Unrenamable),
             Self::Upstream(failure) => !matches!(failure.reason, Reason::Upload | Reason::TooLarge),
             _ => false,
         }
@@ -180,6 +185,7 @@ impl Reject {
             Self::BodyBroken => "The request's body ended early or was malformed.".to_owned(),
             Self::Overloaded => "Too many large requests are being read at once.".to_owned(),
             Self::NoKey => "No key of the provider is in use.".to_owned(),
+            Self::Unserved(unserved) => unserved.message(),
             Self::Upstream(failure) => match (failure.phase, failure.reason) {
                 (_, Reason::Upload) => "The request's body broke off or stalled.".to_owned(),
                 (_, Reason::TooLarge) => Self::BodyTooLarge.message(),
@@ -210,8 +216,10 @@ impl Reject {
         let Shape { status, code, kind, final_answer, close } = self.shape();
         let message = self.message();
         let error = Error { message: &message, r#type: kind, param: None, code };
-        let text = match self {
-            Self::FinalRecipient => Vec::new(),
+        let instead = if let Self::Unserved(unserved) = self { unserved.instead() } else { None };
+        let text = match (self, instead) {
+            (Self::FinalRecipient, _) => Vec::new(),
+            (_, Some(resort)) => resort.body.clone().into_bytes(),
             // Strings and nothing else: this can't fail.
             _ => serde_json::to_vec(&Envelope { error }).unwrap_or_default(),
         };
@@ -219,19 +227,21 @@ impl Reject {
         *response.status_mut() = status;
         let headers = response.headers_mut();
         if status != StatusCode::NO_CONTENT {
-            headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+            let media = instead.and_then(|resort| HeaderValue::from_str(&resort.content_type).ok());
+            headers.insert(CONTENT_TYPE, media.unwrap_or(const { HeaderValue::from_static("application/json") }));
         }
         if let Ok(now) = HeaderValue::from_str(&httpdate::fmt_http_date(std::time::SystemTime::now())) {
             headers.insert(DATE, now);
         }
         headers.insert(X_REQUEST_ID, request_id.clone());
         if final_answer && status != StatusCode::NO_CONTENT {
-            headers.insert("x-should-retry", HeaderValue::from_static("false"));
+            headers.insert(X_SHOULD_RETRY, HeaderValue::from_static("false"));
         }
         match self {
             Self::Overloaded => drop(headers.insert(RETRY_AFTER, HeaderValue::from_static("1"))),
             Self::Jwt(Refused::NoKeys) => drop(headers.insert(RETRY_AFTER, HeaderValue::from_static("2"))),
             Self::Limited(limited) => limited.add(headers),
+            Self::Unserved(unserved) => unserved.add(headers),
             _ => {}
         }
         if matches!(self, Self::Method | Self::FinalRecipient) {
@@ -268,6 +278,12 @@ pub fn answer(reject: &Reject, unread: Option<Incoming>, mut trail: Trail, add: 
     }
     if let Some(standings) = trail.standings() {
         standings.tell(response.headers_mut(), add, false);
+    }
+    if add.should_retry && trail.is_spent() {
+        response.headers_mut().insert(X_SHOULD_RETRY, const { HeaderValue::from_static("false") });
+    }
+    if add.attempts && trail.attempts() > 0 {
+        response.headers_mut().insert(X_SIDEGATE_ATTEMPTS, HeaderValue::from(trail.attempts()));
     }
     let overhead = trail.overhead();
     trail.end(shape.status, End::Rejected(shape.code), 0, overhead);

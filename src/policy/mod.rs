@@ -5,9 +5,13 @@
 //! stay, so a reload never touches a state.
 
 pub mod autoscaling;
+pub mod breaker;
 pub mod estimate;
 pub mod jwt;
 pub mod key_pool;
 pub mod limits;
+pub mod pace;
 pub mod prices;
+pub mod queue;
 pub mod regions;
+pub mod retry;

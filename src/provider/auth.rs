@@ -39,7 +39,9 @@ impl Credential {
     pub fn new(dialect: Dialect, key: &Secret, organization: Option<&str>, project: Option<&str>) -> Option<Self> {
         let name = own_field(dialect);
         let text = match dialect {
-            Dialect::Openai => Cow::Owned(format!("Bearer {}", key.expose())),
+            Dialect::Openai | Dialect::Groq | Dialect::Deepseek | Dialect::Mistral | Dialect::Openrouter | Dialect::Vllm => {
+                Cow::Owned(format!("Bearer {}", key.expose()))
+            }
             Dialect::Azure | Dialect::Anthropic | Dialect::Gemini => Cow::Borrowed(key.expose()),
         };
         let mut value = HeaderValue::from_str(&text).ok()?;
@@ -74,7 +76,7 @@ impl Credential {
 /// The field in which a provider of this dialect looks for its key.
 fn own_field(dialect: Dialect) -> HeaderName {
     match dialect {
-        Dialect::Openai => AUTHORIZATION,
+        Dialect::Openai | Dialect::Groq | Dialect::Deepseek | Dialect::Mistral | Dialect::Openrouter | Dialect::Vllm => AUTHORIZATION,
         Dialect::Azure => API_KEY,
         Dialect::Anthropic => X_API_KEY,
         Dialect::Gemini => X_GOOG_API_KEY,
@@ -221,6 +223,11 @@ mod tests {
             (Dialect::Azure, "api-key", "k"),
             (Dialect::Anthropic, "x-api-key", "k"),
             (Dialect::Gemini, "x-goog-api-key", "k"),
+            (Dialect::Groq, "authorization", "Bearer k"),
+            (Dialect::Deepseek, "authorization", "Bearer k"),
+            (Dialect::Mistral, "authorization", "Bearer k"),
+            (Dialect::Openrouter, "authorization", "Bearer k"),
+            (Dialect::Vllm, "authorization", "Bearer k"),
         ] {
             let mut headers = HeaderMap::new();
             Credential::new(dialect, &Secret::new("k".to_owned()), Some("org"), None).unwrap().apply(&mut headers);

@@ -1,11 +1,11 @@
 //! Which operation of a provider's API a path names, and whether its body says the model.
 
-use std::borrow::Cow;
+use std::{borrow::Cow, ops::Range};
 
 use http::Method;
 
-use super::{auth::unescape, objects};
-use crate::types::RequestFormat;
+use super::{auth::unescape, objects, repeat::Repeat};
+use crate::types::{ObjectIds, RequestFormat};
 
 /// What is known of an operation before its body is read.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -14,10 +14,16 @@ pub struct Endpoint {
     pub model: ModelIn,
     /// Whether it is about objects that live in one account, as far as the path tells.
     pub keeps_objects: bool,
+    /// The ids of those that the path names.
+    pub objects: ObjectIds,
+    /// Whether its reply may tell the ids of such objects.
+    pub tells_objects: bool,
     /// Whether its reply may tell what it used.
     pub tells_usage: bool,
     /// Whether its stream tells what it used only if the request asks for it, by `stream_options`.
     pub tells_if_asked: bool,
+    /// Whether it may be sent again, as far as the path tells.
+    pub repeat: Repeat,
 }
 
 /// Where an operation names its model.
@@ -69,7 +75,11 @@ impl Endpoint {
         };
         let tells_if_asked =
             format == RequestFormat::Openai && *method == Method::POST && is_among(ASKED, &rest) && query.is_none_or(knows_stream_options);
-        Self { model, keeps_objects: objects::are_meant(format, &rest), tells_usage, tells_if_asked }
+        let repeat = Repeat::of(format, method, &rest);
+        let keeps_objects = objects::are_meant(format, &rest);
+        let objects = if keeps_objects { objects::in_path(&rest) } else { ObjectIds::default() };
+        let tells_objects = objects::are_told(method, &rest);
+        Self { model, keeps_objects, objects, tells_objects, tells_usage, tells_if_asked, repeat }
     }
 }
 
@@ -130,87 +140,50 @@ fn gemini_model(rest: &str) -> Option<&str> {
     Some(model).filter(|model| !model.is_empty() && !model.contains('/'))
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn only_known_operations_are_read() {
-        let of = |format, method: &Method, rest| Endpoint::of(format, method, (rest, None)).model;
-        assert_eq!(of(RequestFormat::Openai, &Method::POST, "/chat/completions"), ModelIn::Body);
-        assert_eq!(of(RequestFormat::Openai, &Method::GET, "/chat/completions"), ModelIn::Nothing);
-        assert_eq!(of(RequestFormat::Openai, &Method::POST, "/chat/completions/x"), ModelIn::Nothing);
-        assert_eq!(of(RequestFormat::Openai, &Method::POST, "/files"), ModelIn::Nothing);
-        assert_eq!(of(RequestFormat::Anthropic, &Method::POST, "/messages"), ModelIn::Body);
-        assert_eq!(
-            of(RequestFormat::Gemini, &Method::POST, "/models/gemini-pro:streamGenerateContent"),
-            ModelIn::Target("gemini-pro".into())
-        );
-        assert_eq!(of(RequestFormat::Gemini, &Method::GET, "/models"), ModelIn::Nothing);
-    }
-
-    #[test]
-    fn only_operations_of_models_tell_what_they_used() {
-        let tells = |format, method: &Method, rest| Endpoint::of(format, method, (rest, None)).tells_usage;
-        for rest in ["/chat/completions", "/responses", "/embeddings", "/images/edits", "/audio/transcriptions"] {
-            assert!(tells(RequestFormat::Openai, &Method::POST, rest), "{rest}");
-            assert!(!tells(RequestFormat::Openai, &Method::GET, rest), "what was stored is told again: {rest}");
-        }
-        assert!(!tells(RequestFormat::Openai, &Method::GET, "/responses/resp_1"));
-        assert!(!tells(RequestFormat::Openai, &Method::POST, "/files"));
-        assert!(tells(RequestFormat::Anthropic, &Method::POST, "/messages"));
-        assert!(!tells(RequestFormat::Anthropic, &Method::POST, "/messages/batches"));
-        assert!(tells(RequestFormat::Gemini, &Method::POST, "/models/gemini-pro:generateContent"));
-        assert!(!tells(RequestFormat::Gemini, &Method::GET, "/models/gemini-pro"));
-    }
-
-    #[test]
-    fn only_streams_of_completions_have_to_be_asked() {
-        fn asks(format: RequestFormat, method: &Method, rest: &str, query: Option<&str>) -> bool {
-            Endpoint::of(format, method, (rest, query)).tells_if_asked
-        }
-        assert!(asks(RequestFormat::Openai, &Method::POST, "/chat/completions", None));
-        assert!(asks(RequestFormat::Openai, &Method::POST, "/Chat//completions/", Some("a=b")));
-        assert!(asks(RequestFormat::Openai, &Method::POST, "/completions", None));
-        assert!(!asks(RequestFormat::Openai, &Method::GET, "/chat/completions", None));
-        assert!(!asks(RequestFormat::Openai, &Method::POST, "/responses", None));
-        assert!(!asks(RequestFormat::Anthropic, &Method::POST, "/messages", None));
-        for (version, knows) in
-            [("2024-06-01", false), ("2024-08-01-preview", false), ("2024-09-01-preview", true), ("2025-01-01", true), ("preview", true)]
-        {
-            let query = format!("x=1&api-version={version}");
-            assert_eq!(asks(RequestFormat::Openai, &Method::POST, "/chat/completions", Some(&query)), knows, "{version}");
+/// Gemini's path `rest` with another model in it; what stands before and behind stays as it is. `None` if it names none.
+///
+/// Escapes are resolved as [`ModelIn`] resolves them, so that what was read is what is replaced.
+#[must_use]
+pub fn with_model(rest: &str, name: &str) -> Option<String> {
+    let at = model_at(rest)?;
+    let mut path = String::with_capacity(rest.len() + name.len());
+    path.push_str(&rest[..at.start]);
+    for byte in name.bytes() {
+        // Unreserved characters (RFC 3986 §2.3): no other could end a segment or an action.
+        if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) {
+            path.push(char::from(byte));
+        } else {
+            let digit = |four: u8| char::from(b"0123456789ABCDEF"[usize::from(four)]);
+            path.extend(['%', digit(byte >> 4), digit(byte & 15)]);
         }
     }
-
-    #[test]
-    fn another_spelling_of_an_operation_is_the_same_operation() {
-        for rest in ["/chat/completions/", "//chat//completions", "/ch%61t/completions", "/chat%2Fcompletions", "/Chat/Completions"] {
-            assert_eq!(Endpoint::of(RequestFormat::Openai, &Method::POST, (rest, None)).model, ModelIn::Body, "{rest}");
-        }
-        for rest in ["//models/a:x", "/%6dodels/%61:x", "/models/a%3Ax", "/models/a"] {
-            assert_eq!(Endpoint::of(RequestFormat::Gemini, &Method::POST, (rest, None)).model, ModelIn::Target("a".into()), "{rest}");
-        }
-        for rest in ["", "/", "/mödels/x", "/models/", "/models/a/b"] {
-            assert_eq!(Endpoint::of(RequestFormat::Gemini, &Method::POST, (rest, None)).model, ModelIn::Nothing, "{rest}");
-        }
-    }
-
-    #[test]
-    fn the_query_of_a_realtime_session_names_its_model() {
-        for (target, model) in [
-            ("/realtime?model=gpt-realtime", ModelIn::Target("gpt-realtime".into())),
-            ("/Realtime/?a&%6dodel=gpt%2Drealtime&b", ModelIn::Target("gpt-realtime".into())),
-            ("/realtime/calls?MODEL=x", ModelIn::Target("x".into())),
-            ("/realtime?model", ModelIn::Target("".into())),
-            ("/realtime?model=a&model=b", ModelIn::Unclear),
-            ("/realtime?model=a&Model=b", ModelIn::Unclear),
-            ("/realtime?intent=transcription&models=x", ModelIn::Hidden),
-            ("/realtime?", ModelIn::Hidden),
-            ("/models?model=x", ModelIn::Nothing),
-        ] {
-            let (rest, query) = target.split_once('?').unwrap();
-            assert_eq!(Endpoint::of(RequestFormat::Openai, &Method::GET, (rest, Some(query))).model, model, "{target}");
-        }
-    }
+    path.push_str(&rest[at.end..]);
+    Some(path)
 }
+
+/// Where the model stands in Gemini's path.
+fn model_at(rest: &str) -> Option<Range<usize>> {
+    gemini_model(&plain(rest))?;
+    let mut read = letters(rest).peekable();
+    while read.next_if(|(_, byte)| *byte == b'/').is_some() {}
+    while read.next_if(|(_, byte)| *byte != b'/').is_some() {}
+    while read.next_if(|(_, byte)| *byte == b'/').is_some() {}
+    let start = read.peek()?.0;
+    let end = read.find(|(_, byte)| matches!(byte, b':' | b'/')).map_or(rest.len(), |(at, _)| at);
+    Some(start..end)
+}
+
+/// Each byte as a lenient server reads it, and where it begins.
+fn letters(path: &str) -> impl Iterator<Item = (usize, u8)> {
+    let mut at = 0;
+    std::iter::from_fn(move || {
+        let start = at;
+        let plain = *path.as_bytes().get(start)?;
+        let escaped = path.get(start..start + 3).map(unescape).filter(|letter| letter.len() == 1);
+        at += if escaped.is_some() { 3 } else { 1 };
+        Some((start, escaped.map_or(plain, |letter| letter.as_bytes()[0])))
+    })
+}
+
+#[cfg(test)]
+mod tests;

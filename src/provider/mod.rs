@@ -3,11 +3,15 @@
 pub mod auth;
 pub mod endpoint;
 pub mod objects;
+pub mod rate_headers;
 pub mod reader;
+pub mod repeat;
 pub mod splice;
 pub mod sse;
 pub mod unasked;
 pub mod usage;
+pub mod verdict;
 
 pub use auth::Credential;
 pub use endpoint::{Endpoint, ModelIn};
+pub use repeat::Repeat;

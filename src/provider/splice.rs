@@ -1,5 +1,5 @@
-//! The one thing that is put into a request: `stream_options.include_usage`, without which OpenAI's streams of chat completions
-//! do not tell what they used. It is put in between bytes that stay as they are.
+//! What is put into a request, between bytes that stay as they are: `stream_options.include_usage`, without which OpenAI's streams
+//! of chat completions do not tell what they used, and the name that a target has for the model.
 
 use std::{borrow::Cow, ops::Range};
 
@@ -60,6 +60,19 @@ pub fn include_usage(body: &[u8], stream_options: Option<&Range<usize>>) -> Opti
             Some(Splice { at: open..open, with })
         }
     }
+}
+
+/// The body with this name in the place of its model's. `at` is where that value stands, quotation marks included.
+#[must_use]
+pub fn model(body: &[u8], at: &Range<usize>, name: &str) -> Bytes {
+    let (Some(before), Some(behind)) = (body.get(..at.start), body.get(at.end..)) else { return Bytes::copy_from_slice(body) };
+    // A text is always JSON.
+    let value = serde_json::Value::from(name).to_string();
+    let mut spliced = BytesMut::with_capacity(before.len() + value.len() + behind.len());
+    for part in [before, value.as_bytes(), behind] {
+        spliced.extend_from_slice(part);
+    }
+    spliced.freeze()
 }
 
 /// Whether an object ends here, behind its opening brace.
@@ -131,6 +144,21 @@ mod tests {
     }
 
     #[test]
+    fn the_model_is_renamed_where_it_stands() {
+        for (body, expected) in [
+            (r#"{"model":"m","x":1.50}"#, r#"{"model":"a\"b","x":1.50}"#),
+            (r#" { "x":{"model":"m"} , "mod\u0065l" : "\u006d" } "#, r#" { "x":{"model":"m"} , "mod\u0065l" : "a\"b" } "#),
+        ] {
+            let at = reader::read(body.as_bytes()).unwrap().model_at.unwrap();
+            assert_eq!(model(body.as_bytes(), &at, "a\"b"), expected, "{body}");
+        }
+        for body in ["{}", r#"{"model":null}"#, r#"{"model":["m"]}"#] {
+            assert_eq!(reader::read(body.as_bytes()).unwrap().model_at, None, "{body}");
+        }
+        assert_eq!(model(b"{}", &(3..1), "m"), "{}");
+    }
+
+    #[test]
     fn who_has_asked_or_asks_nonsense_is_left_alone() {
         for body in [
             r#"{"stream_options":{"include_usage":true}}"#,
@@ -192,11 +220,30 @@ mod tests {
         }
 
         #[test]
+        fn the_body_is_the_same_but_for_its_model(
+            members in prop::collection::btree_map(".{0,4}", json_value(), 0..5),
+            (old, new) in (".{0,6}", ".{0,6}"),
+            pretty: bool,
+        ) {
+            let mut body: serde_json::Map<String, Value> = members.into_iter().filter(|(name, _)| name != "n").collect();
+            body.insert("model".to_owned(), old.clone().into());
+            let text = if pretty { serde_json::to_string_pretty(&body).unwrap() } else { serde_json::to_string(&body).unwrap() };
+            let ask = reader::read(text.as_bytes()).unwrap();
+            prop_assert_eq!(ask.model.as_deref(), Some(&*old));
+            let renamed = model(text.as_bytes(), &ask.model_at.unwrap(), &new);
+            body.insert("model".to_owned(), new.clone().into());
+            prop_assert_eq!(serde_json::from_slice::<Value>(&renamed).unwrap(), Value::Object(body));
+            let read = reader::read(&renamed).unwrap();
+            prop_assert_eq!(read.model.as_deref(), Some(&*new));
+        }
+
+        #[test]
         fn no_input_makes_it_panic(body in prop::collection::vec(any::<u8>(), 0..60), start in 0..70_usize, length in 0..70_usize) {
             let place = start..start + length;
             if let Some(splice) = include_usage(&body, Some(&place)) {
                 let _ = splice.apply(&body);
             }
+            let _ = model(&body, &place, "m");
             let _ = include_usage(&body, None).map(|splice| splice.apply(&body));
         }
     }

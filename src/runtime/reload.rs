@@ -253,6 +253,7 @@ impl Inner {
         retire_endpoints(&before, &snapshot);
         self.runtime.server_metrics.generation.set(snapshot.generation as f64);
         log::set_level(&snapshot.config.log.level);
+        self.runtime.decisions.resize(snapshot.config.log.decisions);
         current.loaded = loaded;
         Ok(())
     }

@@ -61,6 +61,7 @@ use crate::{
     runtime::{self, Held, Registry, Reloader, Runtime, compile::Ground, reload::Fit},
     telemetry::{
         AccessLog, Metrics,
+        decisions::Ring,
         log::{Ration, Seldom},
         trace::{Span, Spans},
     },
@@ -187,7 +188,9 @@ pub fn start(loaded: Loaded, options: Options) -> Result<Running> {
         spans,
         held,
         failures: Seldom::default(),
+        cooled: Seldom::default(),
         slow: Ration::default(),
+        decisions: Ring::new(config.log.decisions),
         began: Instant::now(),
         estimator: Default::default(),
         cut: AtomicBool::new(false),

@@ -28,7 +28,7 @@ use super::{
     script::Script,
     text::Author,
 };
-use crate::types::Dialect;
+use crate::types::{Dialect, RequestFormat};
 
 /// The largest body that is read; OpenAI takes files of 512 MB, which no test needs.
 const LARGEST_BODY: usize = 64 << 20;
@@ -112,10 +112,12 @@ async fn reply(
     let (method, uri, headers) = (&head.method, &head.uri, &head.headers);
     let desk = Desk { provider, key, dialect, method, uri, headers, path };
     let script = match dialect {
-        Dialect::Openai | Dialect::Azure => openai::answer(&desk, ask),
         Dialect::Gemini if dialect::is_compatible(uri.path()) => openai::answer(&desk, ask),
-        Dialect::Anthropic => anthropic::answer(&desk, ask),
-        Dialect::Gemini => gemini::answer(&desk, ask),
+        dialect => match dialect.request_format() {
+            RequestFormat::Openai => openai::answer(&desk, ask),
+            RequestFormat::Anthropic => anthropic::answer(&desk, ask),
+            RequestFormat::Gemini => gemini::answer(&desk, ask),
+        },
     }?;
     exchange.process();
     let script = match question {

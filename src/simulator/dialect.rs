@@ -46,7 +46,9 @@ pub(super) fn credential<'a>(dialect: Dialect, uri: &'a Uri, headers: &'a Header
     let field = |name: &str| headers.get(name)?.to_str().ok();
     let bearer = || field(header::AUTHORIZATION.as_str())?.strip_prefix("Bearer ");
     let key = match dialect {
-        Dialect::Openai => bearer().or_else(|| field("api-key")).or_else(|| protocols(headers).find_map(|p| p.strip_prefix(KEY_PROTOCOL))),
+        Dialect::Openai | Dialect::Groq | Dialect::Deepseek | Dialect::Mistral | Dialect::Openrouter | Dialect::Vllm => {
+            bearer().or_else(|| field("api-key")).or_else(|| protocols(headers).find_map(|p| p.strip_prefix(KEY_PROTOCOL)))
+        }
         Dialect::Azure => field("api-key").or_else(bearer),
         Dialect::Anthropic => field("x-api-key").or_else(bearer),
         Dialect::Gemini => field("x-goog-api-key").or_else(|| query(uri, "key")).or_else(bearer),

@@ -6,7 +6,7 @@ use http::StatusCode;
 use serde_json::{Value, json};
 
 use super::{anthropic, gemini};
-use crate::types::Dialect;
+use crate::types::{Dialect, RequestFormat};
 
 /// Header fields that an error adds to the usual ones, or sets instead of them, in OpenAI's formats.
 pub(super) type Fields = &'static [(&'static str, &'static str)];
@@ -96,10 +96,10 @@ impl ApiError {
 
     /// The status that the dialect has for it.
     pub(super) fn status(&self, dialect: Dialect) -> StatusCode {
-        match dialect {
-            Dialect::Openai | Dialect::Azure => self.status,
-            Dialect::Anthropic => anthropic::error::status(self),
-            Dialect::Gemini => gemini::error::status(self),
+        match dialect.request_format() {
+            RequestFormat::Openai => self.status,
+            RequestFormat::Anthropic => anthropic::error::status(self),
+            RequestFormat::Gemini => gemini::error::status(self),
         }
     }
 
@@ -107,13 +107,18 @@ impl ApiError {
     pub(super) fn json(&self, dialect: Dialect, request_id: &str) -> Value {
         let Self { kind, code, param, message, .. } = self;
         match dialect {
-            Dialect::Openai => json!({ "error": { "message": message, "type": kind, "param": param, "code": code } }),
             // Azure has no type where it limits, and its code is the status as a text.
             Dialect::Azure if self.retry.is_some() => json!({ "error": { "message": message, "code": self.status.as_str() } }),
             Dialect::Azure if self.status == StatusCode::UNAUTHORIZED => json!({ "error": { "code": "401", "message": message } }),
-            Dialect::Azure => json!({ "error": { "message": message, "type": kind, "param": param, "code": code } }),
             Dialect::Anthropic => anthropic::error::json(self, request_id),
             Dialect::Gemini => gemini::error::json(self),
+            Dialect::Openai
+            | Dialect::Azure
+            | Dialect::Groq
+            | Dialect::Deepseek
+            | Dialect::Mistral
+            | Dialect::Openrouter
+            | Dialect::Vllm => json!({ "error": { "message": message, "type": kind, "param": param, "code": code } }),
         }
     }
 }

@@ -16,7 +16,7 @@ use super::{
     pace::Pace,
     script::{EVENTS, Script},
 };
-use crate::types::Dialect;
+use crate::types::{Dialect, RequestFormat};
 
 /// How a reply is sent.
 pub(super) struct Reply {
@@ -50,7 +50,7 @@ impl Reply {
         let json = error.json(dialect, &reply.request_id);
         reply.script = Script::at_once(&if wrapped { vec![json].into() } else { json });
         (reply.status, reply.retry) = (error.status(dialect), error.retry);
-        if matches!(dialect, Dialect::Openai | Dialect::Azure) {
+        if dialect.request_format() == RequestFormat::Openai {
             reply.fields = error.fields;
         }
         reply
@@ -82,7 +82,7 @@ impl Reply {
         }
         let milliseconds = HeaderValue::from(u64::try_from(exchange.elapsed().as_millis()).unwrap_or(u64::MAX));
         match self.dialect {
-            Dialect::Openai => {
+            Dialect::Openai | Dialect::Groq | Dialect::Deepseek | Dialect::Mistral | Dialect::Openrouter | Dialect::Vllm => {
                 headers.insert("openai-organization", HeaderValue::from_static("simulated"));
                 headers.insert("openai-version", HeaderValue::from_static("2020-10-01"));
                 headers.insert("openai-processing-ms", milliseconds);
@@ -116,7 +116,14 @@ fn request_id(dialect: Dialect) -> String {
     let number = fastrand::u64(..);
     match dialect {
         Dialect::Azure => format!("{:08x}-0000-4000-8000-{:012x}", number >> 32, number & 0xffff_ffff_ffff),
-        Dialect::Openai | Dialect::Anthropic | Dialect::Gemini => format!("req_{number:016x}"),
+        Dialect::Openai
+        | Dialect::Anthropic
+        | Dialect::Gemini
+        | Dialect::Groq
+        | Dialect::Deepseek
+        | Dialect::Mistral
+        | Dialect::Openrouter
+        | Dialect::Vllm => format!("req_{number:016x}"),
     }
 }
 

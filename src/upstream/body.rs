@@ -1,4 +1,4 @@
-//! The two bodies of an exchange: what goes up and what comes down.
+//! What goes up.
 
 use std::{
     cell::Cell,
@@ -6,7 +6,7 @@ use std::{
     pin::Pin,
     rc::Rc,
     task::{Context, Poll, ready},
-    time::{Duration, Instant},
+    time::Instant,
 };
 
 use bytes::{Buf, Bytes};
@@ -14,7 +14,7 @@ use http::HeaderMap;
 use http_body::{Body, Frame, SizeHint};
 use hyper::body::Incoming;
 
-use super::{Failure, Phase, Reason, coalesce::Coalesced, coarse::CoarseTimer, error::UploadBroken, pool::Hold};
+use super::{coalesce::Coalesced, error::UploadBroken};
 
 /// Whom an upload waits for, so that a timeout blames the right side.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -140,8 +140,15 @@ impl Upload {
         }
     }
 
+    /// Whether [`Self::again`] makes another.
+    #[must_use]
+    pub fn can_go_again(&self) -> bool {
+        matches!(self.content, Content::Empty | Content::Held { .. })
+    }
+
     /// The same body from the start, unless it can be sent only once.
-    pub(super) fn again(&self) -> Option<Self> {
+    #[must_use]
+    pub fn again(&self) -> Option<Self> {
         match &self.content {
             Content::Empty => Some(Self::held(Bytes::new(), None)),
             Content::Held { data, trailers } => Some(Self::held(data.clone(), trailers.as_deref().cloned())),
@@ -237,89 +244,11 @@ impl Body for Upload {
 }
 
 /// The next frame that carries something. An empty DATA frame says nothing, and some peers count them as an attack.
-fn poll_data<B: Body<Data = Bytes> + Unpin>(body: &mut B, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, B::Error>>> {
+pub(super) fn poll_data<B: Body<Data = Bytes> + Unpin>(body: &mut B, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, B::Error>>> {
     loop {
         match ready!(Pin::new(&mut *body).poll_frame(cx)) {
             Some(Ok(frame)) if frame.data_ref().is_some_and(|data| !data.has_remaining()) => {}
             other => return Poll::Ready(other),
         }
-    }
-}
-
-/// The body of a reply. It gives its connection back when the last byte is through, and ends the exchange when dropped before.
-pub struct ReplyBody {
-    incoming: Incoming,
-    /// The connection or stream; gone once it was given back.
-    hold: Option<Hold>,
-    /// How long the provider may be silent while we listen. The time in which the client does not read does not count: then
-    /// nobody polls, and the next poll finds what arrived meanwhile.
-    idle: Duration,
-    timer: CoarseTimer,
-    /// Whether its end is known to have come. It is asked for several times a frame.
-    over: bool,
-}
-
-impl std::fmt::Debug for ReplyBody {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "ReplyBody({:?})", self.incoming)
-    }
-}
-
-impl ReplyBody {
-    /// Without a `hold` nothing depends on its end.
-    pub(super) fn new(incoming: Incoming, hold: Option<Hold>, timer: CoarseTimer, idle: Duration) -> Self {
-        timer.stop();
-        let mut body = Self { over: incoming.is_end_stream(), incoming, hold, idle, timer };
-        if body.over {
-            body.give_back();
-        }
-        body
-    }
-
-    fn give_back(&mut self) {
-        if let Some(hold) = self.hold.take() {
-            hold.give_back();
-        }
-    }
-}
-
-impl Body for ReplyBody {
-    type Data = Bytes;
-    type Error = Failure;
-
-    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Failure>>> {
-        let this = &mut *self;
-        match poll_data(&mut this.incoming, cx) {
-            Poll::Ready(Some(Ok(frame))) => {
-                this.timer.stop();
-                this.over = this.incoming.is_end_stream();
-                if this.over {
-                    this.give_back();
-                }
-                Poll::Ready(Some(Ok(frame)))
-            }
-            Poll::Ready(Some(Err(error))) => {
-                this.hold = None;
-                Poll::Ready(Some(Err(Failure::from_hyper(Phase::Body, error))))
-            }
-            Poll::Ready(None) => {
-                this.over = true;
-                this.give_back();
-                Poll::Ready(None)
-            }
-            Poll::Pending if this.timer.poll(this.idle, cx).is_ready() => {
-                this.hold = None;
-                Poll::Ready(Some(Err(Failure::new(Phase::Body, Reason::Timeout))))
-            }
-            Poll::Pending => Poll::Pending,
-        }
-    }
-
-    fn is_end_stream(&self) -> bool {
-        self.over
-    }
-
-    fn size_hint(&self) -> SizeHint {
-        self.incoming.size_hint()
     }
 }

@@ -24,13 +24,15 @@ mod line;
 mod patient;
 mod pool;
 mod proxy;
+mod reply;
 pub mod switch;
 pub mod tls;
 
-pub use body::{ReplyBody, Upload};
+pub use body::Upload;
 pub use client::{Outgoing, Upstream};
 pub use dns::Resolver;
 pub use endpoint::Endpoint;
 pub use error::{Failure, Flaw, Phase, Reason};
 pub use http2::LocalExecutor;
+pub use reply::ReplyBody;
 pub use switch::Switched;

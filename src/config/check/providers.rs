@@ -3,8 +3,9 @@
 use std::{collections::BTreeMap, num::NonZeroUsize};
 
 use super::{
-    Review,
+    Review, breaker,
     keys::{self, Pool},
+    queue, quotas,
 };
 use crate::{
     config::{
@@ -12,7 +13,7 @@ use crate::{
         path::{FieldPath, field},
         problem::Fault,
     },
-    types::ProviderName,
+    types::{Dialect, ProviderName},
 };
 
 pub(super) fn check(review: &mut Review<'_>, config: &Config) -> BTreeMap<ProviderName, Pool> {
@@ -30,13 +31,20 @@ fn one(review: &mut Review<'_>, name: &ProviderName, provider: &Provider) -> Poo
     let at = field!["providers", name.as_str()];
     let intact = review.intact(&at.then("dialect")) && review.intact(&at.then("base_url"));
     if provider.base_url().is_none() && intact {
+        let example = match provider.dialect {
+            Dialect::Vllm => "http://127.0.0.1:8000/v1",
+            _ => "https://my-resource.openai.azure.com/openai/v1",
+        };
         let fault = Fault::new(
             format!("the dialect `{}` has no well-known host", provider.dialect.name()),
-            "add `base_url:`, such as `https://my-resource.openai.azure.com/openai/v1`",
+            format!("add `base_url:`, such as `{example}`"),
         );
         review.name(&at, fault.noting("`base_url` is needed here"));
     }
     bounds(review, &at, provider);
+    breaker::check(review, &at, provider);
+    queue::check(review, &at, provider);
+    quotas::affinity(review, &at, provider);
     tls(review, &at.then("tls"), &provider.tls);
     keys::read(review, &at.then("keys"), &provider.keys)
 }

@@ -3,7 +3,7 @@
 use http::{HeaderName, HeaderValue};
 
 use super::Review;
-use crate::config::{Config, path::field, problem::Fault};
+use crate::config::{Config, log::MOST_DECISIONS, path::field, problem::Fault};
 
 /// More than a collector asks for.
 const MAX_HEADERS: usize = 16;
@@ -14,6 +14,10 @@ const OURS: [&str; 5] = ["host", "content-length", "content-type", "connection",
 pub(super) fn check(review: &mut Review<'_>, config: &Config) {
     if let Some(slow) = config.log.slow {
         review.period(&field!["log", "slow"], slow);
+    }
+    if config.log.decisions > MOST_DECISIONS {
+        let fault = Fault::new("so many decisions are not kept", format!("write at most {MOST_DECISIONS}, or 0 for none"));
+        review.value(&field!["log", "decisions"], fault);
     }
     let Some(otlp) = &config.trace.otlp else { return };
     if otlp.headers.len() > MAX_HEADERS {

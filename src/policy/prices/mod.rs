@@ -158,9 +158,13 @@ impl Tariff {
     /// The dearest that the provider is known to sell; of an unknown host, what the one sells whose dialect it speaks.
     fn dearest(&self, lists: &Lists) -> Price {
         let name = match self.dialect {
-            Dialect::Openai | Dialect::Azure => "openai",
+            // The last two sell what others make, or nothing.
+            Dialect::Openai | Dialect::Azure | Dialect::Openrouter | Dialect::Vllm => "openai",
             Dialect::Anthropic => "anthropic",
             Dialect::Gemini => "gemini",
+            Dialect::Groq => "groq",
+            Dialect::Deepseek => "deepseek",
+            Dialect::Mistral => "mistral",
         };
         let seller = self.seller.map(|at| &lists.sellers[at]).or_else(|| lists.sellers.iter().find(|seller| seller.name == name));
         seller.and_then(|seller| seller.dearest).unwrap_or_default()

@@ -7,15 +7,16 @@
 mod scan;
 pub mod weight;
 
-use std::{borrow::Cow, fmt, ops::Range, sync::LazyLock};
+use std::{borrow::Cow, fmt, ops::Range};
 
-use memchr::memmem::{self, Finder};
 use serde::{
     Deserialize, Deserializer,
     de::{self, IgnoredAny, MapAccess, Visitor},
 };
+use serde_json::value::RawValue;
 
-use crate::types::Ask;
+use super::objects;
+use crate::types::{Ask, ObjectIds};
 
 /// Why a body did not yield an ask.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -70,12 +71,17 @@ fn parse<'de>(body: &'de [u8], members: &mut Members<'de>) -> serde_json::Result
 #[derive(Debug, Default)]
 struct Members<'de> {
     model: Option<Option<Cow<'de, str>>>,
+    /// Its value as it stands there, which is part of the body.
+    model_value: Option<&'de [u8]>,
     /// Whether a member stands there whose name is `model` in other letters.
     like_model: bool,
     stream: Option<bool>,
     store: Option<Option<bool>>,
-    earlier: Option<bool>,
-    conversation: Option<bool>,
+    /// The value, and those of the next two: part of the body.
+    earlier: Option<&'de str>,
+    conversation: Option<&'de str>,
+    container: Option<&'de str>,
+    background: Option<bool>,
     max_tokens: Option<Option<u64>>,
     max_completion_tokens: Option<Option<u64>>,
     max_output_tokens: Option<Option<u64>>,
@@ -85,7 +91,7 @@ struct Members<'de> {
     repeated: Option<&'static str>,
 }
 
-impl Members<'_> {
+impl<'de> Members<'de> {
     fn once<E: de::Error>(&mut self, name: &'static str, seen: bool) -> Result<(), E> {
         if !seen {
             return Ok(());
@@ -94,16 +100,36 @@ impl Members<'_> {
         Err(E::duplicate_field(name))
     }
 
+    /// Takes the value of a member that names an object.
+    fn named<A: MapAccess<'de>>(
+        &mut self,
+        name: &'static str,
+        place: fn(&mut Self) -> &mut Option<&'de str>,
+        map: &mut A,
+    ) -> Result<(), A::Error> {
+        let seen = place(self).is_some();
+        self.once(name, seen)?;
+        *place(self) = Some(map.next_value::<&'de RawValue>()?.get());
+        Ok(())
+    }
+
     fn into_ask(self, body: &[u8]) -> Ask {
         let model: Option<Box<str>> = self.model.flatten().map(|model| model.into_owned().into());
         // A model that was tuned belongs to who tuned it.
+        let model_at = self.model_value.filter(|_| model.is_some()).map(|value| place_of(value, body));
         let tuned = model.as_ref().is_some_and(|model| model.starts_with("ft:"));
+        let mut ids = ObjectIds::default();
+        let named = [self.earlier, self.conversation, self.container].map(|value| objects::body::value(value, &mut ids));
+        let named = objects::body::names_any(body, &mut ids) || named.contains(&true);
         Ask {
             model,
+            model_at,
             goes_on: false,
             stream: self.stream.unwrap_or_default(),
+            background: self.background.unwrap_or_default(),
             store: self.store.flatten(),
-            refers: tuned || self.earlier == Some(true) || self.conversation == Some(true) || names_objects(body),
+            refers: tuned || named,
+            objects: ids,
             // Providers differ in which of them counts. The larger one reserves too much, and never too little.
             most_output: self.max_tokens.flatten().max(self.max_completion_tokens.flatten()).max(self.max_output_tokens.flatten()),
             choices: self.choices.flatten(),
@@ -124,17 +150,6 @@ fn is_like_model(name: &[u8]) -> bool {
     name.eq_ignore_ascii_case(b"model") && name != b"model"
 }
 
-/// Whether ids of files or vector stores stand anywhere in the body. A prompt that speaks of them is taken for one that names
-/// them, which costs it the choice among accounts and nothing else.
-fn names_objects(body: &[u8]) -> bool {
-    static ID: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new(b"e_id"));
-    // One search in nearly all bodies.
-    ID.find(body).is_some_and(|at| {
-        let body = &body[at.saturating_sub(b"\"vector_stor".len())..];
-        [&b"\"file_id"[..], b"\"vector_store_id"].iter().any(|name| memmem::find(body, name).is_some())
-    })
-}
-
 /// A member's name.
 enum Member {
     Model,
@@ -143,6 +158,8 @@ enum Member {
     Store,
     PreviousResponseId,
     Conversation,
+    Container,
+    Background,
     MaxTokens,
     MaxCompletionTokens,
     MaxOutputTokens,
@@ -173,6 +190,8 @@ impl Visitor<'_> for MemberName {
             "store" => Member::Store,
             "previous_response_id" => Member::PreviousResponseId,
             "conversation" => Member::Conversation,
+            "container" => Member::Container,
+            "background" => Member::Background,
             "max_tokens" => Member::MaxTokens,
             "max_completion_tokens" => Member::MaxCompletionTokens,
             "max_output_tokens" => Member::MaxOutputTokens,
@@ -199,7 +218,9 @@ impl<'de> Visitor<'de> for Object<'_, 'de> {
             match member {
                 Member::Model => {
                     members.once("model", members.model.is_some() || members.like_model)?;
-                    members.model = Some(map.next_value::<Text<'de>>()?.0);
+                    let value: &'de RawValue = map.next_value()?;
+                    members.model_value = Some(value.get().as_bytes());
+                    members.model = Some(text(value));
                 }
                 Member::Stream => {
                     members.once("stream", members.stream.is_some())?;
@@ -209,13 +230,12 @@ impl<'de> Visitor<'de> for Object<'_, 'de> {
                     members.once("store", members.store.is_some())?;
                     members.store = Some(map.next_value::<Flag>()?.0);
                 }
-                Member::PreviousResponseId => {
-                    members.once("previous_response_id", members.earlier.is_some())?;
-                    members.earlier = Some(map.next_value::<Present>()?.0);
-                }
-                Member::Conversation => {
-                    members.once("conversation", members.conversation.is_some())?;
-                    members.conversation = Some(map.next_value::<Present>()?.0);
+                Member::PreviousResponseId => members.named("previous_response_id", |members| &mut members.earlier, &mut map)?,
+                Member::Conversation => members.named("conversation", |members| &mut members.conversation, &mut map)?,
+                Member::Container => members.named("container", |members| &mut members.container, &mut map)?,
+                Member::Background => {
+                    members.once("background", members.background.is_some())?;
+                    members.background = Some(map.next_value::<Flag>()?.0 == Some(true));
                 }
                 Member::MaxTokens => {
                     members.once("max_tokens", members.max_tokens.is_some())?;
@@ -235,7 +255,7 @@ impl<'de> Visitor<'de> for Object<'_, 'de> {
                 }
                 Member::StreamOptions => {
                     members.once("stream_options", members.stream_options.is_some())?;
-                    members.stream_options = Some(map.next_value::<&'de serde_json::value::RawValue>()?.get().as_bytes());
+                    members.stream_options = Some(map.next_value::<&'de RawValue>()?.get().as_bytes());
                 }
                 Member::LikeModel => {
                     members.once("model", members.model.is_some())?;
@@ -249,14 +269,9 @@ impl<'de> Visitor<'de> for Object<'_, 'de> {
     }
 }
 
-/// A string, or something else that the provider may complain about.
-struct Text<'de>(Option<Cow<'de, str>>);
-
-impl<'de> Deserialize<'de> for Text<'de> {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let raw = <&serde_json::value::RawValue>::deserialize(deserializer)?;
-        Ok(Self(serde_json::from_str::<BorrowedText<'de>>(raw.get()).ok().map(|text| text.0)))
-    }
+/// A string; `None` for something else that the provider may complain about.
+fn text(value: &RawValue) -> Option<Cow<'_, str>> {
+    serde_json::from_str::<BorrowedText<'_>>(value.get()).ok().map(|text| text.0)
 }
 
 #[derive(Deserialize)]
@@ -267,7 +282,7 @@ struct Flag(Option<bool>);
 
 impl<'de> Deserialize<'de> for Flag {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        <&serde_json::value::RawValue>::deserialize(deserializer).map(|raw| Self(raw.get().parse().ok()))
+        <&RawValue>::deserialize(deserializer).map(|raw| Self(raw.get().parse().ok()))
     }
 }
 
@@ -276,16 +291,7 @@ struct Number(Option<u64>);
 
 impl<'de> Deserialize<'de> for Number {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        <&serde_json::value::RawValue>::deserialize(deserializer).map(|raw| Self(raw.get().parse().ok()))
-    }
-}
-
-/// Anything but `null`.
-struct Present(bool);
-
-impl<'de> Deserialize<'de> for Present {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        <&serde_json::value::RawValue>::deserialize(deserializer).map(|raw| Self(raw.get() != "null"))
+        <&RawValue>::deserialize(deserializer).map(|raw| Self(raw.get().parse().ok()))
     }
 }
 

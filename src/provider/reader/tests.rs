@@ -6,6 +6,15 @@ fn ask(model: Option<&str>, stream: bool) -> Ask {
     Ask { model: model.map(Into::into), stream, ..Ask::default() }
 }
 
+/// Read, without the places of its values.
+fn read(body: &[u8]) -> Result<Ask, Unreadable> {
+    super::read(body).map(|ask| Ask { model_at: None, ..ask })
+}
+
+fn read_prefix(body: &[u8]) -> Result<Ask, Unreadable> {
+    super::read_prefix(body).map(|ask| Ask { model_at: None, ..ask })
+}
+
 #[test]
 fn what_stays_behind_and_what_refers_to_it_is_found() {
     for (body, store, refers) in [
@@ -82,6 +91,35 @@ fn bounds_of_the_reply_are_found() {
         let body = format!(r#"{{"{name}":1,"x":2,"{name}":null}}"#);
         assert_eq!(read(body.as_bytes()), Err(Unreadable::Repeated(name)));
     }
+}
+
+#[test]
+fn work_in_the_background_is_found() {
+    for (body, background) in [
+        (r#"{"model":"m"}"#, false),
+        (r#"{"background":true}"#, true),
+        (r#"{"b\u0061ckground":true}"#, true),
+        (r#"{"background":false}"#, false),
+        // Of a picture.
+        (r#"{"background":"transparent"}"#, false),
+    ] {
+        assert_eq!(read(body.as_bytes()).unwrap().background, background, "{body}");
+    }
+    assert_eq!(read(br#"{"background":true,"background":false}"#), Err(Unreadable::Repeated("background")));
+}
+
+#[test]
+fn the_place_of_the_model_is_found() {
+    for (body, value) in [
+        (r#"{ "model" : "m" }"#, Some(r#""m""#)),
+        (r#"{"x":{"model":"n"},"m\u006fdel":"\u006d"}"#, Some(r#""\u006d""#)),
+        (r#"{"model":7}"#, None),
+        ("{}", None),
+    ] {
+        assert_eq!(super::read(body.as_bytes()).unwrap().model_at.map(|place| &body[place]), value, "{body}");
+    }
+    let long = r#"{"model":"m","messages":["#;
+    assert_eq!(super::read_prefix(long.as_bytes()).unwrap().model_at.map(|place| &long[place]), Some(r#""m""#));
 }
 
 #[test]

@@ -11,6 +11,7 @@ use crate::{
     runtime::{Held, Registry},
     telemetry::{
         AccessLog, Metrics,
+        decisions::Ring,
         log::{Ration, Seldom},
         trace::Spans,
     },
@@ -34,7 +35,9 @@ fn runtime(loaded: &Loaded) -> Arc<Runtime> {
         spans,
         held: Held::default(),
         failures: Seldom::default(),
+        cooled: Seldom::default(),
         slow: Ration::default(),
+        decisions: Ring::new(loaded.config.log.decisions),
         began: Instant::now(),
         estimator: Default::default(),
         cut: AtomicBool::new(false),

@@ -97,6 +97,12 @@ pub fn provider(dialect: Dialect) -> &'static str {
         Dialect::Azure => "azure.ai.openai",
         Dialect::Anthropic => "anthropic",
         Dialect::Gemini => "gcp.gemini",
+        Dialect::Groq => "groq",
+        Dialect::Deepseek => "deepseek",
+        Dialect::Mistral => "mistral_ai",
+        // The conventions have no word for these; others than theirs are allowed.
+        Dialect::Openrouter => "openrouter",
+        Dialect::Vllm => "vllm",
     }
 }
 
