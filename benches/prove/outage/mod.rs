@@ -56,9 +56,9 @@ impl Site {
 
     /// What was tried for each request, which goes on the bill with what providers saw.
     async fn traces(self, outcomes: &[Outcome], bill: &mut Bill) -> Traces {
-        let mut notes = self.first.notes().await.clone();
+        let mut notes = self.first.notes().await;
         if let Some(second) = &self.second {
-            notes.extend(second.notes().await.iter().cloned());
+            notes.extend(second.notes().await);
         }
         let traces = self.reader.finish().await;
         bill.add(outcomes, notes.iter(), &traces);
@@ -68,17 +68,13 @@ impl Site {
 
 fn config(first: &Simulated, second: Option<&Simulated>) -> String {
     let provider = |name: &str, provider: &Simulated| {
-        format!(
-            "  {name}:\n    base_url: http://{}/v1\n    keys: [{{ value: sk-account-{name}-1, name: only }}]\n    \
-             timeouts: {{ connect: {}ms, first_byte: {}ms }}\n    breaker: {{ open: {}s }}\n",
-            provider.address,
-            CONNECT.as_millis(),
-            FIRST_BYTE.as_millis(),
-            OPEN.as_secs()
-        )
+        format!("  {name}:\n    base_url: http://{}/v1\n    keys: [{{ value: sk-account-{name}-1, name: only }}]\n", provider.address)
     };
+    // Whoever takes over is as patient as providers are by default: a busy machine must not open its breaker.
+    let (connect, first_byte, open) = (CONNECT.as_millis(), FIRST_BYTE.as_millis(), OPEN.as_secs());
+    let hasty = format!("    timeouts: {{ connect: {connect}ms, first_byte: {first_byte}ms }}\n    breaker: {{ open: {open}s }}\n");
     let (others, targets) = second.map_or((String::new(), "first"), |second| (provider("second", second), "first, second"));
-    format!("providers:\n{}{others}routes:\n  - {{ path: /v1, targets: [{targets}] }}\n", provider("first", first))
+    format!("providers:\n{}{hasty}{others}routes:\n  - {{ path: /v1, targets: [{targets}] }}\n", provider("first", first))
 }
 
 /// How many ended how.

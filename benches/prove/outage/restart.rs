@@ -1,6 +1,7 @@
 //! A provider that is killed and started anew under streams, with another that takes over.
 
 use std::{
+    collections::HashSet,
     sync::Arc,
     time::{Duration, Instant},
 };
@@ -10,7 +11,7 @@ use tokio::time::sleep_until;
 use super::{Site, words};
 use crate::{
     figures::{Spread, Table},
-    rig::{Ask, Bill, Caller, Simulated, offer, steady},
+    rig::{Ask, Bill, Caller, Outcome, Simulated, Trace, offer, steady},
 };
 
 const RATE: f64 = 200.0;
@@ -41,13 +42,21 @@ pub(super) async fn prove(table: &mut Table, bill: &mut Bill) {
         site.first.come_back();
     }
     let outcomes = load.await.expect("clients do not panic");
+    let seen: HashSet<_> = site.first.notes().await.into_iter().filter_map(|note| note.request_id).collect();
     let again = site.first.notes().await.iter().filter(|note| note.processed && note.started > start + KILLS[2] + GONE).count();
-    site.traces(&outcomes, bill).await;
+    let traces = site.traces(&outcomes, bill).await;
     let failed = outcomes.iter().filter(|outcome| !outcome.is_good()).count() as u64;
-    let most: u64 = open.iter().sum();
+    let sent = |outcome: &Outcome| traces.of(outcome).is_some_and(Trace::was_sent);
+    let bad = || outcomes.iter().filter(|outcome| !outcome.is_good());
+    // Sent, and lost with the provider before it had read them.
+    let lost = bad().filter(|outcome| sent(outcome) && !seen.contains(&outcome.name)).count() as u64;
+    let most = open.iter().sum::<u64>() + lost;
     let what = |what: &str| format!("200 streams a second, their provider killed {} times: {what}", KILLS.len());
     table.tell(what("sent or streaming at each kill"), open.iter().map(u64::to_string).collect::<Vec<_>>().join(", "));
     table.hold(what("streams that failed"), format!("{failed} of {}", outcomes.len()), format!("≤ {most}"), failed <= most && most > 0);
+    table.tell(what("of these, sent and not read by it before it was gone"), lost);
+    let unsent = bad().filter(|outcome| !sent(outcome)).count();
+    table.hold(what("failed, and sent to nobody"), unsent, "0", unsent == 0);
     table.tell(what("how they ended"), words(outcomes.iter()));
     let heads = outcomes.iter().filter(|outcome| outcome.is_good()).map(|outcome| outcome.head);
     table.tell(what("first byte of the others"), Spread::of(heads.collect()));

@@ -11,4 +11,4 @@ pub(crate) use call::{Ask, Caller, Outcome};
 pub(crate) use load::{Bursts, arrivals, offer, steady};
 pub(crate) use simulated::{Note, Simulated};
 pub(crate) use standing::{Phase, breakers, counted, health};
-pub(crate) use traces::{Bill, Reader, Traces};
+pub(crate) use traces::{Bill, Reader, Trace, Traces};

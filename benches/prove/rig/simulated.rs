@@ -79,18 +79,18 @@ impl Simulated {
     }
 
     /// What it saw, when no request is open any more.
-    pub(crate) async fn notes(&self) -> MutexGuard<'_, Vec<Note>> {
+    pub(crate) async fn notes(&self) -> Vec<Note> {
         let deadline = Instant::now() + Duration::from_secs(10);
         while self.running.as_ref().is_some_and(|running| running.counters().open() > 0) && Instant::now() < deadline {
             sleep(Duration::from_millis(10)).await;
         }
-        lock(&self.notes)
+        lock(&self.notes).clone()
     }
 
     /// The requests of this key.
     pub(crate) async fn of(&self, key: &str) -> Vec<Note> {
         let key = Some(Fingerprint::of(key.as_bytes()));
-        self.notes().await.iter().filter(|note| note.key == key).cloned().collect()
+        self.notes().await.into_iter().filter(|note| note.key == key).collect()
     }
 }
 

@@ -36,6 +36,11 @@ impl Trace {
         self.0.iter().filter(|step| step.attempted).count()
     }
 
+    /// Whether a provider may have had it.
+    pub(crate) fn was_sent(&self) -> bool {
+        self.work().1 > 0
+    }
+
     /// How often a provider went to work, at least and at most, by what it says.
     fn work(&self) -> (usize, usize) {
         let served = |step: &&Step| step.sent == "answered" && step.status.is_some_and(|status| (200..300).contains(&status));
