@@ -233,7 +233,8 @@ mod tests {
             let renamed = model(text.as_bytes(), &ask.model_at.unwrap(), &new);
             body.insert("model".to_owned(), new.clone().into());
             prop_assert_eq!(serde_json::from_slice::<Value>(&renamed).unwrap(), Value::Object(body));
-            prop_assert_eq!(reader::read(&renamed).unwrap().model.as_deref(), Some(&*new));
+            let read = reader::read(&renamed).unwrap();
+            prop_assert_eq!(read.model.as_deref(), Some(&*new));
         }
 
         #[test]
