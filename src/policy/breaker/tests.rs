@@ -317,6 +317,29 @@ fn long_streams_that_go_well_outweigh_failures_before_they_end() {
 }
 
 #[test]
+fn a_stream_that_breaks_off_takes_up_no_run_that_another_has_ended() {
+    let rig = Rig::new();
+    (0..4).for_each(|_| drop(rig.call("a", Cause::ServerError)));
+    let mut stream = rig.take("a");
+    rig.begin(&mut stream, 1.0);
+    rig.call("a", Cause::Served);
+    // One of these ends the run too.
+    rig.begin(&mut rig.take("a"), 1.0);
+    assert_eq!(rig.end(stream, Cause::BrokenOff), []);
+    assert_eq!(rig.standing(Scope::Model, Some("a")).unwrap().consecutive, 1);
+}
+
+#[test]
+fn a_silence_does_not_show_that_a_host_can_be_reached_again() {
+    let mut rig = Rig::new();
+    (0..5).for_each(|_| drop(rig.call("a", Cause::Unreachable)));
+    rig.pass(31.0);
+    assert_eq!(rig.call("a", Cause::NoReply).len(), 0);
+    assert_eq!(rig.host(), Phase::HalfOpen);
+    assert_eq!(rig.call("b", Cause::Overloaded)[0].to, Phase::Closed, "an answer does");
+}
+
+#[test]
 fn a_stream_that_breaks_off_counts_once() {
     let rig = Rig::new();
     rig.call("a", Cause::ServerError);
