@@ -20,12 +20,17 @@ impl Admin {
 
     /// Status and body.
     pub(crate) async fn ask(&mut self, method: &str, path: &str) -> io::Result<(u16, String)> {
+        self.say(method, path, "").await
+    }
+
+    /// The same with a body.
+    pub(crate) async fn say(&mut self, method: &str, path: &str, body: &str) -> io::Result<(u16, String)> {
         let asked = async {
             let mut connection = match self.connection.take() {
                 Some(connection) if !connection.is_closed() => connection,
                 _ => H1::open(self.address).await?,
             };
-            connection.ask(method, path, "").await?;
+            connection.ask(method, path, body).await?;
             let reply = connection.reply().await?;
             let body = connection.body(&reply).await?;
             self.connection = (!reply.closes).then_some(connection);

@@ -12,14 +12,17 @@ mod dns;
 mod drain;
 mod figures;
 mod h2;
+mod keys;
 mod limits;
 mod load;
 mod memory;
 mod network;
+mod outage;
 mod process;
 mod provider;
 mod realtime;
 mod reload;
+mod rig;
 mod sidegate;
 mod streams;
 mod tls;
@@ -47,6 +50,8 @@ fn main() -> ExitCode {
             Some("load") => load::prove(&mut table),
             Some("drain") => drain::prove(&mut table).await,
             Some("reload") => reload::prove(&mut table, flag("reloads", 10_000), flag("compared", 40)).await,
+            Some("keys") => keys::prove(&mut table).await,
+            Some("outage") => outage::prove(&mut table).await,
             Some("limits") => limits::prove(&mut table),
             Some("tls") => tls::prove(&mut table).await,
             other => panic!("an area of `scripts/prove` is wanted, not {other:?}"),

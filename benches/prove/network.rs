@@ -190,14 +190,15 @@ async fn converse(mut stream: TcpStream, number: usize) {
 }
 
 /// A port that takes no connection: its queue is full, and stays so while this lives.
-struct Hole {
+pub(crate) struct Hole {
     _listener: TcpListener,
     _filling: Vec<TcpStream>,
 }
 
 impl Hole {
-    async fn at(address: SocketAddr) -> Option<Self> {
+    pub(crate) async fn at(address: SocketAddr) -> Option<Self> {
         let socket = TcpSocket::new_v4().ok()?;
+        socket.set_reuseaddr(true).ok()?;
         socket.bind(address).ok()?;
         let listener = socket.listen(1).ok()?;
         let mut filling = Vec::new();

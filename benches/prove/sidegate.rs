@@ -47,15 +47,20 @@ impl Sidegate {
     }
 
     async fn start_with(provider: &str, version: &str, listen: &str, more: &str) -> Self {
+        Self::of(listen, &format!(
+            "{more}\
+             providers:\n  scripted:\n    base_url: http://{provider}/v1\n    http_version: {version}\n    keys: [{{ value: sk-of-the-pool, name: only }}]\n\
+             routes:\n  - {{ path: /v1, targets: [scripted] }}\n"
+        ))
+        .await
+    }
+
+    /// With this config, which says nothing of listeners; `listen` is what the clients' one has beside its address.
+    pub(crate) async fn of(listen: &str, rest: &str) -> Self {
         let (address, admin) = (free_port(), free_port());
         let config = tempfile::tempdir().expect("a temporary directory");
         let file = config.path().join("proxy.yaml");
-        let text = format!(
-            "listen: {{ address: \"{address}\"{listen} }}\n\
-             admin: {{ address: \"{admin}\" }}\n{more}\
-             providers:\n  scripted:\n    base_url: http://{provider}/v1\n    http_version: {version}\n    keys: [{{ value: sk-of-the-pool, name: only }}]\n\
-             routes:\n  - {{ path: /v1, targets: [scripted] }}\n"
-        );
+        let text = format!("listen: {{ address: \"{address}\"{listen} }}\nadmin: {{ address: \"{admin}\" }}\n{rest}");
         fs::write(&file, text).expect("a config file");
         let mut process = Process::start(&[program(), "--config".to_owned(), file.display().to_string()], config.path(), false);
         process.listens_at(address).await;

@@ -13,6 +13,12 @@ pub struct Annotate {
     pub key: bool,
     /// `x-sidegate-attempts`: how many attempts the reply took.
     pub attempts: bool,
+    /// `x-sidegate-target`: the provider that answered, and its model where the target renames it; where a route has several targets.
+    pub target: bool,
+    /// `x-sidegate-queue-ms`: how long the request waited in its provider's line; where `queue:` is set.
+    pub queue: bool,
+    /// `x-should-retry: false`: on an error that stays after all that could be tried, so that SDKs do not try it all over again.
+    pub should_retry: bool,
     /// `server-timing: sidegate;dur=…`: the milliseconds that Sidegate itself added.
     pub timing: bool,
     /// Whose limits replies tell of, in fields such as `x-ratelimit-remaining-requests`.
@@ -24,7 +30,17 @@ pub struct Annotate {
 
 impl Default for Annotate {
     fn default() -> Self {
-        Self { request_id: true, key: true, attempts: true, timing: true, rate_limits: RateLimits::default(), ietf_rate_limits: false }
+        Self {
+            request_id: true,
+            key: true,
+            attempts: true,
+            target: true,
+            queue: true,
+            should_retry: true,
+            timing: true,
+            rate_limits: RateLimits::default(),
+            ietf_rate_limits: false,
+        }
     }
 }
 

@@ -23,9 +23,9 @@ pub struct Breaker {
     pub minimum: NonZeroU32,
     /// So many failures in a row are enough too, so that a sidecar with few requests also finds out.
     pub consecutive: NonZeroU32,
-    /// How long nothing is sent before a few probes are. It grows with each time that they fail.
+    /// How long nothing is sent before a few probes are. It doubles with each time that they fail, up to ten times as long.
     pub open: Period,
-    /// A first token that takes longer is slow, and where nearly all are, in `window` and from `minimum` of them on, the breaker opens as
+    /// A first token that takes longer is slow, and where four of five are, in `window` and from `minimum` of them on, the breaker opens as
     /// for failures. Without it, nothing is too slow.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub slow: Option<Period>,

@@ -23,7 +23,7 @@ pub struct Retry {
     /// `always`. The provider may have worked on it and may charge for it, so that it is then paid twice.
     pub ambiguous: Ambiguous,
     /// No attempt begins, and no key is waited for, later than this after the request was read. A shorter timeout of the caller's, as the
-    /// SDKs name it in their requests, counts instead.
+    /// SDKs name it in their requests, counts instead. Time in a provider's line does not count: `queue.timeout` bounds that.
     pub within: Period,
 }
 

@@ -19,6 +19,7 @@ use super::{
 use crate::config::{Listen, Trust};
 
 /// A request head that may go further.
+#[derive(Clone)]
 pub struct Admitted {
     /// Method, target, fields: as they came.
     pub head: Box<Parts>,
@@ -40,7 +41,7 @@ impl fmt::Debug for Admitted {
 }
 
 /// What a trusted peer says of a request's origin. From others nothing is taken.
-#[derive(Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Claims {
     /// The chain of addresses, the nearest last.
     pub forwarded_for: Vec<HeaderValue>,

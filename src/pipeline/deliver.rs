@@ -1,33 +1,43 @@
-//! Step 8: send the request to the first target that has a key, and take the reply's head.
+//! Step 8: deliver the request, to the first target that serves it.
 //!
-//! One attempt. A request may wait for a connection with the key that it has taken: if that is taken back meanwhile, it goes out
+//! A loop over targets and attempts: look at the breaker, take a place and a key (the only wait), the breaker's leave, send, see
+//! what its end says and about whom, and then pass on what there is, or try a key, the same, or the next target. Nothing is tried
+//! any more once a byte has gone down.
+//!
+//! A request may wait for a connection with the key that it has taken: if that is taken back meanwhile, it goes out
 //! with another.
+//!
+//! Cancel: the future is dropped, the attempt ends at once, and what was taken gives itself back. It counts against nobody.
 
-use std::{rc::Rc, sync::Arc};
+mod errand;
+mod plan;
+mod send;
+mod stopped;
+mod taken;
 
-use http::{HeaderMap, Response, StatusCode};
+use std::{rc::Rc, sync::Arc, time::Duration};
 
+use http::{HeaderValue, Response};
+use tokio::time::sleep;
+
+use self::{errand::Errand, plan::Plan, send::Ended, stopped::Stopped};
 use super::{
     Generations,
     admit::Admitted,
+    attempt::Way,
     client::Client,
-    downward::{self, Ambiguous},
-    fields::{self, Nominated},
-    outgoing::{self, Credentials},
-    reject::Reject,
-    settle::Holds,
-    standing,
+    holds::Holds,
+    reject::{Reject, Unserved},
     trail::Trail,
-    upgrade,
 };
 use crate::{
-    config,
-    policy::key_pool::{Choice, Lease},
-    provider::auth,
-    runtime::{Provider, Route, Snapshot, Target, snapshot::PoolKey},
-    telemetry::metrics::Raised,
-    types::fields::retain,
-    upstream::{Failure, Outgoing, Phase, Reason, ReplyBody, Switched, Upload, Upstream, body::Progress},
+    policy::{
+        key_pool::{Tried, homes::Whose},
+        retry::{self, Course, Next, Occasion, Stop},
+    },
+    runtime::{Route, Snapshot, Target, snapshot::PoolKey},
+    types::{Blame, Cause, Moment, Repeat},
+    upstream::{ReplyBody, Switched, Upload, Upstream, body::Progress},
 };
 
 /// A reply whose head has come, and what is held until its end.
@@ -37,171 +47,215 @@ pub struct Delivery<'s> {
     pub target: &'s Target,
     /// The reply, its head made ready to go down.
     pub reply: Response<ReplyBody>,
+    /// The id that the provider gave the request, if it gave one.
+    pub id: Option<HeaderValue>,
     /// The key that was used.
     pub key: Option<&'s Arc<PoolKey>>,
     /// What is given back at the end.
     pub holds: Holds,
     /// The WebSocket behind the head, if the provider has granted one, and what counts the bytes that go up.
     pub tunnel: Option<Box<(Switched, Rc<Progress>)>>,
+    /// Whether it is no good, and all that could be tried was: the client should not try it all over again.
+    pub is_spent: bool,
 }
 
-/// Sends the request and waits for the reply's head.
+/// What a request asks of the pool, and what a second send of it would do.
+#[derive(Clone, Copy, Debug)]
+pub struct Asks {
+    /// Whose key it needs.
+    pub whose: Whose,
+    /// What a second send would do.
+    pub repeat: Repeat,
+    /// What it may take of an account's tokens.
+    pub tokens: u64,
+    /// How its prompt begins, where that matters.
+    pub prefix: Option<u64>,
+}
+
+/// Sends the request and waits for the head of the reply that is to go down.
 ///
 /// # Errors
 ///
-/// [`Reject::NoKey`] if no target has a key in use, [`Reject::Upstream`] if the attempt failed.
+/// [`Reject::NoKey`] and [`Reject::Unserved`] if no target could be asked, [`Reject::Upstream`] if none has answered.
 pub async fn deliver<'s>(
     upstream: &Upstream,
-    (generations, route, choice): (&'s Generations<'s>, &'s Route, Choice),
+    (generations, route, asks): (&'s Generations<'s>, &'s Route, Asks),
     client: &Client,
-    (mut request, upload): (Admitted, Upload),
+    (request, upload): (Admitted, Upload),
     trail: &mut Trail,
 ) -> Result<Delivery<'s>, Reject> {
-    let (route, (target, leased)) = match choose(route, choice) {
-        Some(chosen) => (route, chosen),
-        // Its keys were taken out of the config while it waited for its client: those that came in their place serve it.
-        None => generations.newer().and_then(|newer| route_again(newer, route, choice)).ok_or(Reject::NoKey)?,
-    };
-    let provider = &target.provider;
-    let credentials = match &leased {
-        Some((key, _)) => Credentials::Pool(&key.credential),
-        None => Credentials::Client { ours: client.key_is_ours },
-    };
-    let progress = upload.progress();
-    let upgrades = upgrade::asked(&mut request.head, &upload);
-    let mut outgoing =
-        outgoing::compose(request, route, provider, credentials, upload).ok_or(Reject::Malformed("the target is no path"))?;
-    trail.trace().apply(&mut outgoing.headers);
-    let in_flight = Raised::new(&target.metrics.in_flight);
-    trail.sent(provider, leased.as_ref().map(|(key, _)| Arc::clone(key)), Rc::clone(&progress));
-    let mut taken = Taken { leased, choice, provider, generations };
-    if upgrades {
-        // Apart, so that no other request carries room for it.
-        let (reply, switched) = Box::pin(upgrade(upstream, &mut taken, outgoing, trail)).await?;
-        let (key, lease) = taken.leased.unzip();
-        let holds = Holds { lease, in_flight };
-        return Ok(Delivery { target, reply, key, holds, tunnel: switched.map(|switched| Box::new((switched, progress))) });
-    }
-    let sent = upstream.send(&provider.endpoint, outgoing, &mut |headers| taken.renew(headers, trail)).await;
-    let mut reply = sent.map_err(|failure| taken.failed(failure, trail))?;
-    trail.answered();
-    passable(&mut reply, &taken, trail)?;
-    let (key, lease) = taken.leased.unzip();
-    Ok(Delivery { target, reply, key, holds: Holds { lease, in_flight }, tunnel: None })
-}
-
-/// The key of a request that has not gone out yet.
-struct Taken<'s> {
-    leased: Option<Leased<'s>>,
-    choice: Choice,
-    provider: &'s Provider,
-    generations: &'s Generations<'s>,
-}
-
-impl Taken<'_> {
-    /// Puts another key of the same place upon the request where its own was taken back. False if there is none.
-    fn renew(&mut self, headers: &mut HeaderMap, trail: &mut Trail) -> bool {
-        if !self.is_revoked() {
-            return true;
+    let mut errand = Errand::new((upstream, client), (generations, asks), (request, upload), route);
+    let mut round = Round::new(&errand, route, trail);
+    loop {
+        let (route, target) = (round.plan.route, round.plan.target());
+        let mut way = Way::new(target.model.as_ref());
+        let ended = match taken::take(&errand, (route, target), &mut round, trail, &mut way).await {
+            Err(stopped) => Ended::Stopped(stopped, way),
+            Ok(taken) => {
+                let could_go_on = round.could_go_on(target);
+                send::send(&mut errand, (route, target), taken, (way, could_go_on), trail).await?
+            }
+        };
+        let (next, occasion) = round.next(&errand, target, &ended, trail);
+        if next == Next::Pass {
+            return round.answer(ended, trail);
         }
-        // A key travels to no other place than its own config names.
-        let is_same = |newer: &&Arc<Provider>| newer.endpoint.leads_where(&self.provider.endpoint);
-        let newer = || self.generations.latest()?.providers.get(&self.provider.name).filter(is_same)?.lease(self.choice).ok();
-        let Some((key, lease)) = self.provider.lease(self.choice).ok().or_else(newer) else { return false };
-        *headers = retain(std::mem::take(headers), |name| !auth::is_credential(name));
-        key.credential.apply(headers);
-        trail.sent_with(key);
-        self.leased = Some((key, lease));
-        true
-    }
-
-    fn is_revoked(&self) -> bool {
-        self.leased.as_ref().is_some_and(|(_, lease)| lease.is_revoked())
-    }
-
-    /// Whether the provider's rate limits go down with its reply.
-    fn tells_rate_limits(&self) -> bool {
-        standing::provider_is_told(self.generations.own, self.leased.is_some())
-    }
-
-    /// Why it did not go out.
-    fn failed(&self, failure: Failure, trail: &mut Trail) -> Reject {
-        let is_forbidden = failure.phase == Phase::Connect && failure.reason == Reason::Unprocessed;
-        if is_forbidden { Reject::NoKey } else { failed(failure, self.provider, trail) }
-    }
-}
-
-/// Asks for a WebSocket. Any answer but a 101 is a reply like others.
-async fn upgrade(
-    upstream: &Upstream,
-    taken: &mut Taken<'_>,
-    mut outgoing: Box<Outgoing>,
-    trail: &mut Trail,
-) -> Result<(Response<ReplyBody>, Option<Switched>), Reject> {
-    let asked = upgrade::Asked::with(&mut outgoing.headers);
-    let provider = taken.provider;
-    let answer = upstream.upgrade(&provider.endpoint, *outgoing, &mut |headers| taken.renew(headers, trail)).await;
-    let (mut reply, switched) = answer.map_err(|failure| taken.failed(failure, trail))?;
-    trail.answered();
-    if reply.status() == StatusCode::SWITCHING_PROTOCOLS {
-        asked.answered_by(reply.headers()).map_err(|problem| unfit(Ambiguous(problem), provider, trail))?;
-        let headers = std::mem::take(reply.headers_mut());
-        let nominated = Nominated::read(&headers);
-        let with_rate_limits = taken.tells_rate_limits();
-        let mut kept = retain(headers, |name| {
-            upgrade::goes_down(name) && !nominated.contains(name) && (with_rate_limits || !fields::is_rate_limit(name))
-        });
-        upgrade::switch(&mut kept);
-        *reply.headers_mut() = kept;
-    } else {
-        passable(&mut reply, taken, trail)?;
-    }
-    Ok((reply, switched))
-}
-
-/// Makes the reply's head ready to go down, if it can be passed on.
-fn passable(reply: &mut Response<ReplyBody>, taken: &Taken<'_>, trail: &mut Trail) -> Result<(), Reject> {
-    match downward::adapt(reply, taken.tells_rate_limits()) {
-        Ok(None) => Ok(()),
-        Ok(Some(id)) => {
-            trail.named(id);
-            Ok(())
+        round.note(ended, next, trail);
+        match next {
+            Next::Retry { after } if !after.is_zero() => sleep(after).await,
+            Next::FallBack => round.fall_back(occasion),
+            Next::Retry { .. } | Next::Swap | Next::Pass => {}
         }
-        Err(problem) => Err(unfit(problem, taken.provider, trail)),
     }
 }
 
-/// The provider answered, and it can't be passed on.
-fn unfit(problem: Ambiguous, provider: &Provider, trail: &mut Trail) -> Reject {
-    failed(Failure::because(Phase::Head, Reason::Protocol, problem), provider, trail)
+/// What has been tried for one request, and what there is to answer with.
+struct Round<'s> {
+    plan: Plan<'s>,
+    spec: &'s retry::Spec,
+    course: Course,
+    /// Keys that have refused it.
+    tried: Tried,
+    /// A reply that is no good, and goes down all the same if nothing better comes.
+    kept: Option<Box<Delivery<'s>>>,
+    /// Whether the route was looked for in a newer generation of the config.
+    is_renewed: bool,
+    /// Whether the target's budget knows of the request.
+    is_counted: bool,
 }
 
-/// Tells the operator what the client is not told: which provider it was, and the whole chain of causes.
-fn failed(failure: Failure, provider: &Provider, trail: &mut Trail) -> Reject {
-    if trail.runtime().failures.may_speak() {
-        let (request, trace) = trail.names();
-        tracing::warn!(request_id = request, trace_id = trace, provider = %provider.name, error = %failure, "an attempt failed");
+impl<'s> Round<'s> {
+    fn new(errand: &Errand<'_, 's>, route: &'s Route, trail: &Trail) -> Self {
+        let (spec, now) = (&errand.generations.own.retry, errand.now());
+        let began = Moment { nanos: now.nanos.saturating_sub(nanos(trail.elapsed())), ..now };
+        let mut course = Course::new(spec, errand.facts, began);
+        if let Some(patience) = errand.patience {
+            course.hurry(began.nanos.saturating_add(nanos(patience)));
+        }
+        let plan = Plan::new(route, &errand.asks.whose, trail.ask(), now);
+        Self { plan, spec, course, tried: Tried::default(), kept: None, is_renewed: false, is_counted: false }
     }
-    Reject::Upstream(failure)
-}
 
-/// A key and the right to use it.
-type Leased<'s> = (&'s Arc<PoolKey>, Lease);
+    /// Whether anything else could be tried behind an attempt at this target. If not, nothing is kept for it.
+    fn could_go_on(&self, target: &Target) -> bool {
+        self.spec.attempts > 1 || target.provider.slots.len() > 1 || self.plan.route.targets.len() > 1
+    }
 
-/// A target, and the key leased for it; none where the client's own credentials go up.
-type Chosen<'s> = (&'s Target, Option<Leased<'s>>);
+    /// Counts the request at its target's provider, against which retries are measured.
+    fn counted(&mut self, target: &Target, now: Moment) {
+        if !std::mem::replace(&mut self.is_counted, true) {
+            target.provider.budget.deposit(now);
+        }
+    }
 
-/// The first target that can serve.
-fn choose(route: &Route, choice: Choice) -> Option<Chosen<'_>> {
-    match route.credentials {
-        config::Credentials::Client => route.targets.first().map(|target| (target, None)),
-        config::Credentials::Pool => route.targets.iter().find_map(|target| Some((target, Some(target.provider.lease(choice).ok()?)))),
+    /// What comes after this, and on what occasion.
+    fn next(&mut self, errand: &Errand<'_, 's>, target: &'s Target, ended: &Ended<'s>, trail: &Trail) -> (Next, Occasion) {
+        let now = errand.now();
+        let (verdict, other_key) = match ended {
+            Ended::Stopped(stopped, _) => return self.skip(errand, stopped.occasion(), trail, now),
+            Ended::Withdrawn => return self.skip(errand, Occasion::NoKey, trail, now),
+            Ended::Answered(_, verdict, _) if verdict.cause == Cause::Served => return (Next::Pass, Occasion::Ended(Cause::Served)),
+            Ended::Answered(delivery, verdict, is_held) => {
+                let lease = delivery.holds.lease.as_ref().filter(|_| *is_held);
+                let other_key = lease.is_some_and(|lease| {
+                    self.tried.add(lease);
+                    taken::has_key(errand, target, &self.tried, trail)
+                });
+                (*verdict, other_key)
+            }
+            Ended::Failed(_, cause) => ((*cause).into(), false),
+        };
+        let occasion = Occasion::Ended(verdict.cause);
+        let tried =
+            retry::Tried { verdict, has_begun: false, can_replay: errand.can_be_sent(), other_key, next_target: self.plan.next(occasion) };
+        let next = self.course.next(self.spec, &target.provider.budget, &tried, now, fastrand::u64(..));
+        (next, occasion)
+    }
+
+    /// Nothing was sent. Keys that were taken out of the config while the request waited have others in their place.
+    fn skip(&mut self, errand: &Errand<'_, 's>, occasion: Occasion, trail: &Trail, now: Moment) -> (Next, Occasion) {
+        if occasion == Occasion::NoKey
+            && !std::mem::replace(&mut self.is_renewed, true)
+            && let Some(newer) = errand.generations.newer().and_then(|newer| same_route(newer, self.plan.route))
+        {
+            self.plan = Plan::new(newer, &errand.asks.whose, trail.ask(), now);
+            return (Next::Swap, occasion);
+        }
+        (self.course.skip(occasion, self.plan.next(occasion), now), occasion)
+    }
+
+    /// Something else is tried in its place.
+    fn note(&mut self, ended: Ended<'s>, next: Next, trail: &mut Trail) {
+        let then = match next {
+            Next::Pass => "pass",
+            Next::Swap => "swap",
+            Next::Retry { .. } => "retry",
+            Next::FallBack => "fallback",
+        };
+        let attempts = &self.plan.target().provider.record.attempts;
+        match next {
+            Next::Pass => {}
+            Next::Swap => attempts.swapped(),
+            Next::Retry { .. } => attempts.retried(),
+            Next::FallBack => attempts.left(),
+        }
+        match ended {
+            Ended::Stopped(stopped, way) => trail.passed_over(&self.plan.target().provider, stopped.name(), &way, then),
+            Ended::Withdrawn => trail.over(None, then),
+            Ended::Failed(failure, _) => trail.over(Some(failure.name()), then),
+            Ended::Answered(mut delivery, ..) => {
+                trail.over(None, then);
+                // What it held is free for the next attempt; what was read of the reply stays.
+                delivery.holds = Holds::default();
+                self.kept = Some(delivery).filter(|delivery| delivery.reply.body().is_at_hand());
+            }
+        }
+    }
+
+    fn fall_back(&mut self, occasion: Occasion) {
+        self.plan.fall_back(occasion);
+        self.tried = Tried::default();
+        self.is_counted = false;
+    }
+
+    /// Nothing more is tried: what there is is the answer.
+    fn answer(&mut self, ended: Ended<'s>, trail: &mut Trail) -> Result<Delivery<'s>, Reject> {
+        let is_spent = trail.attempts() > 1 || self.course.is_spent();
+        let blames_caller = |cause: Cause| matches!(cause.blame(), Blame::Nobody | Blame::Caller);
+        let (reject, is_ours) = match ended {
+            Ended::Answered(delivery, verdict, _) if blames_caller(verdict.cause) => return Ok(*delivery),
+            Ended::Answered(delivery, ..) => {
+                self.kept = Some(delivery);
+                (Reject::NoKey, true)
+            }
+            Ended::Failed(failure, cause) => (Reject::Upstream(failure), !blames_caller(cause)),
+            Ended::Withdrawn => (Reject::NoKey, true),
+            Ended::Stopped(stopped, way) => {
+                trail.passed_over(&self.plan.target().provider, stopped.name(), &way, "pass");
+                (stopped.reject(), !matches!(stopped, Stopped::Unrenamable))
+            }
+        };
+        if self.course.stopped() == Some(Stop::Budget) {
+            self.plan.target().provider.record.attempts.out_of_budget();
+        }
+        if let Some(resort) = self.plan.route.last_resort.as_ref().filter(|_| is_ours) {
+            trail.over(None, "last_resort");
+            return Err(Reject::Unserved(Unserved::LastResort(Arc::clone(resort))));
+        }
+        trail.spent(is_spent && is_ours);
+        match self.kept.take().filter(|_| is_ours) {
+            Some(delivery) => Ok(Delivery { is_spent, ..*delivery }),
+            None => Err(reject),
+        }
     }
 }
 
 /// What the same route is in another generation.
-fn route_again<'s>(newer: &'s Snapshot, old: &Route, choice: Choice) -> Option<(&'s Route, Chosen<'s>)> {
+fn same_route<'s>(newer: &'s Snapshot, old: &Route) -> Option<&'s Route> {
     let same = |route: &&Route| (&route.path, &route.models, route.credentials) == (&old.path, &old.models, old.credentials);
-    let route = newer.routes.iter().find(same)?;
-    Some((route, choose(route, choice)?))
+    newer.routes.iter().find(same)
+}
+
+fn nanos(duration: Duration) -> u64 {
+    u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)
 }

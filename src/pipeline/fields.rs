@@ -17,6 +17,12 @@ pub const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 pub const X_SIDEGATE_KEY: HeaderName = HeaderName::from_static("x-sidegate-key");
 /// How many attempts the reply took.
 pub const X_SIDEGATE_ATTEMPTS: HeaderName = HeaderName::from_static("x-sidegate-attempts");
+/// The target that answered.
+pub const X_SIDEGATE_TARGET: HeaderName = HeaderName::from_static("x-sidegate-target");
+/// How long the request waited in its provider's line, in milliseconds.
+pub const X_SIDEGATE_QUEUE: HeaderName = HeaderName::from_static("x-sidegate-queue-ms");
+/// What SDKs ask before they try again by themselves.
+pub const X_SHOULD_RETRY: HeaderName = HeaderName::from_static("x-should-retry");
 /// The name of the limit that refused the request.
 pub const X_SIDEGATE_LIMIT: HeaderName = HeaderName::from_static("x-sidegate-limit");
 /// The time that Sidegate itself added.
@@ -129,7 +135,12 @@ pub fn is_hop_by_hop(name: &HeaderName) -> bool {
 /// Whether a reply's field, or a trailer of it, goes down: neither this hop's nor one that would be taken for ours.
 #[must_use]
 pub fn goes_down(name: &HeaderName) -> bool {
-    !is_hop_by_hop(name) && !matches!(name.as_str(), "x-sidegate-key" | "x-sidegate-attempts" | "x-sidegate-limit")
+    !is_hop_by_hop(name) && !is_ours(name)
+}
+
+/// Whether it would be taken for one that we add.
+fn is_ours(name: &HeaderName) -> bool {
+    name.as_str().strip_prefix("x-sidegate-").is_some_and(|rest| matches!(rest, "key" | "attempts" | "limit" | "target" | "queue-ms"))
 }
 
 /// Whether a reply's field tells how much a provider lets its account have: OpenAI's `x-ratelimit-…` and their like at other
@@ -167,7 +178,7 @@ pub fn is_framing(name: &HeaderName) -> bool {
 }
 
 /// The fields that `Connection` names as meant for this hop only (RFC 9110 §7.6.1).
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct Nominated(Vec<HeaderName>);
 
 impl Nominated {

@@ -9,7 +9,7 @@ use super::{admit::Admitted, fields::Present, trail::Trail};
 use crate::{provider::splice, types::Ask, upstream::Upload};
 
 /// Fields that say something about the bytes of the body: RFC 9530, RFC 3230, RFC 1864, RFC 9421, and the signatures of AWS.
-const DIGESTS: [&str; 7] =
+pub const DIGESTS: [&str; 7] =
     ["content-digest", "content-md5", "digest", "repr-digest", "signature", "signature-input", "x-amz-content-sha256"];
 
 /// The body as it goes up: with that member, where the usage is of interest and the client has not asked for it. Then the chunk

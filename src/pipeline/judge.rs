@@ -9,8 +9,7 @@
 use std::{collections::VecDeque, time::Duration};
 
 use bytes::{Bytes, BytesMut};
-use http::{HeaderMap, Response, StatusCode, header::CONTENT_ENCODING};
-use http_body::Frame;
+use http::{Response, StatusCode, header::CONTENT_ENCODING};
 use http_body_util::BodyExt;
 use tokio::time::{Instant, timeout_at};
 

@@ -28,8 +28,10 @@ pub mod decoded;
 pub mod deliver;
 pub mod downward;
 pub mod fields;
+pub mod holds;
 pub mod identify;
 pub mod include_usage;
+pub mod judge;
 pub mod limit;
 pub mod observe;
 pub mod outgoing;
@@ -41,6 +43,7 @@ pub mod respond;
 pub mod route;
 pub mod settle;
 pub mod standing;
+pub mod tell;
 pub mod trace;
 pub mod trail;
 pub mod trial;
@@ -53,10 +56,16 @@ use http::{Request, Response, request::Parts};
 use hyper::body::Incoming;
 
 use self::{
-    body::Body, deliver::Delivery, fields::Present, identify::Unproven, limit::Granted, reject::Reject, trace::Traced, trail::Trail,
+    body::Body,
+    deliver::{Asks, Delivery},
+    fields::Present,
+    identify::Unproven,
+    limit::Granted,
+    reject::Reject,
+    trace::Traced,
+    trail::Trail,
 };
 use crate::{
-    policy::key_pool::Choice,
     runtime::{Runtime, Snapshot},
     types::ForeignName,
     upstream::Upstream,
@@ -183,10 +192,14 @@ impl Pipeline {
         trail.charged(charge);
         // 5: the first bytes of the body, and with them the route.
         let bounds = (&snapshot.body, &self.runtime.held);
-        let is_weighed = snapshot.limits.count_usage && candidates.tells_usage;
+        let is_weighed = candidates.tells_usage && (snapshot.limits.count_usage || candidates.weigh());
         let asked = ask::read((&request.head.headers, request.present), body, &candidates, bounds, is_weighed).await?;
         let route = candidates.select(&asked.ask);
-        let choice = if candidates.need_home(&asked.ask) { Choice::Home } else { Choice::Any };
+        let whose = candidates.whose(&asked.ask);
+        if candidates.tells_objects(&asked.ask) {
+            trail.tells_objects();
+        }
+        let repeat = candidates.repeat(&asked.ask);
         trail.asked(asked.ask, asked.waited, candidates.tells_usage);
         let route = route?;
         trail.routed(&route.path);
@@ -199,6 +212,9 @@ impl Pipeline {
         // The memory of a body that may go up again is kept until a reply has begun.
         let _held = asked.reserved;
         // 8: the last step that may refuse. From here on the provider speaks.
-        deliver::deliver(&self.upstream, (generations, route, choice), &client, (request, upload), trail).await
+        let tokens = reservation::expected(route, (&upload, asked.prompt), trail);
+        let prefix = None;
+        let asks = Asks { whose, repeat, tokens, prefix };
+        deliver::deliver(&self.upstream, (generations, route, asks), &client, (request, upload), trail).await
     }
 }

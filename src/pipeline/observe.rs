@@ -4,6 +4,7 @@
 //! what it holds of a reply is bounded. Replies that can't tell any usage have none.
 
 pub(super) mod encoded;
+pub mod learner;
 
 use bytes::Bytes;
 use http::{

@@ -18,9 +18,9 @@ use super::{
     fields::{self, Nominated, Present},
 };
 use crate::{
-    provider::{Credential, auth},
+    provider::{Credential, auth, endpoint},
     runtime::{Provider, Route},
-    types::fields::retain,
+    types::{RequestFormat, fields::retain},
     upstream::{Outgoing, Upload},
 };
 
@@ -57,17 +57,17 @@ impl<'a> Credentials<'a> {
     }
 }
 
-/// Composes what goes up. `None` if the target can't be put behind the provider's base URL.
+/// Composes what goes up, by a route, with its target's name for the model if that is another. `None` if the target can't be put behind the provider's base URL.
 #[must_use]
 pub fn compose(
     request: Admitted,
-    route: &Route,
+    (route, renamed): (&Route, Option<&str>),
     provider: &Provider,
     credentials: Credentials<'_>,
     upload: Upload,
 ) -> Option<Box<Outgoing>> {
     let Admitted { head, present, nominated, .. } = request;
-    let path = target(&head, route, provider, credentials.hides_clients())?;
+    let path = target(&head, (route, renamed), provider, credentials.hides_clients())?;
     // Of the extensions there is the record of the fields' original case, which goes on.
     let Parts { method, headers: incoming, extensions, version, .. } = *head;
 
@@ -199,18 +199,23 @@ fn adapt(name: &HeaderName, value: HeaderValue, method: &Method, credentials: Cr
 }
 
 /// The route's prefix is replaced by the path of the base URL; what follows is verbatim.
-fn target(head: &Parts, route: &Route, provider: &Provider, hide_keys: bool) -> Option<PathAndQuery> {
+fn target(head: &Parts, (route, renamed): (&Route, Option<&str>), provider: &Provider, hide_keys: bool) -> Option<PathAndQuery> {
     let incoming = head.uri.path_and_query()?;
     let query = incoming.query().map(|query| if hide_keys { auth::without_query_keys(query) } else { Cow::Borrowed(query) });
     let query_stays = query.as_deref() == incoming.query();
     let base = provider.endpoint.url.path();
-    if query_stays && base == &*route.path && route.rest(incoming.path()).is_some_and(|rest| !rest.is_empty()) {
+    // Where the target has another name for the model and the path says the model.
+    let renamed = renamed.filter(|_| route.format == RequestFormat::Gemini);
+    if renamed.is_none() && query_stays && base == &*route.path && route.rest(incoming.path()).is_some_and(|rest| !rest.is_empty()) {
         return Some(incoming.clone());
     }
     let rest = route.rest(incoming.path())?;
     let mut target = String::with_capacity(base.len() + incoming.as_str().len());
     target.push_str(base);
-    target.push_str(rest);
+    match renamed.and_then(|name| endpoint::with_model(rest, name)) {
+        Some(rest) => target.push_str(&rest),
+        None => target.push_str(rest),
+    }
     if target.is_empty() {
         target.push('/');
     }

@@ -18,7 +18,7 @@ use serde::Serialize;
 pub use self::{limited::Limited, unserved::Unserved};
 use super::{
     body::Body,
-    fields::X_REQUEST_ID,
+    fields::{X_REQUEST_ID, X_SHOULD_RETRY, X_SIDEGATE_ATTEMPTS},
     trail::{End, Trail},
 };
 use crate::{
@@ -235,7 +235,7 @@ impl Reject {
         }
         headers.insert(X_REQUEST_ID, request_id.clone());
         if final_answer && status != StatusCode::NO_CONTENT {
-            headers.insert("x-should-retry", HeaderValue::from_static("false"));
+            headers.insert(X_SHOULD_RETRY, HeaderValue::from_static("false"));
         }
         match self {
             Self::Overloaded => drop(headers.insert(RETRY_AFTER, HeaderValue::from_static("1"))),
@@ -278,6 +278,12 @@ pub fn answer(reject: &Reject, unread: Option<Incoming>, mut trail: Trail, add: 
     }
     if let Some(standings) = trail.standings() {
         standings.tell(response.headers_mut(), add, false);
+    }
+    if add.should_retry && trail.is_spent() {
+        response.headers_mut().insert(X_SHOULD_RETRY, const { HeaderValue::from_static("false") });
+    }
+    if add.attempts && trail.attempts() > 0 {
+        response.headers_mut().insert(X_SIDEGATE_ATTEMPTS, HeaderValue::from(trail.attempts()));
     }
     let overhead = trail.overhead();
     trail.end(shape.status, End::Rejected(shape.code), 0, overhead);

@@ -25,6 +25,7 @@ use crate::{
     provider::{reader::weight::weigh, usage::BYTES_OF_A_TOKEN},
     runtime::{Limits, Route, limits::Caller},
     types::{Ask, Moment, Money, Unit, Usage},
+    upstream::Upload,
 };
 
 /// A stream that says more than was reserved is charged in steps of so many tokens: none is charged one by one.
@@ -211,6 +212,17 @@ pub fn reserve(
     // To tell clients apart, about, the end of a hash is enough.
     trail.reserved(charge, (estimate, cost), caller.client as u16);
     Ok(())
+}
+
+/// Tokens that a request may take of its key's account, about: those that were weighed, or else what its bytes come to.
+#[must_use]
+pub fn expected(route: &Route, (upload, prompt): (&Upload, Prompt), trail: &Trail) -> u64 {
+    if matches!(prompt, Prompt::Unread) && !route.weighs {
+        // Where a key's quota is only told by its provider, this is close enough: what is told corrects it.
+        let (body, ask) = (upload.length().unwrap_or(0), trail.ask());
+        return (body / BYTES_OF_A_TOKEN).saturating_add(ask.most_output.unwrap_or(0).saturating_mul(ask.choices.unwrap_or(1)));
+    }
+    trail.runtime().estimator.estimate(trail.ask(), prompt).total()
 }
 
 /// What a body weighs.

@@ -11,8 +11,8 @@ use http::{
 use super::{
     body::Body,
     deliver::Delivery,
-    fields::{SERVER_TIMING, X_REQUEST_ID, X_SIDEGATE_ATTEMPTS, X_SIDEGATE_KEY},
-    observe::{Media, Observer},
+    fields::{SERVER_TIMING, X_REQUEST_ID, X_SHOULD_RETRY, X_SIDEGATE_ATTEMPTS, X_SIDEGATE_KEY, X_SIDEGATE_QUEUE, X_SIDEGATE_TARGET},
+    observe::{Media, Observer, learner::Learner},
     relay::{Relay, TakenOut},
     settle::{Settlement, Watch},
     standing,
@@ -26,20 +26,28 @@ use crate::{
 };
 
 /// The most fields that are added to a reply's head, besides the caller's [`super::standing`].
-pub const ADDED: usize = 4;
+pub const ADDED: usize = 5;
 
 /// The reply's head is complete, its body follows as it comes.
 #[must_use]
 pub fn respond(delivery: Delivery<'_>, snapshot: &Snapshot, mut trail: Trail) -> Response<Body> {
-    let Delivery { target, mut reply, key, holds, tunnel } = delivery;
+    let Delivery { target, mut reply, id, key, holds, tunnel, is_spent } = delivery;
+    if let Some(id) = id {
+        trail.named(id);
+    }
     let overhead = trail.overhead();
     trail.streams();
     annotate(reply.headers_mut(), snapshot.annotate, key.map(|key| &key.fingerprint), (&mut trail, overhead));
+    annotate_target(reply.headers_mut(), snapshot.annotate, target, (&trail, is_spent));
     if let Some(standings) = trail.standings() {
         standings.tell(reply.headers_mut(), snapshot.annotate, standing::provider_is_told(snapshot, key.is_some()));
     }
     let without_body = *trail.method() == Method::HEAD || matches!(reply.status(), StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED);
-    let watch = watch(&reply, target, (&trail, tunnel.is_some(), without_body));
+    let mut watch = watch(&reply, target, (&trail, tunnel.is_some(), without_body));
+    if let Some(key) = key.filter(|_| trail.may_tell_objects() && reply.status().is_success() && tunnel.is_none() && !without_body) {
+        let provider = &target.provider;
+        watch.learner = Learner::of(reply.headers(), provider.dialect.request_format(), &provider.homes, key.owner);
+    }
     if watch.stream {
         trail.is_live();
     }
@@ -67,7 +75,7 @@ fn watch<B>(reply: &Response<B>, target: &Target, (trail, tunnel, without_body):
     let tells = trail.tells_usage() && reply.status().is_success();
     let observer =
         if tells { Observer::of(media, reply.headers(), target.provider.dialect.request_format(), trail.counts()) } else { None };
-    Watch { observer, stream, first: stream }
+    Watch { observer, stream, first: stream, learner: None }
 }
 
 /// Takes the chunk with the usage out of a stream whose client has not asked for it. In one that is encoded it stays.
@@ -102,6 +110,19 @@ fn annotate(headers: &mut HeaderMap, add: Annotate, key: Option<&HeaderValue>, (
         && let Ok(timing) = timing(overhead)
     {
         headers.append(SERVER_TIMING, timing);
+    }
+}
+
+/// Adds what few replies have: several targets, a line, or an end of all that could be tried.
+fn annotate_target(headers: &mut HeaderMap, add: Annotate, target: &Target, (trail, is_spent): (&Trail, bool)) {
+    if let Some(label) = target.label.as_ref().filter(|_| add.target) {
+        headers.insert(X_SIDEGATE_TARGET, label.clone());
+    }
+    if let Some(waited) = trail.waited_in_line().filter(|_| add.queue && target.provider.queue.is_some()) {
+        headers.insert(X_SIDEGATE_QUEUE, HeaderValue::from(u64::try_from(waited.as_millis()).unwrap_or(u64::MAX)));
+    }
+    if is_spent && add.should_retry && !headers.contains_key(X_SHOULD_RETRY) {
+        headers.insert(X_SHOULD_RETRY, const { HeaderValue::from_static("false") });
     }
 }
 

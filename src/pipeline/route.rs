@@ -8,9 +8,10 @@ use super::{
 };
 use crate::{
     config::Credentials,
+    policy::key_pool::homes::Whose,
     provider::{Endpoint, ModelIn},
     runtime::{Route, Snapshot},
-    types::{Ask, Dialect},
+    types::{Ask, Dialect, ObjectIds, Repeat},
 };
 
 /// The routes that have a request's path, and what is known of its operation.
@@ -26,10 +27,16 @@ pub struct Candidates<'s, 'p> {
     hides_model: bool,
     /// Whether the operation is about objects that live in one account, unless its body says otherwise.
     keeps_objects: bool,
+    /// The ids of those that the path names.
+    objects: ObjectIds,
+    /// Whether the reply may tell ids of such objects.
+    tells_objects: bool,
     /// Whether the reply may tell what it used.
     pub tells_usage: bool,
     /// Whether a stream tells it only if the request asks for it.
     pub tells_if_asked: bool,
+    /// What a second send would do, as far as the path tells: the worst that any of the routes' formats makes of it.
+    repeat: Repeat,
     /// Whether a limit turns on the model.
     limits_turn_on_model: bool,
 }
@@ -49,19 +56,25 @@ pub fn candidates<'s, 'p>(snapshot: &'s Snapshot, method: &Method, uri: &'p Uri)
         model_in_target: None,
         hides_model: false,
         keeps_objects: false,
+        objects: ObjectIds::default(),
+        tells_objects: false,
         tells_usage: false,
         tells_if_asked: false,
+        repeat: Repeat::Safe,
         limits_turn_on_model: snapshot.limits.turn_on_model,
     };
     if under_path().next().is_none() {
         return Err(Reject::NoRoute);
     }
     for (route, rest) in under_path() {
-        let Endpoint { model, keeps_objects, tells_usage, tells_if_asked, repeat: _ } =
+        let Endpoint { model, keeps_objects, objects, tells_objects, tells_usage, tells_if_asked, repeat } =
             Endpoint::of(route.format, method, (rest, uri.query()));
         found.keeps_objects |= keeps_objects;
+        found.objects.extend(objects);
+        found.tells_objects |= tells_objects;
         found.tells_usage |= tells_usage;
         found.tells_if_asked |= tells_if_asked;
+        found.repeat = found.repeat.max(repeat);
         match model {
             ModelIn::Body => found.reads_body = true,
             ModelIn::Target(model) => found.model_in_target = Some(model),
@@ -108,10 +121,37 @@ impl<'s> Candidates<'s, '_> {
         Asking { ask, has_model: self.has_model() || self.hides_model, tells_usage: self.tells_usage, expected }
     }
 
-    /// Whether only the account that keeps the objects can serve this.
+    /// What a second send of it would do.
     #[must_use]
-    pub fn need_home(&self, ask: &Ask) -> bool {
-        ask.refers || ask.store.unwrap_or(self.keeps_objects)
+    pub fn repeat(&self, ask: &Ask) -> Repeat {
+        self.repeat.asked(ask)
+    }
+
+    /// Whether a route counts the tokens that its keys may use.
+    #[must_use]
+    pub fn weigh(&self) -> bool {
+        self.iter().any(|route| route.weighs)
+    }
+
+    /// Whose key can serve this.
+    #[must_use]
+    pub fn whose(&self, ask: &Ask) -> Whose {
+        if !ask.refers && !self.keeps_objects(ask) {
+            return Whose::Any;
+        }
+        let mut ids = self.objects;
+        ids.extend(ask.objects);
+        if ids.is_empty() { Whose::Home } else { Whose::Maker(ids) }
+    }
+
+    /// Whether the reply may tell the ids of objects that its account keeps.
+    #[must_use]
+    pub fn tells_objects(&self, ask: &Ask) -> bool {
+        self.tells_objects && self.keeps_objects(ask)
+    }
+
+    fn keeps_objects(&self, ask: &Ask) -> bool {
+        ask.store.unwrap_or(self.keeps_objects)
     }
 
     /// The first route that serves the model. An operation that has no model goes to the first route of its path.

@@ -5,31 +5,21 @@
 use std::{sync::Arc, time::Duration};
 
 use super::{
-    observe::Observer,
+    holds::Holds,
+    observe::{Observer, learner::Learner},
     trail::{End, Trail},
 };
-use crate::{
-    policy::key_pool::Lease,
-    telemetry::{TargetMetrics, metrics::Raised},
-    types::Usage,
-};
+use crate::{telemetry::TargetMetrics, types::Usage};
 use bytes::Bytes;
 use http::StatusCode;
-
-/// What a request holds from its attempt on. Each part gives itself back by `Drop`.
-#[derive(Debug)]
-pub struct Holds {
-    /// The key; none where the client's own credentials go up.
-    pub lease: Option<Lease>,
-    /// The place among the requests in flight.
-    pub in_flight: Raised,
-}
 
 /// What is made of a reply on its way down.
 #[derive(Debug, Default)]
 pub struct Watch {
     /// What reads its usage, if it may tell any.
     pub observer: Option<Box<Observer>>,
+    /// What learns the ids it tells, if it may tell any, until it has.
+    pub learner: Option<Box<Learner>>,
     /// Whether it is a stream: events, or a WebSocket.
     pub stream: bool,
     /// Whether its first bytes are of interest: a model's first words, about.
@@ -49,7 +39,7 @@ pub struct Settlement {
     watch: Watch,
     ended: bool,
     /// Given back when the settlement goes.
-    _holds: Holds,
+    holds: Holds,
 }
 
 impl Settlement {
@@ -65,7 +55,13 @@ impl Settlement {
         if let Some(first_byte) = trail.first_byte() {
             metrics.first_byte.record(first_byte);
         }
-        Self { trail, metrics, model, status, overhead, bytes_out: 0, watch, ended: false, _holds: holds }
+        let mut settlement = Self { trail, metrics, model, status, overhead, bytes_out: 0, watch, ended: false, holds };
+        if !settlement.watch.first
+            && let Some(first_byte) = settlement.trail.first_byte()
+        {
+            settlement.began(first_byte);
+        }
+        settlement
     }
 
     /// So many bytes of the reply went down.
@@ -79,6 +75,9 @@ impl Settlement {
         self.passed(data.len() as u64);
         if self.watch.first {
             self.begin();
+        }
+        if self.watch.learner.as_mut().is_some_and(|learner| learner.frame(data)) {
+            self.watch.learner = None;
         }
         if let Some(observer) = &mut self.watch.observer {
             observer.frame(data);
@@ -100,7 +99,15 @@ impl Settlement {
     fn begin(&mut self) {
         self.watch.first = false;
         if let Some(after) = self.trail.since_sent() {
+            self.began(after);
             self.metrics.of(self.model, &self.trail.runtime().metrics).ttft.record(after);
+        }
+    }
+
+    /// The first words are here; those of an error say nothing of how soon a model answers.
+    fn began(&mut self, after: Duration) {
+        if self.status.is_success() || self.status == StatusCode::SWITCHING_PROTOCOLS {
+            self.holds.first_token(after, &self.trail);
         }
     }
 
@@ -113,6 +120,7 @@ impl Settlement {
         if std::mem::replace(&mut self.ended, true) {
             return;
         }
+        self.holds.settle(end, &self.trail);
         self.metrics.ended(match end {
             End::Complete => 0,
             End::Left => 1,
@@ -120,6 +128,9 @@ impl Settlement {
         });
         let model = self.metrics.of(self.model, &self.trail.runtime().metrics);
         model.duration.record(self.trail.elapsed());
+        if let Some(learner) = self.watch.learner.take() {
+            learner.finish();
+        }
         let (mut usage, mut produced) = (Usage::default(), None);
         if let Some(mut observer) = self.watch.observer.take() {
             observer.flush();

@@ -6,7 +6,6 @@
 use std::{
     fmt,
     net::IpAddr,
-    rc::Rc,
     sync::{Arc, atomic::Ordering},
     time::{Duration, Instant, SystemTime},
 };
@@ -21,6 +20,7 @@ mod slow;
 mod span;
 mod spent;
 mod times;
+mod tried;
 mod watched;
 
 use super::{
@@ -33,10 +33,9 @@ use super::{
 };
 use crate::{
     policy::prices::Cost,
-    runtime::{Provider, Runtime, snapshot::PoolKey},
-    telemetry::{access_log::Entry, traffic::Ended},
-    types::{Ask, LimitName, Period, SpanId, TraceId, Usage, trace_context::Hex},
-    upstream::body::Progress,
+    runtime::{Runtime, snapshot::PoolKey},
+    telemetry::{access_log::Entry, decisions::Tries, traffic::Ended},
+    types::{Ask, Cause, LimitName, Period, SpanId, TraceId, Usage, trace_context::Hex},
 };
 pub use end::End;
 
@@ -78,13 +77,20 @@ struct Course {
     route: Option<Arc<str>>,
     ask: Ask,
     standings: Option<Box<Standings>>,
+    /// From the request's head to the first attempt, without waits.
+    before_first: Duration,
+    /// Whether all that could be tried was.
+    is_spent: bool,
     waited: Duration,
     attempts: u32,
     last: Option<Attempt>,
+    /// What was tried before, and in the end the last as well.
+    tries: Tries,
     failure: Option<&'static str>,
     limit: Option<LimitName>,
     streams: bool,
     tells_usage: bool,
+    tells_objects: bool,
     usage: Usage,
     cost: Option<Cost>,
     /// What limits have charged for it, until that is settled.
@@ -118,13 +124,17 @@ impl Trail {
             route: None,
             ask: Ask::default(),
             standings: None,
+            before_first: Duration::ZERO,
+            is_spent: false,
             waited: Duration::ZERO,
             attempts: 0,
             last: None,
+            tries: Tries::default(),
             failure: None,
             limit: None,
             streams: false,
             tells_usage: false,
+            tells_objects: false,
             usage: Usage::default(),
             cost: None,
             reservation: None,
@@ -154,12 +164,6 @@ impl Trail {
     /// The route is settled.
     pub fn routed(&mut self, path: &Arc<str>) {
         self.0.route = Some(Arc::clone(path));
-    }
-
-    /// An attempt goes out.
-    pub fn sent(&mut self, provider: &Arc<Provider>, key: Option<Arc<PoolKey>>, upload: Rc<Progress>) {
-        self.0.attempts += 1;
-        self.0.last = Some(Attempt::begin(provider, key, upload));
     }
 
     /// The last attempt goes out with this key.
@@ -195,6 +199,17 @@ impl Trail {
     #[must_use]
     pub fn tells_usage(&self) -> bool {
         self.0.tells_usage
+    }
+
+    /// The reply may tell ids of objects that its account keeps.
+    pub fn tells_objects(&mut self) {
+        self.0.tells_objects = true;
+    }
+
+    /// Whether it may.
+    #[must_use]
+    pub fn may_tell_objects(&self) -> bool {
+        self.0.tells_objects
     }
 
     /// The model that is asked for.
@@ -260,9 +275,8 @@ impl Trail {
         }
         self.settle_left();
         let duration = self.elapsed();
-        if let Some(attempt) = &self.0.last {
-            attempt.ended(status, end, self.0.failure);
-        }
+        self.close(status, end, self.0.failure, "pass");
+        let tries = std::mem::take(&mut self.0.tries);
         let status = status.map_or(LEFT, |status| status.as_u16());
         self.count(status, end, bytes_out, duration);
         let id = self.request_id();
@@ -289,6 +303,8 @@ impl Trail {
             model: self.0.ask.model.as_deref().map(|model| &model[..model.floor_char_boundary(LONGEST_MODEL)]),
             stream: self.0.ask.stream,
             attempts: self.0.attempts,
+            tried: tries.count(),
+            verdict: tries.verdict().filter(|cause| *cause != Cause::Served).map(Cause::name),
             bytes_in: self.bytes_in(),
             bytes_out,
             tokens_in: self.0.usage.input,
@@ -306,6 +322,7 @@ impl Trail {
         self.0.runtime.access_log.write(&entry);
         self.0.tell_if_slow(&entry);
         self.0.tell_span(&entry);
+        self.0.keep_decision(&entry, end, tries);
     }
 }
 

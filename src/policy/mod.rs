@@ -10,6 +10,7 @@ pub mod estimate;
 pub mod jwt;
 pub mod key_pool;
 pub mod limits;
+pub mod pace;
 pub mod prices;
 pub mod queue;
 pub mod regions;

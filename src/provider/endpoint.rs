@@ -5,7 +5,7 @@ use std::{borrow::Cow, ops::Range};
 use http::Method;
 
 use super::{auth::unescape, objects, repeat::Repeat};
-use crate::types::RequestFormat;
+use crate::types::{ObjectIds, RequestFormat};
 
 /// What is known of an operation before its body is read.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -14,6 +14,10 @@ pub struct Endpoint {
     pub model: ModelIn,
     /// Whether it is about objects that live in one account, as far as the path tells.
     pub keeps_objects: bool,
+    /// The ids of those that the path names.
+    pub objects: ObjectIds,
+    /// Whether its reply may tell the ids of such objects.
+    pub tells_objects: bool,
     /// Whether its reply may tell what it used.
     pub tells_usage: bool,
     /// Whether its stream tells what it used only if the request asks for it, by `stream_options`.
@@ -72,7 +76,10 @@ impl Endpoint {
         let tells_if_asked =
             format == RequestFormat::Openai && *method == Method::POST && is_among(ASKED, &rest) && query.is_none_or(knows_stream_options);
         let repeat = Repeat::of(format, method, &rest);
-        Self { model, keeps_objects: objects::are_meant(format, &rest), tells_usage, tells_if_asked, repeat }
+        let keeps_objects = objects::are_meant(format, &rest);
+        let objects = if keeps_objects { objects::in_path(&rest) } else { ObjectIds::default() };
+        let tells_objects = objects::are_told(method, &rest);
+        Self { model, keeps_objects, objects, tells_objects, tells_usage, tells_if_asked, repeat }
     }
 }
 

@@ -5,19 +5,21 @@ use std::{collections::BTreeMap, fmt, sync::Arc};
 use http::{HeaderName, HeaderValue};
 
 use super::{
-    JwtIdentity, Limits, Regions, Registry,
-    registry::{KeyStates, ProviderStates},
+    Guard, JwtIdentity, Limits, Queue, Regions, Registry,
+    registry::{AccountId, KeyStates, ProviderStates},
+    resilience,
     snapshot::{Clients, Known, PoolKey, Provider, Route, SessionIn, Snapshot, Stranger, Target},
 };
 use crate::{
-    config::{self, Anonymous, Config, Credentials, Key, Loaded, LoadedJwt, Proxy, SessionField},
+    config::{self, Affinity, Anonymous, Config, Credentials, Key, Loaded, LoadedJwt, Order, Proxy, SessionField},
     policy::{
-        key_pool::{self, Slot},
+        key_pool::{self, Slot, homes::MakerId},
         prices::Prices,
+        retry::When,
     },
     provider::Credential,
     telemetry::{Metrics, ModelLabels, ProviderRecord, metrics::ProviderMetrics},
-    types::ProviderName,
+    types::{ProviderName, Rate},
     upstream::{
         Endpoint,
         endpoint::{How, Observer},
@@ -79,13 +81,13 @@ pub fn compile(loaded: Loaded, ground: Ground<'_>) -> Result<Snapshot, CompileEr
         prices,
         providers,
         routes,
-        retry: _,
+        retry,
         regions,
         clients,
         limits,
     } = config.clone();
     let listen = Arc::new(listen);
-    let limited = limits.iter().any(|limit| limit.cost.is_some());
+    let limited = limits.iter().any(|limit| limit.cost.is_some()) || routes.iter().any(|route| route.order == Order::Cheapest);
     let prices = Arc::new(Prices::new(prices.as_ref(), file, limited));
     let providers = providers
         .into_iter()
@@ -94,7 +96,7 @@ pub fn compile(loaded: Loaded, ground: Ground<'_>) -> Result<Snapshot, CompileEr
             Ok((name.clone(), Arc::new(compile_provider(name, provider, named, (listen.keep_case, &prices, ground))?)))
         })
         .collect::<Result<BTreeMap<_, _>, CompileError>>()?;
-    let routes = routes.into_iter().enumerate().map(|(at, route)| compile_route(at, route, &providers, (&told_apart, ground.metrics)));
+    let routes = routes.into_iter().enumerate().map(|(at, route)| compile_route(at, route, &providers, (&told_apart, ground)));
     let routes = routes.collect::<Result<Vec<_>, _>>()?;
     let passes_credentials = routes.iter().any(|route| route.credentials == Credentials::Client);
     let clients = clients.map(|clients| compile_clients(clients, jwt, ground)).transpose()?.unwrap_or_default();
@@ -113,6 +115,7 @@ pub fn compile(loaded: Loaded, ground: Ground<'_>) -> Result<Snapshot, CompileEr
         passes_credentials,
         limits,
         prices,
+        retry: resilience::retry(&retry),
         providers,
         routes,
         config,
@@ -130,7 +133,8 @@ fn compile_provider(
     let url = provider.base_url().ok_or_else(|| error("base_url", "missing".to_owned()))?;
     let tariff = prices.of_provider(dialect, url.host());
     let how = How { url, proxy, version: provider.http_version, timeouts: provider.timeouts, bounds: provider.connections, keep_case };
-    let ProviderStates { turn, record } = ground.registry.provider(&name);
+    let (breaker, queue, has_affinity) = (provider.breaker, provider.queue, provider.affinity == Affinity::Prompt);
+    let ProviderStates { turn, homes, record, board, line, budget } = ground.registry.provider(&name);
     let kept = ground.before.and_then(|before| before.providers.get(&name)).map(|before| &before.endpoint);
     let endpoint = match kept.filter(|kept| kept.is_like(&how, &provider.tls)) {
         Some(kept) => Arc::clone(kept),
@@ -145,7 +149,7 @@ fn compile_provider(
         }
     };
     let states: Vec<_> = keys.iter().map(|key| ground.registry.key(&name, key.secret.fingerprint())).collect();
-    let slots = compile_slots(&keys, &states);
+    let slots = compile_slots((&name, has_affinity), &keys, &states, ground.registry);
     let keys = keys
         .into_iter()
         .zip(states)
@@ -156,23 +160,38 @@ fn compile_provider(
             // invariant: a fingerprint is hex digits.
             let fingerprint = HeaderValue::from_str(&id.to_string()).map_err(|source| error("keys", source.to_string()))?;
             let record = Arc::clone(&states.record);
+            let owner = key.account.as_deref().map_or_else(|| MakerId::of_key(id), MakerId::named);
             let (name, account) = (key.name.into(), key.account.map(Into::into));
-            Ok(Arc::new(PoolKey { name, id, fingerprint, account, credential, record, file: key.file }))
+            Ok(Arc::new(PoolKey { name, id, fingerprint, account, owner, credential, record, file: key.file }))
         })
         .collect::<Result<_, CompileError>>()?;
-    Ok(Provider { dialect, endpoint, keys, slots, turn, record, tariff, name })
+    let breaker = breaker.numbers().map(|numbers| Guard::new(numbers, board));
+    let queue = queue.as_ref().map(|numbers| Queue::new(numbers, line));
+    let weighs = slots.iter().any(|slot| slot.spec.tokens.is_some());
+    Ok(Provider { dialect, endpoint, keys, slots, turn, homes, record, tariff, breaker, queue, budget, has_affinity, weighs, name })
 }
 
 /// The pool's view of the keys. One that names no account is an account of its own.
-fn compile_slots(keys: &[Key], states: &[KeyStates]) -> Vec<Slot> {
+fn compile_slots((provider, affinity): (&ProviderName, bool), keys: &[Key], states: &[KeyStates], registry: &Registry) -> Vec<Slot> {
     let account_of = |at: usize| {
         let account = keys[at].account.as_ref();
         let same = account.and_then(|account| keys.iter().position(|key| key.account.as_ref() == Some(account)));
         key_pool::Account(same.unwrap_or(at))
     };
     let slot = |(at, key): (usize, &Key)| {
-        let spec = key_pool::Spec { weight: key.weight, account: account_of(at) };
-        Slot { spec, state: Arc::clone(&states[at].pool) }
+        let owner = match &key.account {
+            Some(name) => AccountId::Named(name.as_str().into()),
+            None => AccountId::Key(key.secret.fingerprint()),
+        };
+        let account = account_of(at);
+        // Keys of one account say it once, or say the same.
+        let told = |rate: fn(&Key) -> Option<Rate>| {
+            let same = keys.iter().enumerate().filter(|(at, _)| account_of(*at) == account).find_map(|(_, key)| rate(key));
+            same.map(resilience::quota)
+        };
+        let (requests, tokens) = (told(|key| key.requests), told(|key| key.tokens));
+        let spec = key_pool::Spec { weight: key.weight, account, requests, tokens, affinity };
+        Slot { spec, state: Arc::clone(&states[at].pool), owner: registry.account(provider, owner) }
     };
     keys.iter().enumerate().map(slot).collect()
 }
@@ -181,22 +200,41 @@ fn compile_route(
     at: usize,
     route: config::Route,
     providers: &BTreeMap<ProviderName, Arc<Provider>>,
-    (told_apart, metrics): (&config::Metrics, &Metrics),
+    (told_apart, ground): (&config::Metrics, Ground<'_>),
 ) -> Result<Route, CompileError> {
     let error = |problem: String| CompileError { field: format!("routes[{at}].targets"), problem };
     let path: Arc<str> = route.path.trim_end_matches('/').into();
     let labels = Arc::new(ModelLabels::new(told_apart.models.iter().chain(&route.models)));
+    let is_one_of_several = route.targets.len() > 1;
     let targets = route
         .targets
         .into_iter()
         .map(|target| {
             let provider = providers.get(&target.provider).ok_or_else(|| error(format!("no provider `{}`", target.provider)))?;
-            let metrics = Arc::new(metrics.target(&route.path, provider.name.as_str(), Arc::clone(&labels)));
-            Ok(Target { provider: Arc::clone(provider), metrics })
+            let metrics = Arc::new(ground.metrics.target(&route.path, provider.name.as_str(), Arc::clone(&labels)));
+            let stands_in = target.when.is_some();
+            let when = match &target.when {
+                None => When::default(),
+                Some(conditions) => conditions.iter().copied().collect(),
+            };
+            let pace = ground.registry.pace(&provider.name, target.model.as_deref());
+            let label = label(provider, target.model.as_deref()).filter(|_| is_one_of_several);
+            let model = target.model.map(Into::into);
+            Ok(Target { provider: Arc::clone(provider), model, stands_in, when, pace, label, metrics })
         })
         .collect::<Result<Vec<_>, CompileError>>()?;
     let format = targets.first().map(|target| target.provider.dialect.request_format()).ok_or_else(|| error("empty".to_owned()))?;
-    Ok(Route { path, models: route.models, format, credentials: route.credentials, targets })
+    let (order, last_resort) = (route.order, route.last_resort.map(Arc::new));
+    let any = |is: fn(&Provider) -> bool| targets.iter().any(|target| is(&target.provider));
+    let (weighs, has_affinity) = (any(|provider| provider.weighs), any(|provider| provider.has_affinity));
+    let (models, credentials) = (route.models, route.credentials);
+    Ok(Route { path, models, format, credentials, targets, order, weighs, has_affinity, last_resort })
+}
+
+/// A target as replies tell of it: its provider, and its model where it has one of its own that a header can hold.
+fn label(provider: &Provider, model: Option<&str>) -> Option<HeaderValue> {
+    let named = model.and_then(|model| HeaderValue::from_str(&format!("{}/{model}", provider.name)).ok());
+    named.or_else(|| HeaderValue::from_str(provider.name.as_str()).ok())
 }
 
 fn compile_clients(clients: config::Clients, jwt: LoadedJwt, ground: Ground<'_>) -> Result<Clients, CompileError> {

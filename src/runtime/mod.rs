@@ -8,6 +8,7 @@ pub mod limits;
 pub mod regions;
 pub mod registry;
 pub mod reload;
+pub mod resilience;
 pub mod snapshot;
 
 use std::{
@@ -27,6 +28,7 @@ pub use limits::Limits;
 pub use regions::Regions;
 pub use registry::Registry;
 pub use reload::Reloader;
+pub use resilience::{Guard, Queue};
 pub use snapshot::{Provider, Route, Snapshot, Target};
 
 use crate::{
@@ -63,6 +65,8 @@ pub struct Runtime {
     pub held: Held,
     /// Whether a failed attempt may be told of in the log.
     pub failures: Seldom,
+    /// Whether an account that rests may be told of in the log.
+    pub cooled: Seldom,
     /// Whether a slow request may be told of in the log.
     pub slow: Ration,
     /// How the last requests were decided.

@@ -7,7 +7,7 @@
 use std::{
     collections::{HashMap, HashSet},
     fmt,
-    hash::Hash,
+    hash::{DefaultHasher, Hash, Hasher as _},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::{Duration, Instant},
 };
@@ -21,9 +21,13 @@ use super::{
 use crate::{
     config::{Roots, jwt::KeySetUrl},
     policy::{
+        breaker::Board,
         jwt::issuer::Issuer,
-        key_pool::{self, Turn},
+        key_pool::{self, Turn, homes::Homes},
         limits::{Spec, State},
+        pace::Pace,
+        queue::Line,
+        retry::Budget,
     },
     telemetry::{KeyRecord, ProviderRecord},
     types::{Fingerprint, Moment, ProviderName},
@@ -50,20 +54,39 @@ pub struct KeyStates {
     pub record: Arc<KeyRecord>,
 }
 
+/// What tells the accounts of a provider apart.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum AccountId {
+    /// The name that its keys give it.
+    Named(Box<str>),
+    /// The only key that it has.
+    Key(Fingerprint),
+}
+
 /// What belongs to a provider.
 #[derive(Clone, Debug)]
 pub struct ProviderStates {
     /// Whose turn it is among its keys.
     pub turn: Arc<Turn>,
+    /// Which of its accounts made what is stored there.
+    pub homes: Arc<Homes>,
     /// What is counted of it.
     pub record: Arc<ProviderRecord>,
+    /// Its breakers.
+    pub board: Arc<Board>,
+    /// Its places for requests at the same time.
+    pub line: Arc<Line>,
+    /// What retries are measured against.
+    pub budget: Arc<Budget>,
 }
 
 /// All states.
 #[derive(Debug, Default)]
 pub struct Registry {
     keys: Shelf<(ProviderName, Fingerprint), KeyStates>,
+    accounts: Shelf<(ProviderName, AccountId), Arc<key_pool::account::State>>,
     providers: Shelf<ProviderName, ProviderStates>,
+    paces: Shelf<(ProviderName, Option<Box<str>>), Arc<Pace>>,
     issuers: Shelf<(KeySetUrl, Roots), Arc<Issuer>>,
     fetching: Arc<Notify>,
     limits: Shelf<LimitId, limits::Kept>,
@@ -78,11 +101,33 @@ impl Registry {
         self.keys.take((provider.clone(), key), KeyStates::default)
     }
 
+    /// The state of one account: it is the same as long as the provider is, and its name or the only key that it has.
+    #[must_use]
+    pub fn account(&self, provider: &ProviderName, account: AccountId) -> Arc<key_pool::account::State> {
+        let id = (provider.clone(), account);
+        let mut hasher = DefaultHasher::new();
+        id.hash(&mut hasher);
+        self.accounts.take(id, || Arc::new(key_pool::account::State::new(hasher.finish())))
+    }
+
     /// The states of one provider: it is the same as long as its name is.
     #[must_use]
     pub fn provider(&self, name: &ProviderName) -> ProviderStates {
-        let new = || ProviderStates { turn: Arc::default(), record: Arc::new(ProviderRecord::new(name.clone())) };
+        let new = || ProviderStates {
+            turn: Arc::default(),
+            homes: Arc::default(),
+            record: Arc::new(ProviderRecord::new(name.clone())),
+            board: Arc::default(),
+            line: Arc::default(),
+            budget: Arc::default(),
+        };
         self.providers.take(name.clone(), new)
+    }
+
+    /// How soon a model of a provider answers, by the name under which it is asked for, if the target gives it one.
+    #[must_use]
+    pub fn pace(&self, provider: &ProviderName, model: Option<&str>) -> Arc<Pace> {
+        self.paces.take((provider.clone(), model.map(Into::into)), Arc::default)
     }
 
     /// The keys of the issuer with its key set there: fetched again only where another URL or other roots are named.
@@ -132,6 +177,11 @@ impl Registry {
                 in_use
             },
         );
+        let owners: HashSet<_> =
+            snapshot.providers.values().flat_map(|provider| provider.slots.iter().map(|slot| Arc::as_ptr(&slot.owner))).collect();
+        self.accounts.settle(now, |_| LINGER, |_, state| owners.contains(&Arc::as_ptr(state)));
+        let paces: HashSet<_> = snapshot.routes.iter().flat_map(|route| &route.targets).map(|target| Arc::as_ptr(&target.pace)).collect();
+        self.paces.settle(now, |_| LINGER, |_, pace| paces.contains(&Arc::as_ptr(pace)));
         self.providers.settle(now, |_| LINGER, |name, _| snapshot.providers.contains_key(name));
         let issuer = snapshot.clients.jwt.as_ref().and_then(|tokens| tokens.verifier.issuer());
         self.issuers.settle(now, |_| LINGER, |_, kept| issuer.is_some_and(|issuer| Arc::ptr_eq(issuer, kept)));

@@ -4,16 +4,21 @@ use std::{collections::BTreeMap, path::PathBuf, sync::Arc};
 
 use http::{HeaderName, HeaderValue};
 
-use super::{ClientKeys, JwtIdentity, Limits, Regions};
+use super::{ClientKeys, Guard, JwtIdentity, Limits, Queue, Regions};
 use crate::{
-    config::{Annotate, Body, ClientKey, Config, Credentials, Listen, ModelPattern, Mtls, Trust},
+    config::{Annotate, Body, ClientKey, Config, Credentials, LastResort, Listen, ModelPattern, Mtls, Order, Trust},
     policy::{
-        key_pool::{self, Choice, Exhausted, Lease, Slot, Turn},
+        key_pool::{
+            self, Asked, Choice, Lease, Slot, Turn, Unavailable,
+            homes::{Homes, MakerId, Whose},
+        },
+        pace::Pace,
         prices::{self, Prices, Tariff},
+        retry::{self, Budget, When},
     },
     provider::Credential,
     telemetry::{KeyRecord, ProviderRecord, TargetMetrics},
-    types::{ClientName, Dialect, Fingerprint, Money, ProviderName, RequestFormat, Tier},
+    types::{ClientName, Dialect, Fingerprint, Moment, Money, ProviderName, RequestFormat, Tier, Usage},
     upstream::Endpoint,
 };
 
@@ -40,6 +45,8 @@ pub struct Snapshot {
     pub limits: Limits,
     /// What tokens cost.
     pub prices: Arc<Prices>,
+    /// How often a request is tried again.
+    pub retry: retry::Spec,
     /// All providers, also those that no route names.
     pub providers: BTreeMap<ProviderName, Arc<Provider>>,
     /// Which requests go where; the first that fits is taken.
@@ -110,8 +117,16 @@ pub struct Route {
     pub format: RequestFormat,
     /// Whose credentials the provider sees.
     pub credentials: Credentials,
-    /// Where its requests go, in order of preference.
+    /// Where its requests go.
     pub targets: Vec<Target>,
+    /// Which of them comes first.
+    pub order: Order,
+    /// Whether any of them knows how many tokens its accounts may use.
+    pub weighs: bool,
+    /// Whether it matters to any of them how a prompt begins.
+    pub has_affinity: bool,
+    /// What is answered when none could.
+    pub last_resort: Option<Arc<LastResort>>,
 }
 
 impl Route {
@@ -140,8 +155,29 @@ impl Route {
 pub struct Target {
     /// The provider.
     pub provider: Arc<Provider>,
+    /// Its own name for the model that it is asked for.
+    pub model: Option<Arc<str>>,
+    /// Whether it only stands in for others, so that no order puts it before them.
+    pub stands_in: bool,
+    /// When it takes over from one before it.
+    pub when: When,
+    /// How soon its first token came of late. It belongs to provider and model, not to this generation.
+    pub pace: Arc<Pace>,
+    /// It as a reply tells of it, where there are several.
+    pub label: Option<HeaderValue>,
     /// The series of this route and provider.
     pub metrics: Arc<TargetMetrics>,
+}
+
+impl Target {
+    /// What a thousand tokens each way cost there, by which the cheapest is found.
+    #[must_use]
+    pub fn price(&self, asked: Option<&str>) -> Option<Money> {
+        const SAMPLE: Usage =
+            Usage { input: Some(1_000), output: Some(1_000), cached: None, reasoning: None, stored: None, stored_long: None };
+        let priced = self.provider.tariff.as_ref()?.price(self.model.as_deref().or(asked))?;
+        priced.known.then(|| priced.price.cost(&SAMPLE))
+    }
 }
 
 /// A provider, prepared.
@@ -159,21 +195,47 @@ pub struct Provider {
     pub slots: Vec<Slot>,
     /// Whose turn it is among equals.
     pub turn: Arc<Turn>,
+    /// Which of its accounts made what is stored there. It belongs to the provider's name, not to this generation.
+    pub homes: Arc<Homes>,
     /// What is counted of it. It belongs to the provider's name, not to this generation.
     pub record: Arc<ProviderRecord>,
     /// What tokens cost there, if anybody asks.
     pub tariff: Option<Tariff>,
+    /// Its breakers, unless it has none.
+    pub breaker: Option<Guard>,
+    /// Its places for requests at the same time, if they are bounded.
+    pub queue: Option<Queue>,
+    /// What retries are measured against.
+    pub budget: Arc<Budget>,
+    /// Whether it matters to its keys how a prompt begins.
+    pub has_affinity: bool,
+    /// Whether it is known how many tokens its accounts may use, so that a request is weighed.
+    pub weighs: bool,
 }
 
 impl Provider {
-    /// Leases the key that carries the least among those that `choice` allows.
+    /// Leases the key that serves the request best.
     ///
     /// # Errors
     ///
-    /// [`Exhausted`] if none is in use.
-    pub fn lease(&self, choice: Choice) -> Result<(&Arc<PoolKey>, Lease), Exhausted> {
-        let lease = key_pool::acquire(&self.slots, &self.turn, choice)?;
+    /// [`Unavailable`] if none can serve it now.
+    pub fn lease(&self, asked: &Asked<'_>, now: Moment) -> Result<(&Arc<PoolKey>, Lease), Unavailable> {
+        let lease = key_pool::acquire(&self.slots, &self.turn, asked, now)?;
         Ok((&self.keys[lease.index], lease))
+    }
+
+    /// Among which of its keys to choose. An object whose account has left the config is looked for as if nobody knew its
+    /// maker, so that the client hears from the provider that it is not there.
+    #[must_use]
+    pub fn choice(&self, whose: &Whose) -> Choice {
+        match whose {
+            Whose::Any => Choice::Any,
+            Whose::Home => Choice::Home,
+            Whose::Maker(ids) => {
+                let maker = |id| self.homes.find(id).and_then(|account| self.keys.iter().position(|key| key.owner == account));
+                ids.iter().find_map(maker).map_or(Choice::Home, |at| Choice::Of(self.slots[at].spec.account))
+            }
+        }
     }
 
     /// Whether a key could be leased now.
@@ -194,6 +256,8 @@ pub struct PoolKey {
     pub fingerprint: HeaderValue,
     /// The account that it shares with others of its provider, by the name of the config.
     pub account: Option<Box<str>>,
+    /// The account, as it is told from others of its provider through all generations.
+    pub owner: MakerId,
     /// What is put on the request.
     pub credential: Credential,
     /// What it has lived through. It belongs to the key, not to this generation.

@@ -188,6 +188,7 @@ pub fn start(loaded: Loaded, options: Options) -> Result<Running> {
         spans,
         held,
         failures: Seldom::default(),
+        cooled: Seldom::default(),
         slow: Ration::default(),
         decisions: Ring::new(config.log.decisions),
         began: Instant::now(),

@@ -12,7 +12,7 @@ use super::{
     Provider, anthropic,
     ask::{Ask, Weight},
     body::{Body, Ending},
-    counts, dialect,
+    control, dialect,
     error::{ApiError, INVALID_REQUEST},
     exchange::Exchange,
     faults::{Fault, Kind, chance},
@@ -64,8 +64,8 @@ impl Desk<'_> {
 
 /// Answers one request. Dropped at any point, it counts as cancelled: the exchange is its own guard.
 pub(super) async fn answer(provider: Arc<Provider>, request: Request<Incoming>, line: &Line) -> Result<Response<Body>, Infallible> {
-    if let Some(counts) = counts::answer(&provider, request.method(), request.uri().path()) {
-        return Ok(Reply::at_once(Dialect::Openai, counts).respond(Exchange::unseen(&provider)));
+    if control::is_meant(&request) {
+        return Ok(control::answer(&provider, request).await.respond(Exchange::unseen(&provider)));
     }
     let dialect = provider.options.dialect.unwrap_or_else(|| dialect::of(request.uri(), request.headers()));
     let key = dialect::credential(dialect, request.uri(), request.headers()).map(|text| provider.keys.get(text));
@@ -74,7 +74,7 @@ pub(super) async fn answer(provider: Arc<Provider>, request: Request<Incoming>, 
         return Ok(Reply::error(dialect, &keys::MISSING, false).respond(exchange));
     };
     if realtime::is_wanted(&request) {
-        let (_, taken) = key.owner.buckets.take(provider.options.limits, 0, Instant::now());
+        let (_, taken) = take(&provider, &key, 0);
         return Ok(match key.check().and(taken.map_err(limited)) {
             Ok(()) => realtime::accept(&provider, request, exchange, line),
             Err(error) => Reply::error(dialect, &error, false).respond(exchange),
@@ -103,6 +103,7 @@ async fn reply(
     let question = Question::of(dialect, &head, &body);
     if let Some(known) = question.as_ref().and_then(|question| provider.memo.get(question)) {
         let conduct = admit(provider, key, &known.weight, exchange, levels).await?;
+        exchange.process();
         return Ok(Reply::new(dialect, known.script(), conduct));
     }
     let ask = Ask::read(&head.headers, &body);
@@ -118,6 +119,7 @@ async fn reply(
             RequestFormat::Gemini => gemini::answer(&desk, ask),
         },
     }?;
+    exchange.process();
     let script = match question {
         Some(question) => provider.memo.keep(question, weight, script),
         None => script,
@@ -125,7 +127,13 @@ async fn reply(
     Ok(Reply::new(dialect, script, conduct))
 }
 
-async fn read(body: Incoming) -> Result<Bytes, ApiError> {
+/// Takes a request and its tokens from the account's buckets.
+fn take(provider: &Provider, key: &Key, tokens: usize) -> (Levels, Result<(), Refusal>) {
+    let limits = key.owner.limits.unwrap_or(provider.options.limits);
+    key.owner.buckets.take(limits, provider.options.bucket, tokens, Instant::now())
+}
+
+pub(super) async fn read(body: Incoming) -> Result<Bytes, ApiError> {
     let too_large = || {
         ApiError::fixed(StatusCode::PAYLOAD_TOO_LARGE, INVALID_REQUEST, Some("request_too_large"), "")
             .saying(format!("The body is larger than {LARGEST_BODY} bytes."))
@@ -148,11 +156,11 @@ async fn admit(
     if !weight.model.is_empty() {
         exchange.note(|seen| seen.model = Some(weight.model.clone()));
     }
-    let (now, taken) = key.owner.buckets.take(provider.options.limits, weight.prompt + weight.most, Instant::now());
+    let (now, taken) = take(provider, key, weight.prompt + weight.most);
     *levels = now;
     taken.map_err(limited)?;
     exchange.charge(weight.prompt);
-    misbehave(provider, &weight.model).await
+    misbehave(provider, &weight.model, exchange).await
 }
 
 fn limited(Refusal { what, wait }: Refusal) -> ApiError {
@@ -160,19 +168,23 @@ fn limited(Refusal { what, wait }: Refusal) -> ApiError {
     ApiError::fixed(StatusCode::TOO_MANY_REQUESTS, what, Some("rate_limit_exceeded"), "").after(wait).saying(message)
 }
 
-/// What the model's name asks for, or chance; most ask for nothing.
-async fn misbehave(provider: &Provider, model: &str) -> Result<(Pace, Ending), ApiError> {
+/// What has been switched on, what the model's name asks for, or chance; most ask for nothing.
+async fn misbehave(provider: &Provider, model: &str, exchange: &mut Exchange) -> Result<(Pace, Ending), ApiError> {
     let pace = Pace::of(&provider.options);
     let options = &provider.options;
     let by_chance = || chance(&options.faults, options.seed, provider.requests.fetch_add(1, Ordering::Relaxed));
-    match Fault::of(model).or_else(by_chance).map(|fault| &fault.kind) {
+    match provider.switches.fault(model).or_else(|| Fault::of(model)).or_else(by_chance).map(|fault| &fault.kind) {
         None => Ok((pace, Ending::Clean)),
         Some(Kind::Error(error)) => Err(error.clone()),
         Some(Kind::ByTurns(error)) => {
             let turn = provider.turns.fetch_add(1, Ordering::Relaxed);
             if turn.is_multiple_of(2) { Err(error.clone()) } else { Ok((pace, Ending::Clean)) }
         }
-        Some(Kind::Hang) => future::pending().await,
+        Some(Kind::Hang) => {
+            // Nobody outside can tell that nothing comes of it.
+            exchange.process();
+            future::pending().await
+        }
         Some(Kind::Ends(ending)) => Ok((pace, *ending)),
         Some(Kind::Slow(times)) => Ok((pace.slowed(*times), Ending::Clean)),
     }

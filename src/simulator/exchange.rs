@@ -36,6 +36,10 @@ pub struct Seen {
     pub ended: Instant,
     /// How it ended.
     pub end: End,
+    /// What the client called it, in `x-request-id`.
+    pub request_id: Option<String>,
+    /// Whether the provider went to work on it, which is what it bills.
+    pub processed: bool,
 }
 
 impl Seen {
@@ -64,6 +68,7 @@ pub struct Counters {
     completed: AtomicU64,
     broken: AtomicU64,
     cancelled: AtomicU64,
+    processed: AtomicU64,
 }
 
 impl Counters {
@@ -89,6 +94,12 @@ impl Counters {
     #[must_use]
     pub fn cancelled(&self) -> u64 {
         self.cancelled.load(Ordering::Acquire)
+    }
+
+    /// Requests that the provider went to work on, which is what it bills: all but refusals and errors.
+    #[must_use]
+    pub fn processed(&self) -> u64 {
+        self.processed.load(Ordering::Acquire)
     }
 
     /// Requests without an end so far.
@@ -152,6 +163,8 @@ impl Exchange {
             started: now,
             ended: now,
             end: End::Cancelled,
+            request_id: request.headers().get("x-request-id").and_then(|id| id.to_str().ok()).map(str::to_owned),
+            processed: false,
         };
         Self { provider: Arc::clone(provider), key, prompt: 0, seen: Some(seen) }
     }
@@ -164,6 +177,16 @@ impl Exchange {
     /// Its prompt is let in, and will be counted.
     pub(super) fn charge(&mut self, prompt: usize) {
         self.prompt += prompt;
+    }
+
+    /// The provider goes to work on it; only the first call counts.
+    pub(super) fn process(&mut self) {
+        let Some(seen) = self.seen.as_mut().filter(|seen| !seen.processed) else { return };
+        seen.processed = true;
+        self.provider.onlooker.counters.processed.fetch_add(1, Ordering::AcqRel);
+        if let Some(key) = &self.key {
+            key.tally.process();
+        }
     }
 
     /// Notes something down; after the end there is nothing left to note.

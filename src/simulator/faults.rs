@@ -35,7 +35,7 @@ pub(super) enum Kind {
 }
 
 /// Every fault there is.
-pub static FAULTS: [Fault; 15] = [
+pub static FAULTS: [Fault; 17] = [
     Fault {
         model: "fault-400",
         effect: "400 context_length_exceeded",
@@ -72,6 +72,26 @@ pub static FAULTS: [Fault; 15] = [
             INVALID_REQUEST,
             Some("model_not_found"),
             "The model `fault-404` does not exist.",
+        )),
+    },
+    Fault {
+        model: "fault-413",
+        effect: "413 request_too_large",
+        kind: Kind::Error(ApiError::fixed(
+            StatusCode::PAYLOAD_TOO_LARGE,
+            INVALID_REQUEST,
+            Some("request_too_large"),
+            "The request is larger than this model takes.",
+        )),
+    },
+    Fault {
+        model: "fault-422",
+        effect: "422 unprocessable_entity",
+        kind: Kind::Error(ApiError::fixed(
+            StatusCode::UNPROCESSABLE_ENTITY,
+            INVALID_REQUEST,
+            Some("unprocessable_entity"),
+            "The request is well-formed, and this model can do nothing with it.",
         )),
     },
     Fault {
@@ -156,12 +176,7 @@ impl FromStr for Rate {
 
     fn from_str(text: &str) -> Result<Self, String> {
         let (kind, share) = text.split_once('=').ok_or_else(|| format!("`{text}` is not KIND=RATE, such as `error-500=2%`"))?;
-        let name = kind.strip_prefix("error-").unwrap_or(kind);
-        let fault = FAULTS.iter().find(|fault| fault.model.strip_prefix(PREFIX) == Some(name));
-        let fault = fault.ok_or_else(|| {
-            let known: Vec<&str> = FAULTS.iter().filter_map(|fault| fault.model.strip_prefix(PREFIX)).collect();
-            format!("`{kind}` is no fault; known are {}", known.join(", "))
-        })?;
+        let fault = Fault::named(kind)?;
         let (number, whole) = share.strip_suffix('%').map_or((share, 1.0), |number| (number, 100.0));
         let share = number.parse().ok().map(|number: f64| number / whole).filter(|share| (0.0..=1.0).contains(share));
         Ok(Self { fault, share: share.ok_or_else(|| format!("`{text}`: a rate lies between 0% and 100%"))? })
@@ -189,6 +204,15 @@ impl Fault {
     /// The fault of that name.
     pub(super) fn of(model: &str) -> Option<&'static Self> {
         FAULTS.iter().find(|fault| fault.model == model)
+    }
+
+    /// The fault that `--fault` and the admin path call so: `500`, `error-500`, `hang`.
+    pub(super) fn named(name: &str) -> Result<&'static Self, String> {
+        let name = name.strip_prefix("error-").unwrap_or(name);
+        FAULTS.iter().find(|fault| fault.model.strip_prefix(PREFIX) == Some(name)).ok_or_else(|| {
+            let known: Vec<&str> = FAULTS.iter().filter_map(|fault| fault.model.strip_prefix(PREFIX)).collect();
+            format!("`{name}` is no fault; known are {}", known.join(", "))
+        })
     }
 }
 

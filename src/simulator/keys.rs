@@ -4,7 +4,7 @@ use std::{
     collections::HashMap,
     sync::{
         Arc, Mutex, MutexGuard, PoisonError, Weak,
-        atomic::{AtomicU64, Ordering},
+        atomic::{AtomicBool, AtomicU64, Ordering},
     },
 };
 
@@ -13,7 +13,7 @@ use serde_json::{Map, Value};
 
 use super::{
     error::{ApiError, INVALID_REQUEST, NO_QUOTA},
-    limits::Buckets,
+    limits::{Buckets, Limits, Quota},
     store::Account,
     tally::Tally,
 };
@@ -23,10 +23,11 @@ use crate::types::Fingerprint;
 const MOST_KEYS: usize = 10_000;
 
 /// How a key begins, what it is then, and in a few words what that means.
-const STANDINGS: [(&str, Standing, &str); 3] = [
+const STANDINGS: [(&str, Standing, &str); 4] = [
     ("sk-invalid-", Standing::Invalid, "401 invalid_api_key, as a key that was revoked"),
     ("sk-dead-", Standing::Dead, "429 insufficient_quota: its account is out of money"),
     ("sk-forbidden-", Standing::Forbidden, "403: it has no right to anything"),
+    ("sk-flapping-", Standing::Flapping, "401 invalid_api_key and a good reply by turns, the error first"),
 ];
 
 /// What follows this, up to the next `-`, names the account that a key shares with others.
@@ -34,11 +35,21 @@ const ACCOUNT_PREFIX: &str = "sk-account-";
 
 /// What a key may do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Standing {
+pub(super) enum Standing {
     Good,
     Invalid,
     Dead,
     Forbidden,
+    Flapping,
+}
+
+impl Standing {
+    /// The standing of that name: `good`, or a beginning of a key without `sk-`.
+    pub(super) fn of(name: &str) -> Option<Self> {
+        let named = |prefix: &str| prefix.strip_prefix("sk-").and_then(|rest| rest.strip_suffix('-')) == Some(name);
+        let bad = STANDINGS.iter().find(|(prefix, ..)| named(prefix)).map(|(_, standing, _)| *standing);
+        bad.or_else(|| (name == "good").then_some(Self::Good))
+    }
 }
 
 /// A key that has been seen.
@@ -50,7 +61,9 @@ pub(super) struct Key {
     pub(super) tally: Tally,
     /// Whose it is.
     pub(super) owner: Arc<Owner>,
-    standing: Standing,
+    standing: Mutex<Standing>,
+    /// Requests of a key that flaps, so far.
+    turns: AtomicU64,
 }
 
 /// An account: one quota, and one set of objects, for all its keys.
@@ -58,19 +71,36 @@ pub(super) struct Key {
 pub(super) struct Owner {
     /// Its number in the store.
     pub(super) account: Account,
-    /// What it may ask for in a minute.
+    /// What it may ask for in a minute, where that differs from others.
+    pub(super) limits: Option<Limits>,
+    /// What is left of that.
     pub(super) buckets: Buckets,
+    /// Whether it ran out of money while the provider ran.
+    dead: AtomicBool,
 }
 
 impl Key {
     /// The error of a key that is no good.
     pub(super) fn check(&self) -> Result<(), ApiError> {
-        match self.standing {
-            Standing::Good => Ok(()),
+        let standing = *self.standing.lock().unwrap_or_else(PoisonError::into_inner);
+        match standing {
             Standing::Invalid => Err(INVALID),
-            Standing::Dead => Err(DEAD),
             Standing::Forbidden => Err(FORBIDDEN),
+            Standing::Flapping if self.turns.fetch_add(1, Ordering::Relaxed).is_multiple_of(2) => Err(INVALID),
+            Standing::Dead => Err(DEAD),
+            Standing::Good | Standing::Flapping if self.owner.dead.load(Ordering::Relaxed) => Err(DEAD),
+            Standing::Good | Standing::Flapping => Ok(()),
         }
+    }
+
+    /// Is this from now on. Money is the account's: one that runs out of it, or has some again, does so for all its keys.
+    pub(super) fn becomes(&self, standing: Standing) {
+        let dead = standing == Standing::Dead;
+        if dead || standing == Standing::Good {
+            self.owner.dead.store(dead, Ordering::Relaxed);
+        }
+        *self.standing.lock().unwrap_or_else(PoisonError::into_inner) = if dead { Standing::Good } else { standing };
+        self.turns.store(0, Ordering::Relaxed);
     }
 }
 
@@ -79,6 +109,8 @@ impl Key {
 pub(super) struct Keys {
     known: Mutex<Known>,
     accounts: AtomicU64,
+    /// Accounts with limits of their own.
+    quotas: Vec<Quota>,
 }
 
 #[derive(Default)]
@@ -88,6 +120,11 @@ struct Known {
 }
 
 impl Keys {
+    /// Nobody's key so far; these accounts have limits of their own.
+    pub(super) fn new(quotas: Vec<Quota>) -> Self {
+        Self { quotas, ..Self::default() }
+    }
+
     /// The key of this text, which may be new.
     pub(super) fn get(&self, text: &str) -> Arc<Key> {
         let mut known = self.lock();
@@ -102,22 +139,30 @@ impl Keys {
         let standing = STANDINGS.iter().find(|(prefix, ..)| text.starts_with(prefix)).map_or(Standing::Good, |(_, standing, _)| *standing);
         let name = text.strip_prefix(ACCOUNT_PREFIX).and_then(|rest| rest.split('-').next());
         let owner = match name {
-            None => self.owner(),
+            None => self.owner(None),
             Some(name) => known.owners.get(name).and_then(Weak::upgrade).unwrap_or_else(|| {
-                let owner = self.owner();
+                let owner = self.owner(Some(name));
                 known.owners.insert(name.to_owned(), Arc::downgrade(&owner));
                 owner
             }),
         };
-        let key = Arc::new(Key { fingerprint: Fingerprint::of(text.as_bytes()), tally: Tally::default(), owner, standing });
+        let key = Arc::new(Key {
+            fingerprint: Fingerprint::of(text.as_bytes()),
+            tally: Tally::default(),
+            owner,
+            standing: Mutex::new(standing),
+            turns: AtomicU64::new(0),
+        });
         if known.keys.len() < MOST_KEYS {
             known.keys.insert(text.to_owned(), Arc::clone(&key));
         }
         key
     }
 
-    fn owner(&self) -> Arc<Owner> {
-        Arc::new(Owner { account: self.accounts.fetch_add(1, Ordering::Relaxed), buckets: Buckets::default() })
+    fn owner(&self, name: Option<&str>) -> Arc<Owner> {
+        let account = self.accounts.fetch_add(1, Ordering::Relaxed);
+        let limits = self.quotas.iter().find(|quota| Some(&*quota.account) == name).map(|quota| quota.limits);
+        Arc::new(Owner { account, limits, buckets: Buckets::default(), dead: AtomicBool::new(false) })
     }
 
     /// The counts of each key by its fingerprint.
@@ -190,6 +235,31 @@ mod tests {
         assert_eq!(code("sk-invalid-1"), Some("invalid_api_key"));
         assert_eq!(code("sk-dead-1"), Some(NO_QUOTA));
         assert_eq!(code("sk-forbidden-1"), Some("insufficient_permissions"));
+    }
+
+    #[test]
+    fn a_key_becomes_what_it_is_told_and_money_is_a_matter_of_its_account() {
+        let keys = Keys::default();
+        let code = |text: &str| keys.get(text).check().err().and_then(|error| error.code);
+        keys.get("sk-account-a-1").becomes(Standing::Invalid);
+        assert_eq!((code("sk-account-a-1"), code("sk-account-a-2")), (Some("invalid_api_key"), None));
+        keys.get("sk-account-a-2").becomes(Standing::Dead);
+        assert_eq!((code("sk-account-a-1"), code("sk-account-a-2")), (Some("invalid_api_key"), Some(NO_QUOTA)));
+        assert_eq!((code("sk-account-a-3"), code("sk-account-b-1")), (Some(NO_QUOTA), None));
+        keys.get("sk-account-a-1").becomes(Standing::Good);
+        assert!(["sk-account-a-1", "sk-account-a-2", "sk-account-a-3"].iter().all(|key| code(key).is_none()));
+        keys.get("sk-account-b-1").becomes(Standing::Flapping);
+        assert_eq!(
+            [code("sk-account-b-1"), code("sk-account-b-1"), code("sk-account-b-1")],
+            [Some("invalid_api_key"), None, Some("invalid_api_key")]
+        );
+    }
+
+    #[test]
+    fn an_account_may_have_limits_of_its_own() {
+        let keys = Keys::new(vec!["small=60/-".parse().unwrap()]);
+        assert_eq!(keys.get("sk-account-small-1").owner.limits, Some(Limits { requests: Some(60), tokens: None }));
+        assert_eq!((keys.get("sk-account-other-1").owner.limits, keys.get("sk-small").owner.limits), (None, None));
     }
 
     #[test]

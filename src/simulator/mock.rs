@@ -13,9 +13,9 @@ use tokio::{
 };
 
 use super::{
-    Limits, Options, Tls,
+    Limits, Options, Quota, Tls,
     faults::{self, Rate},
-    keys, start,
+    keys, limits, start,
 };
 use crate::types::{Dialect, Period};
 
@@ -63,6 +63,12 @@ pub struct Conduct {
     /// Tokens that an account may ask for in a minute
     #[arg(long, value_name = "NUMBER", value_parser = clap::value_parser!(u32).range(1..))]
     pub tokens_per_minute: Option<u32>,
+    /// An account with limits of its own, such as `large=10000/2000000` for the keys `sk-account-large-…`; may be given several times
+    #[arg(long = "account", value_name = "NAME=REQUESTS/TOKENS")]
+    pub accounts: Vec<Quota>,
+    /// Within which time an account that has nothing left has all it can hold; by default, a minute
+    #[arg(long, value_name = "DURATION")]
+    pub bucket: Option<Period>,
     /// Something that goes wrong by chance, such as `error-500=2%`; may be given several times
     #[arg(long = "fault", value_name = "KIND=RATE")]
     pub faults: Vec<Rate>,
@@ -90,8 +96,11 @@ impl Args {
     /// The options that these flags make.
     #[must_use]
     pub fn options(&self) -> Options {
-        let Conduct { dialect, requests_per_minute, tokens_per_minute, faults, certificate, key, workers } = self.conduct.clone();
+        let Conduct { dialect, requests_per_minute, tokens_per_minute, accounts, bucket, faults, certificate, key, workers } =
+            self.conduct.clone();
         Options {
+            quotas: accounts,
+            bucket: bucket.map_or(limits::DEEP, |bucket| bucket.0),
             dialect,
             limits: Limits { requests: requests_per_minute, tokens: tokens_per_minute },
             faults,
@@ -117,11 +126,19 @@ fn after_help() -> String {
          Any key is taken. These beginnings have a meaning:\n{}\n\
          {DIALECTS}\n\
          A WebSocket is at /v1/realtime?model=…; the model `echo` sends each message back at once.\n\
-         GET /_simulator tells what each key has asked for, by its fingerprint; DELETE starts the counts anew.\n",
+         GET /_simulator tells what each key has asked for, by its fingerprint; DELETE starts the counts anew.\n\
+         {ORDERS}",
         faults::table(),
         keys::table()
     )
 }
+
+/// What a provider that runs can be told, for a terminal.
+const ORDERS: &str = r#"POST /_simulator changes what happens from now on:
+  {"key":"sk-1","is":"invalid"}     or `forbidden`, `flapping`, `good`; `dead` is its whole account out of money
+  {"fault":"503"}                   every request meets this fault; null ends it
+  {"model":"gpt-4o","fault":"hang"} those for this model do
+"#;
 
 /// How a request's dialect is told, for a terminal.
 const DIALECTS: &str = "\

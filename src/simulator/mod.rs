@@ -21,7 +21,7 @@
 //! pace.rs            when its tokens come
 //! body.rs            a script on its way: paced, ended, broken off, or dropped by its reader
 //! exchange.rs        one request as an onlooker sees it, reported once, also on a cancel
-//! counts.rs          the admin paths
+//! control.rs switches.rs       the admin paths: counts, and what is to go wrong from now on
 //! text.rs base64.rs  words from the seed, and a way to send bytes as text
 //! mock.rs demo.rs load/        `sidegate mock`, `sidegate demo` and `sidegate load`
 //! ```
@@ -31,7 +31,7 @@ mod anthropic;
 mod ask;
 mod base64;
 mod body;
-mod counts;
+mod control;
 pub mod demo;
 mod dialect;
 mod error;
@@ -51,6 +51,7 @@ mod realtime;
 mod reply;
 mod script;
 mod store;
+mod switches;
 mod tally;
 mod text;
 mod tls;
@@ -70,7 +71,7 @@ use tokio_rustls::TlsAcceptor;
 use crate::types::Dialect;
 use exchange::Onlooker;
 pub use exchange::{Counters, End, Seen};
-pub use limits::Limits;
+pub use limits::{Limits, Quota};
 
 /// How the simulated provider behaves.
 #[derive(Clone, Debug)]
@@ -89,6 +90,10 @@ pub struct Options {
     pub dialect: Option<Dialect>,
     /// What each account may ask for in a minute.
     pub limits: Limits,
+    /// Accounts with limits of their own, by the name that their keys say.
+    pub quotas: Vec<Quota>,
+    /// Within which time an account that has nothing left has all it can hold.
+    pub bucket: Duration,
     /// What goes wrong by chance.
     pub faults: Vec<faults::Rate>,
     /// TLS instead of plain sockets.
@@ -116,6 +121,8 @@ impl Default for Options {
             seed: 1,
             dialect: None,
             limits: Limits::default(),
+            quotas: Vec::new(),
+            bucket: limits::DEEP,
             faults: Vec::new(),
             tls: None,
             workers: 1,
@@ -192,9 +199,10 @@ fn begin(options: Options, onlooker: impl FnOnce(Arc<Counters>) -> Onlooker) -> 
     let scheme = if tls.is_some() { "https" } else { "http" };
     let count = options.workers.max(1);
     let provider = Arc::new(Provider {
+        keys: keys::Keys::new(options.quotas.clone()),
         options,
         onlooker: onlooker(Arc::clone(&counters)),
-        keys: keys::Keys::default(),
+        switches: switches::Switches::default(),
         store: store::Store::default(),
         memo: memo::Memo::default(),
         requests: AtomicU64::new(0),
@@ -231,6 +239,7 @@ struct Provider {
     options: Options,
     onlooker: Onlooker,
     keys: keys::Keys,
+    switches: switches::Switches,
     store: store::Store,
     memo: memo::Memo,
     /// Requests that chance has looked at, so far.

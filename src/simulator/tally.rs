@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 #[derive(Debug, Default)]
 pub(super) struct Tally {
     requests: AtomicU64,
+    processed: AtomicU64,
     tokens: AtomicU64,
     limited: AtomicU64,
     cancelled: AtomicU64,
@@ -23,6 +24,11 @@ impl Tally {
         self.most_open.fetch_max(open, Ordering::Relaxed);
     }
 
+    /// The provider went to work on it.
+    pub(super) fn process(&self) {
+        self.processed.fetch_add(1, Ordering::Relaxed);
+    }
+
     /// It has ended; `limited` is a 429.
     pub(super) fn end(&self, tokens: usize, limited: bool, cancelled: bool) {
         self.tokens.fetch_add(tokens as u64, Ordering::Relaxed);
@@ -33,7 +39,7 @@ impl Tally {
 
     /// Starts anew; what is open stays open.
     pub(super) fn reset(&self) {
-        for count in [&self.requests, &self.tokens, &self.limited, &self.cancelled] {
+        for count in [&self.requests, &self.processed, &self.tokens, &self.limited, &self.cancelled] {
             count.store(0, Ordering::Relaxed);
         }
         self.most_open.store(self.open.load(Ordering::Relaxed), Ordering::Relaxed);
@@ -43,7 +49,7 @@ impl Tally {
     pub(super) fn json(&self) -> Value {
         let read = |count: &AtomicU64| count.load(Ordering::Relaxed);
         json!({
-            "requests": read(&self.requests), "tokens": read(&self.tokens), "status_429": read(&self.limited),
+            "requests": read(&self.requests), "processed": read(&self.processed), "tokens": read(&self.tokens), "status_429": read(&self.limited),
             "open": read(&self.open), "cancelled": read(&self.cancelled), "max_concurrent": read(&self.most_open),
         })
     }

@@ -134,6 +134,19 @@ impl Tries {
         self.first.iter().chain(&self.more)
     }
 
+    /// How many there were.
+    #[must_use]
+    pub fn count(&self) -> u32 {
+        // A few dozen at most.
+        (usize::from(self.first.is_some()) + self.more.len()) as u32 + self.untold
+    }
+
+    /// What the end of the last of them says that was sent.
+    #[must_use]
+    pub fn verdict(&self) -> Option<Cause> {
+        self.more.iter().rev().chain(&self.first).find_map(|tried| tried.cause)
+    }
+
     /// How many are only counted.
     #[must_use]
     pub fn untold(&self) -> u32 {

@@ -14,6 +14,9 @@ use std::{
 
 use http::StatusCode;
 
+use super::{causes::Causes, occurrences::Occurrences};
+use crate::types::Cause;
+
 /// How much of the running mean a new first byte replaces: one in so many.
 const SMOOTHING: u64 = 8;
 
@@ -86,6 +89,8 @@ pub struct KeyRecord {
     tokens: [AtomicU64; 2],
     /// Locked when something went wrong, and never else.
     last_error: Mutex<Option<LastError>>,
+    moved: Occurrences<2>,
+    cooldowns: Causes,
 }
 
 impl KeyRecord {
@@ -116,6 +121,27 @@ impl KeyRecord {
     pub fn used(&self, tokens_in: u64, tokens_out: u64) {
         self.tokens[0].fetch_add(tokens_in, Relaxed);
         self.tokens[1].fetch_add(tokens_out, Relaxed);
+    }
+
+    /// It came to this state, in the word of the policy, for this cause.
+    pub fn moved(&self, to: &'static str, cause: Cause) {
+        self.moved.add([to, cause.name()]);
+    }
+
+    /// Its account is not asked for a model for a while, for this cause: whether that is new or goes on for longer.
+    pub fn cooled(&self, cause: Cause) {
+        self.cooldowns.add(cause);
+    }
+
+    /// Changes of its state that there were: the new state and the cause, and how many.
+    #[must_use]
+    pub fn transitions(&self) -> Vec<([&'static str; 2], u64)> {
+        self.moved.all()
+    }
+
+    /// How often its account was not asked for a while, by cause.
+    pub fn cooldowns(&self) -> impl Iterator<Item = (&'static str, u64)> {
+        self.cooldowns.counted()
     }
 
     /// Replies by class of status: 2xx (and 101), 3xx, 4xx, 5xx.
@@ -182,9 +208,21 @@ pub(super) fn class(status: u16) -> usize {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::types::Dimension;
 
     fn status(code: u16) -> StatusCode {
         StatusCode::from_u16(code).unwrap()
+    }
+
+    #[test]
+    fn changes_of_state_and_cool_downs_are_counted_by_cause() {
+        let record = KeyRecord::default();
+        assert_eq!((record.transitions().len(), record.cooldowns().count()), (0, 0));
+        record.moved("quarantined", Cause::InvalidKey);
+        record.moved("active", Cause::Served);
+        record.cooled(Cause::RateLimited(Dimension::Tokens));
+        assert_eq!(record.transitions(), [(["active", "served"], 1), (["quarantined", "invalid_key"], 1)]);
+        assert_eq!(record.cooldowns().collect::<Vec<_>>(), [("rate_limited_tokens", 1)]);
     }
 
     #[test]

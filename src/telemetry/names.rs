@@ -1,7 +1,11 @@
 //! The names of all metrics, once. `docs/metrics.md` is written from this table and checked against it.
 //!
-//! To add one: a constant, a row in [`ALL`], a handle in `metrics.rs`. Labels come from the config or from
-//! a fixed set, never from a request, so that no client can grow the number of series.
+//! To add one: a constant, a row here or in `health.rs`, a handle in `metrics.rs` or a count in a record. Labels come from the
+//! config or from a fixed set, never from a request, so that no client can grow the number of series.
+
+mod health;
+
+pub use health::*;
 
 /// What a metric measures and how.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -96,8 +100,6 @@ pub const LIMIT_CHECKS: &str = "sidegate_limit_checks_total";
 pub const KEY_REQUESTS: &str = "sidegate_key_requests_total";
 /// Requests in flight by key.
 pub const KEY_IN_FLIGHT: &str = "sidegate_key_in_flight";
-/// Whether a key is in use.
-pub const KEY_STATE: &str = "sidegate_key_state";
 /// Subjects that limits count.
 pub const LIMIT_SUBJECTS: &str = "sidegate_limit_subjects";
 /// Memory of limits' counters.
@@ -120,7 +122,18 @@ const fn row(name: &'static str, kind: Kind, labels: &'static [&'static str], he
 }
 
 /// Every metric.
-pub const ALL: &[Metric] = &[
+pub const ALL: &[Metric] = &joined::<{ ROWS.len() + health::ROWS.len() }>(ROWS, &health::ROWS);
+
+const fn joined<const N: usize>(first: &[Metric], more: &[Metric]) -> [Metric; N] {
+    let (mut all, mut at) = ([first[0]; N], 0);
+    while at < N {
+        all[at] = if at < first.len() { first[at] } else { more[at - first.len()] };
+        at += 1;
+    }
+    all
+}
+
+const ROWS: &[Metric] = &[
     row(
         REQUESTS,
         Kind::Counter,
@@ -254,12 +267,6 @@ pub const ALL: &[Metric] = &[
          failed (no reply), left (the client went away before).",
     ),
     row(KEY_IN_FLIGHT, Kind::Gauge, &["provider", "key"], "Requests in flight with a key of the running config."),
-    row(
-        KEY_STATE,
-        Kind::Gauge,
-        &["provider", "key", "state"],
-        "1 for the state that a key of the running config is in, else 0: active, disabled (by an operator), unused (weight 0).",
-    ),
     row(
         KEY_TOKENS,
         Kind::Counter,

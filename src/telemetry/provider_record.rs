@@ -4,7 +4,7 @@
 
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering::Relaxed};
 
-use super::key_record::Outcome;
+use super::{attempt_record::AttemptRecord, breaker_record::BreakerRecord, key_record::Outcome, queue_record::QueueRecord};
 use crate::types::ProviderName;
 
 /// The record of one provider.
@@ -15,13 +15,28 @@ pub struct ProviderRecord {
     ended: AtomicU64,
     errors: AtomicU64,
     connections: AtomicI64,
+    /// What its attempts came to, and what followed them.
+    pub attempts: AttemptRecord,
+    /// What its breakers did.
+    pub breakers: BreakerRecord,
+    /// How long requests stood in its line.
+    pub queue: QueueRecord,
 }
 
 impl ProviderRecord {
     /// Nothing counted yet.
     #[must_use]
     pub fn new(name: ProviderName) -> Self {
-        Self { name, begun: AtomicU64::new(0), ended: AtomicU64::new(0), errors: AtomicU64::new(0), connections: AtomicI64::new(0) }
+        Self {
+            name,
+            begun: AtomicU64::new(0),
+            ended: AtomicU64::new(0),
+            errors: AtomicU64::new(0),
+            connections: AtomicI64::new(0),
+            attempts: AttemptRecord::default(),
+            breakers: BreakerRecord::default(),
+            queue: QueueRecord::default(),
+        }
     }
 
     /// The provider's name.

@@ -2,6 +2,8 @@
 
 use std::ops::Range;
 
+use super::ObjectIds;
+
 /// The facts read from the body of a known JSON endpoint. The body's bytes are not in it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Ask {
@@ -15,6 +17,8 @@ pub struct Ask {
     pub store: Option<bool>,
     /// Whether it refers to something stored earlier: a file, a response, a conversation.
     pub refers: bool,
+    /// The ids of what it refers to, as far as they stand where they are looked for.
+    pub objects: ObjectIds,
     /// The most tokens that the reply may have for each choice, where the body says so.
     pub most_output: Option<u64>,
     /// How many choices the reply is to have, where the body says so.

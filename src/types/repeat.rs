@@ -1,7 +1,7 @@
 //! Which requests may be sent a second time.
 
 /// What a second send of the same request may do.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Repeat {
     /// Nothing: it only reads (RFC 9110 §9.2.1).
     Safe,

@@ -24,6 +24,22 @@ pub enum Blame {
     Network,
 }
 
+impl Blame {
+    /// The word for it in decisions and docs.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Nobody => "nobody",
+            Self::Caller => "caller",
+            Self::Key => "key",
+            Self::Account => "account",
+            Self::Model => "model",
+            Self::Host => "host",
+            Self::Network => "network",
+        }
+    }
+}
+
 /// What is to be done about it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Action {

@@ -140,6 +140,12 @@ impl Upload {
         }
     }
 
+    /// Whether [`Self::again`] makes another.
+    #[must_use]
+    pub fn can_go_again(&self) -> bool {
+        matches!(self.content, Content::Empty | Content::Held { .. })
+    }
+
     /// The same body from the start, unless it can be sent only once.
     #[must_use]
     pub fn again(&self) -> Option<Self> {

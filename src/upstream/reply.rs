@@ -52,6 +52,12 @@ impl ReplyBody {
         }
     }
 
+    /// Whether all of it was read and put back, so that it holds no connection.
+    #[must_use]
+    pub fn is_at_hand(&self) -> bool {
+        self.over
+    }
+
     #[cold]
     fn poll_ahead(&mut self) -> Option<Result<Frame<Bytes>, Failure>> {
         let ahead = self.ahead.as_mut()?;

@@ -1,8 +1,10 @@
 //! The admin listener: what it tells, whom it lets change something, and that nobody can keep it from answering.
 
 mod access;
+mod decisions;
 mod description;
 mod figures;
+mod health;
 mod keys;
 mod limits;
 mod loris;

@@ -5,6 +5,7 @@ mod damage;
 mod docs;
 mod keys;
 mod properties;
+mod resilience;
 
 use std::path::{Path, PathBuf};
 
@@ -20,7 +21,12 @@ fn root() -> &'static Path {
 
 /// An environment in which every example loads.
 fn environment() -> Environment {
-    Environment::from([
+    let numbered = |kind: &str, keys: usize| {
+        let named = |number: usize| if number == 1 { format!("OPENAI_KEY_{kind}") } else { format!("OPENAI_KEY_{kind}_{number}") };
+        (1..=keys).map(|number| (named(number), format!("sk-{kind}-{number}"))).collect::<Vec<_>>()
+    };
+    let pool = [("LARGE", 2), ("MEDIUM", 3), ("SMALL", 6), ("TRIAL", 6)].into_iter().flat_map(|(kind, keys)| numbered(kind, keys));
+    let named = [
         ("OPENAI_API_KEY", "sk-first-0123456789"),
         ("OPENAI_API_KEY_2", "sk-second-0123456789"),
         ("ANTHROPIC_API_KEY", "sk-ant-0123456789"),
@@ -37,7 +43,9 @@ fn environment() -> Environment {
         ("MASTER_KEY_OLD", "ERERERERERERERERERERERERERERERERERERERERERE="),
         ("SHORT_MASTER_KEY", "0123456789abcdef"),
         ("SEALED", "sealed:2026-11:AZDBv01vxuqDFoHZPH_nw8CdTBI70qoM2PyudQMpWU3N2CxUTnXzxcDyGvLCQk_t6EFA2g"),
-    ])
+    ];
+    let named = named.map(|(name, value)| (name.to_owned(), value.to_owned()));
+    pool.chain(named).collect()
 }
 
 fn load(text: &str) -> Result<Loaded, Problems> {
@@ -56,9 +64,9 @@ fn with(rest: &str) -> String {
 #[test]
 fn every_example_loads() {
     let folder = |name: &str| std::fs::read_dir(root().join(name)).unwrap().map(|entry| entry.unwrap().path());
-    let mut files: Vec<PathBuf> = folder("examples/config").chain(folder("examples/limits")).collect();
+    let mut files: Vec<PathBuf> = folder("examples/config").chain(folder("examples/limits")).chain(folder("examples/resilience")).collect();
     files.push(root().join("proxy.yaml"));
-    assert!(files.len() >= 10, "{files:?}");
+    assert!(files.len() >= 14, "{files:?}");
     for file in files {
         let loaded = config::load(&file, &environment()).unwrap_or_else(|problems| panic!("{problems}"));
         assert_eq!(loaded.files.first(), Some(&file));

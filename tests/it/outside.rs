@@ -205,7 +205,7 @@ async fn every_metric_is_in_the_table_with_its_kind_and_labels() {
 listen: {{ address: "127.0.0.1:0", workers: 1, tls: {{ {identity} }} }}
 admin: {{ address: "127.0.0.1:0" }}
 providers:
-  scripted: {{ base_url: "http://$UPSTREAM/v1", keys: [{{ value: "$KEY" }}] }}
+  scripted: {{ base_url: "http://$UPSTREAM/v1", keys: [{{ value: "$KEY" }}], queue: {{ concurrent: 9, waiting: 9 }} }}
   certified: {{ base_url: "https://localhost/v1", keys: [{{ value: "$KEY" }}], tls: {{ {identity} }} }}
 routes: [{{ path: /v1, targets: [scripted, certified] }}]
 prices: {{}}

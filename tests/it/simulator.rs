@@ -1,6 +1,7 @@
 //! The simulated provider as a client meets it: formats, pace, faults, and what an onlooker is told.
 
 mod caller;
+mod control;
 mod demo;
 mod dialects;
 mod faults;
@@ -184,7 +185,7 @@ async fn another_process_may_read_the_counters_and_is_not_counted() {
     let mut ask = request("GET", "/simulator/counters", None);
     ask.headers_mut().remove("authorization");
     let counters: Value = serde_json::from_slice(&body(call(&provider, Protocol::Http1, ask).await).await).unwrap();
-    assert_eq!(counters, json!({ "requests": 1, "open": 0, "completed": 1, "broken": 0, "cancelled": 0 }));
+    assert_eq!(counters, json!({ "requests": 1, "open": 0, "completed": 1, "broken": 0, "cancelled": 0, "processed": 1 }));
 }
 
 #[tokio::test]
@@ -226,12 +227,20 @@ fn flags_settle_limits_faults_and_threads() {
 
     let parse = |flags: &[&str]| Flags::try_parse_from(["mock"].iter().chain(flags)).map(|flags| flags.mock.options());
     let flags = ["--requests-per-minute", "60", "--tokens-per-minute", "9000", "--dialect", "gemini", "--workers", "2"];
-    let options = parse(&[&flags[..], &["--fault", "error-500=2%", "--fault", "reset=1%"]].concat()).unwrap();
+    let options =
+        parse(&[&flags[..], &["--fault", "error-500=2%", "--fault", "reset=1%", "--account", "a=60/-", "--bucket", "5s"]].concat())
+            .unwrap();
     assert_eq!(options.limits, Limits { requests: Some(60), tokens: Some(9000) });
     assert_eq!((options.dialect, options.workers, options.faults.len()), (Some(Dialect::Gemini), 2, 2));
-    for flags in
-        [["--dialect", "cobol"], ["--fault", "reset"], ["--certificate", "a.pem"], ["--key", "a.pem"], ["--requests-per-minute", "0"]]
-    {
+    assert_eq!((options.quotas.len(), options.bucket), (1, Duration::from_secs(5)));
+    for flags in [
+        ["--dialect", "cobol"],
+        ["--fault", "reset"],
+        ["--certificate", "a.pem"],
+        ["--key", "a.pem"],
+        ["--requests-per-minute", "0"],
+        ["--account", "a=60"],
+    ] {
         assert!(parse(&flags).is_err(), "{flags:?}");
     }
 }

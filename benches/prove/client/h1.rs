@@ -19,6 +19,8 @@ pub(crate) struct Reply {
     pub(crate) status: u16,
     /// The peer takes no further request here.
     pub(crate) closes: bool,
+    /// What the other side calls the request, in `x-request-id`.
+    pub(crate) id: Option<String>,
     chunked: bool,
     length: usize,
 }
@@ -26,10 +28,11 @@ pub(crate) struct Reply {
 impl Reply {
     fn of(head: &str) -> Option<Self> {
         let status = head.strip_prefix("HTTP/1.1 ")?.get(..3)?.parse().ok()?;
-        let mut reply = Self { status, closes: false, chunked: false, length: 0 };
+        let mut reply = Self { status, closes: false, id: None, chunked: false, length: 0 };
         for (name, value) in head.lines().filter_map(|line| line.split_once(':')) {
             match (name.to_ascii_lowercase().as_str(), value.trim()) {
                 ("connection", value) => reply.closes |= value.eq_ignore_ascii_case("close"),
+                ("x-request-id", value) => reply.id = Some(value.to_owned()),
                 ("transfer-encoding", value) => reply.chunked = value.eq_ignore_ascii_case("chunked"),
                 ("content-length", value) => reply.length = value.parse().ok()?,
                 _ => {}
@@ -58,9 +61,14 @@ impl H1 {
 
     /// Sends a whole request, unless the connection is dead.
     pub(crate) async fn ask(&mut self, method: &str, path: &str, body: &str) -> io::Result<()> {
+        self.ask_with(method, path, "", body).await
+    }
+
+    /// The same with more fields, each with its end of line.
+    pub(crate) async fn ask_with(&mut self, method: &str, path: &str, fields: &str, body: &str) -> io::Result<()> {
         let length = body.len();
         let head = format!("{method} {path} HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: {length}");
-        self.stream.write_all([&head, "\r\n\r\n", body].concat().as_bytes()).await
+        self.stream.write_all([&head, "\r\n", fields, "\r\n", body].concat().as_bytes()).await
     }
 
     /// Reads a reply's head, whatever it says.

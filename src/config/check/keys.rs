@@ -8,7 +8,7 @@ use std::{
 use http::HeaderValue;
 use secrecy::zeroize::Zeroizing;
 
-use super::Review;
+use super::{Review, quotas};
 use crate::{
     config::{Key, KeyHash, KeySource, expand::is_name, files, path::FieldPath, problem::Fault, sealed::Sealed, suggest},
     types::Secret,
@@ -50,6 +50,7 @@ pub(super) fn read(review: &mut Review<'_>, at: &FieldPath, sources: &[KeySource
             }
         }
     }
+    quotas::share(review, at, sources, &mut pool.keys);
     if pool.complete && !pool.keys.is_empty() && pool.keys.iter().all(|key| key.weight == 0.0) {
         review.name(at, Fault::new("all keys have the weight 0, so none is ever used", "give at least one key a weight above 0"));
     }

@@ -4,6 +4,7 @@
 //! nothing is said about what follows from it. So one mistake makes one error, and all mistakes show in one run.
 
 mod autoscaling;
+mod breaker;
 mod clients;
 mod dns;
 mod drain;
@@ -16,9 +17,13 @@ mod listen;
 mod prices;
 mod providers;
 mod proxies;
+mod queue;
+mod quotas;
 mod regions;
+mod retry;
 mod routes;
 pub(super) mod sealing;
+mod targets;
 mod trace;
 
 use std::{
@@ -64,8 +69,11 @@ pub(super) fn check(review: &mut Review<'_>, config: &mut Config) -> Named {
     labels::check(review, config);
     let pools = providers::check(review, config);
     routes::check(review, config, &pools);
+    targets::check(review, config);
+    retry::check(review, config);
     let proxies = proxies::check(review, config);
     let prices = prices::check(review, config);
+    targets::order(review, config, prices.as_ref());
     Named { keys: pools.into_iter().map(|(name, pool)| (name, pool.keys)).collect(), proxies, jwt, prices }
 }
 

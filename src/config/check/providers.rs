@@ -3,8 +3,9 @@
 use std::{collections::BTreeMap, num::NonZeroUsize};
 
 use super::{
-    Review,
+    Review, breaker,
     keys::{self, Pool},
+    queue, quotas,
 };
 use crate::{
     config::{
@@ -41,6 +42,9 @@ fn one(review: &mut Review<'_>, name: &ProviderName, provider: &Provider) -> Poo
         review.name(&at, fault.noting("`base_url` is needed here"));
     }
     bounds(review, &at, provider);
+    breaker::check(review, &at, provider);
+    queue::check(review, &at, provider);
+    quotas::affinity(review, &at, provider);
     tls(review, &at.then("tls"), &provider.tls);
     keys::read(review, &at.then("keys"), &provider.keys)
 }

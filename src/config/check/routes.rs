@@ -56,7 +56,7 @@ fn path(review: &mut Review<'_>, at: &FieldPath, path: &str) {
 }
 
 /// Where a target's name stands: the target itself, or its field `provider`.
-fn target_at(review: &Review<'_>, at: &FieldPath, i: usize) -> FieldPath {
+pub(super) fn target_at(review: &Review<'_>, at: &FieldPath, i: usize) -> FieldPath {
     let (short, long) = (at.then("targets").then(i), at.then("targets").then(i).then("provider"));
     if review.was_written(&long) { long } else { short }
 }

@@ -41,3 +41,20 @@ fn every_field_that_needs_a_restart_is_a_field() {
         assert!(schema.contains(&format!("\"{}\":", field.rsplit('.').next().unwrap())), "{field}");
     }
 }
+
+#[test]
+fn what_becomes_of_failures_is_followed_without_a_restart() {
+    let changed = |from: &str, to: &str| between(BASE, &BASE.replace(from, to));
+    for (from, to, field) in [
+        ("routes:", "retry: { budget: 10% }\nroutes:", "retry.budget"),
+        ("keys:", "breaker: off, keys:", "providers.one.breaker"),
+        ("keys:", "breaker: { open: 1m }, keys:", "providers.one.breaker.open"),
+        ("keys:", "queue: { concurrent: 2 }, keys:", "providers.one.queue"),
+        ("key-a }", "key-a, requests: 5/min }", "providers.one.keys"),
+        ("[one]", "[one], last_resort: { body: '{}' }", "routes"),
+        ("[one]", "[one], models: [a], order: fastest", "routes"),
+    ] {
+        let to = if to.contains("order") { to.replace("[one]", "[one, { provider: one, model: b }]") } else { to.to_owned() };
+        assert_eq!(changed(from, &to), Diff { changed: vec![field.to_owned()], restart: Vec::new() }, "{to}");
+    }
+}

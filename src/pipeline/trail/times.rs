@@ -24,12 +24,12 @@ impl Trail {
     }
 
     /// What Sidegate itself has added up to this moment, with the reply's head just handled: all but the time that the
-    /// client and the provider took.
+    /// client and the provider took, in line and for a key as well.
     #[must_use]
     pub fn overhead(&self) -> Duration {
         let now = Instant::now();
         let Some(attempt) = &self.0.last else { return (now - self.0.received).saturating_sub(self.0.waited) };
-        let before = (attempt.sent - self.0.received).saturating_sub(self.0.waited);
-        before + attempt.head.map_or(Duration::ZERO, |head| now - head)
+        // What follows a first attempt is for the provider that could not serve it.
+        self.0.before_first + attempt.head.map_or(Duration::ZERO, |head| now - head)
     }
 }

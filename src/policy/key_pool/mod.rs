@@ -1,14 +1,49 @@
-//! The key pool, which key carries the next request: weighted, least in flight.
+//! The key pool: which key carries the next request, and what the end of each request says about keys and their accounts.
 //!
-//! Each key's load is what it has in flight over its weight; the key whose load would be smallest with
-//! one more request takes it. Among equals the turn goes round, so that a quiet pool spreads its
-//! traffic too. Counters are shared by all workers; two workers that decide at the same moment may both
-//! see the same idle key, which costs one request of balance and nothing else.
+//! A key is good or bad as a whole ([`health`]); what it may carry belongs to its account, model by model ([`account`],
+//! [`shadow`]). A request goes to a key that is sound and whose account can afford it ([`acquire`]); where nothing is known of
+//! any account's quota, to the one with the least in flight for its weight. Nothing is ever sent to an account that is known to
+//! be empty: [`Unavailable::Until`] says when it will not be, and the caller waits.
+//!
+//! Counters are shared by all workers and all generations of the config; numbers come with each call. One account has one
+//! short lock for each model, and none where nothing is known of its quota.
 
-use std::sync::{
-    Arc,
-    atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering},
+pub mod account;
+mod choose;
+mod drawn;
+mod guard;
+mod health;
+pub mod homes;
+mod key;
+mod lease;
+mod model;
+mod shadow;
+mod standing;
+
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicU64, AtomicUsize, Ordering},
+    },
+    time::Duration,
 };
+
+pub use choose::acquire;
+pub use health::{Health, Transition};
+pub use key::State;
+pub use lease::{Lease, Why};
+pub use standing::{ModelStanding, Standing};
+
+use crate::types::verdict::Cause;
+
+/// So much of something in so long, for one model of an account.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Quota {
+    /// How many: as many may be used at once.
+    pub amount: u64,
+    /// In how long it comes back.
+    pub window: Duration,
+}
 
 /// The numbers of one key.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -17,9 +52,23 @@ pub struct Spec {
     pub weight: f64,
     /// Whose it is.
     pub account: Account,
+    /// How many requests the account may send for each model, where the operator says so.
+    pub requests: Option<Quota>,
+    /// How many tokens, prompt and reply together.
+    pub tokens: Option<Quota>,
+    /// Whether prompts that begin alike go to the same account, for its prompt cache.
+    pub affinity: bool,
 }
 
-/// Tells the accounts of one pool apart. Keys of one account share what it keeps: files, stored responses.
+impl Spec {
+    /// A key of which nothing is known but its weight and whose it is.
+    #[must_use]
+    pub const fn of(weight: f64, account: Account) -> Self {
+        Self { weight, account, requests: None, tokens: None, affinity: false }
+    }
+}
+
+/// Tells the accounts of one pool apart. Keys of one account share its quotas and what it keeps: files, stored responses.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Account(pub usize);
 
@@ -28,126 +77,118 @@ pub struct Account(pub usize);
 pub enum Choice {
     /// All that are in use.
     Any,
-    /// Those of the account that keeps what is stored: the account of the first key in use. As long as nobody remembers
-    /// which account made an object, they are all made and looked for there.
+    /// Those of the account that keeps what is stored: the account of the first key in use. Where nobody remembers which
+    /// account made an object, it is made and looked for there.
     Home,
+    /// Those of this account: it is known to keep what the request names.
+    Of(Account),
 }
 
-/// The counters of one key. They belong to the key, not to a generation of the config.
-#[derive(Debug, Default)]
-pub struct State {
-    in_flight: AtomicU32,
-    retired: AtomicBool,
-    disabled: AtomicBool,
+/// Keys that refused a request: it does not go to them again.
+#[derive(Clone, Debug, Default)]
+pub struct Tried(Vec<Arc<State>>);
+
+impl Tried {
+    /// This key has refused it.
+    pub fn add(&mut self, lease: &Lease) {
+        if !self.contains(lease.key()) {
+            self.0.push(Arc::clone(lease.key()));
+        }
+    }
+
+    /// How many have.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    /// Whether none has.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    fn contains(&self, state: &Arc<State>) -> bool {
+        self.0.iter().any(|tried| Arc::ptr_eq(tried, state))
+    }
 }
 
-impl State {
-    /// Requests that hold a lease on it now.
-    #[must_use]
-    pub fn in_flight(&self) -> u32 {
-        self.in_flight.load(Ordering::Relaxed)
-    }
-
-    /// Takes the key out of use for good: it gets no new lease, from whichever generation; leases that run go on.
-    pub fn retire(&self) {
-        self.retired.store(true, Ordering::Release);
-    }
-
-    /// The key is back in the config.
-    pub fn revive(&self) {
-        self.retired.store(false, Ordering::Release);
-    }
-
-    /// Whether it is in no config any more.
-    #[must_use]
-    pub fn is_retired(&self) -> bool {
-        self.retired.load(Ordering::Acquire)
-    }
-
-    /// Takes the key out of use until [`Self::enable`]: it gets no new lease, from whichever generation; leases that run go on.
-    pub fn disable(&self) {
-        self.disabled.store(true, Ordering::Release);
-    }
-
-    /// Puts it back into use.
-    pub fn enable(&self) {
-        self.disabled.store(false, Ordering::Release);
-    }
-
-    /// Whether an operator has taken it out of use.
-    #[must_use]
-    pub fn is_disabled(&self) -> bool {
-        self.disabled.load(Ordering::Acquire)
-    }
+/// What a request asks of the pool.
+#[derive(Clone, Copy, Debug)]
+pub struct Asked<'a> {
+    /// Among which keys.
+    pub choice: Choice,
+    /// The model, by the name that the provider knows; none where the request names none.
+    pub model: Option<&'a str>,
+    /// Tokens that it may take, prompt and reply together.
+    pub tokens: u64,
+    /// How its prompt begins, where that is long enough for a provider to remember.
+    pub prefix: Option<u64>,
+    /// Keys that refused it.
+    pub tried: &'a Tried,
+    /// Whether it can be sent once more, should the key refuse it. One that can't is no probe as long as a sound key is there.
+    pub repeatable: bool,
+    /// A number drawn for this call.
+    pub random: u64,
 }
 
 /// Where the pool's turn stands, so that equals take turns.
 #[derive(Debug, Default)]
-pub struct Turn(AtomicUsize);
+pub struct Turn {
+    next: AtomicUsize,
+    /// When a quarantined key was last asked before its time, for want of any other; 0 is never.
+    last_resort: AtomicU64,
+}
+
+impl Turn {
+    /// Whose turn it is among so many.
+    fn take(&self, keys: usize) -> usize {
+        self.next.fetch_add(1, Ordering::Relaxed) % keys.max(1)
+    }
+}
 
 /// One key of a pool.
 #[derive(Clone, Debug)]
 pub struct Slot {
     /// Its numbers.
     pub spec: Spec,
-    /// Its counters.
+    /// Its state.
     pub state: Arc<State>,
+    /// The state of its account, which it shares with the account's other keys.
+    pub owner: Arc<account::State>,
 }
 
 impl Slot {
-    /// Whether it can be leased.
+    /// Whether it is in use, be it sound or not.
     #[must_use]
     pub fn is_usable(&self) -> bool {
         self.spec.weight > 0.0 && !self.state.is_retired() && !self.state.is_disabled()
     }
-}
 
-/// The right to use one key for one attempt. `Drop` gives it back, also when the request is abandoned.
-#[must_use = "a lease that is dropped is given back at once"]
-#[derive(Debug)]
-pub struct Lease {
-    /// The place of the key in the slice that `acquire` was called with.
-    pub index: usize,
-    state: Arc<State>,
-}
-
-impl Lease {
-    /// Whether the key was taken back since: what has not been sent yet may not be sent with it.
-    #[must_use]
-    pub fn is_revoked(&self) -> bool {
-        self.state.is_retired() || self.state.is_disabled()
+    /// Forgets all that speaks against the key and its account: an operator knows better.
+    pub fn reset(&self) {
+        self.state.machine.reset();
+        self.owner.reset();
     }
 }
 
-impl Drop for Lease {
-    fn drop(&mut self) {
-        self.state.in_flight.fetch_sub(1, Ordering::Relaxed);
-    }
-}
-
-/// No key of the pool is in use: all are retired, disabled or have weight 0.
+/// No key of the pool can serve, and there is nothing to wait for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Exhausted;
 
-/// Leases the key that carries the least for its weight.
-///
-/// # Errors
-///
-/// [`Exhausted`] if no key is in use.
-pub fn acquire(slots: &[Slot], turn: &Turn, choice: Choice) -> Result<Lease, Exhausted> {
-    let only = match choice {
-        Choice::Any => None,
-        Choice::Home => Some(slots.iter().find(|slot| slot.is_usable()).ok_or(Exhausted)?.spec.account),
-    };
-    let first = turn.0.fetch_add(1, Ordering::Relaxed) % slots.len().max(1);
-    let (before, from) = slots.split_at(first);
-    let in_turn = from.iter().chain(before).enumerate();
-    let usable = in_turn.filter(|(_, slot)| slot.is_usable() && only.is_none_or(|account| slot.spec.account == account));
-    let load = |slot: &Slot| f64::from(slot.state.in_flight() + 1) / slot.spec.weight;
-    // `min_by` keeps the first of equals, and the first is whose turn it is.
-    let (offset, slot) = usable.min_by(|(_, a), (_, b)| load(a).total_cmp(&load(b))).ok_or(Exhausted)?;
-    slot.state.in_flight.fetch_add(1, Ordering::Relaxed);
-    Ok(Lease { index: (first + offset) % slots.len(), state: Arc::clone(&slot.state) })
+/// Why no key was leased.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Unavailable {
+    /// There is nothing to wait for: no key is in use that did not refuse the request, or all are quarantined for longer than
+    /// anybody waits.
+    Exhausted(Exhausted),
+    /// The earliest moment at which one can afford it. It may be taken by somebody else then: ask again.
+    Until {
+        /// As [`Moment::nanos`].
+        nanos: u64,
+        /// What it waits for.
+        why: Cause,
+    },
 }
 
 /// Whether any key is in use. Takes nothing, and nobody's turn.

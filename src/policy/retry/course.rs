@@ -129,10 +129,25 @@ impl Course {
         self.deadline = self.deadline.min(deadline);
     }
 
+    /// So long it waited for its turn, which is not held against it.
+    pub fn extend(&mut self, waited: Duration) {
+        self.deadline = self.deadline.saturating_add(u64::try_from(waited.as_nanos()).unwrap_or(u64::MAX));
+    }
+
     /// Why the last [`Next::Pass`] was no other, where more would have been tried.
     #[must_use]
     pub fn stopped(&self) -> Option<Stop> {
         self.stopped
+    }
+
+    /// Whether it would be tried again, but all that may be spent on it was. A client that is told so need not find out by itself.
+    #[must_use]
+    pub fn is_spent(&self) -> bool {
+        match self.stopped {
+            Some(Stop::Budget | Stop::Time) => true,
+            Some(Stop::Attempts) => self.request.client_retries > 0,
+            Some(Stop::Repeat | Stop::Body | Stop::Begun) | None => false,
+        }
     }
 
     /// What to do after an attempt. `random` spreads the back-off; it is any number.

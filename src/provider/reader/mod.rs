@@ -7,16 +7,16 @@
 mod scan;
 pub mod weight;
 
-use std::{borrow::Cow, fmt, ops::Range, sync::LazyLock};
+use std::{borrow::Cow, fmt, ops::Range};
 
-use memchr::memmem::{self, Finder};
 use serde::{
     Deserialize, Deserializer,
     de::{self, IgnoredAny, MapAccess, Visitor},
 };
 use serde_json::value::RawValue;
 
-use crate::types::Ask;
+use super::objects;
+use crate::types::{Ask, ObjectIds};
 
 /// Why a body did not yield an ask.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -77,9 +77,11 @@ struct Members<'de> {
     like_model: bool,
     stream: Option<bool>,
     store: Option<Option<bool>>,
-    earlier: Option<bool>,
+    /// The value, and those of the next two: part of the body.
+    earlier: Option<&'de str>,
+    conversation: Option<&'de str>,
+    container: Option<&'de str>,
     background: Option<bool>,
-    conversation: Option<bool>,
     max_tokens: Option<Option<u64>>,
     max_completion_tokens: Option<Option<u64>>,
     max_output_tokens: Option<Option<u64>>,
@@ -89,7 +91,7 @@ struct Members<'de> {
     repeated: Option<&'static str>,
 }
 
-impl Members<'_> {
+impl<'de> Members<'de> {
     fn once<E: de::Error>(&mut self, name: &'static str, seen: bool) -> Result<(), E> {
         if !seen {
             return Ok(());
@@ -98,11 +100,27 @@ impl Members<'_> {
         Err(E::duplicate_field(name))
     }
 
+    /// Takes the value of a member that names an object.
+    fn named<A: MapAccess<'de>>(
+        &mut self,
+        name: &'static str,
+        place: fn(&mut Self) -> &mut Option<&'de str>,
+        map: &mut A,
+    ) -> Result<(), A::Error> {
+        let seen = place(self).is_some();
+        self.once(name, seen)?;
+        *place(self) = Some(map.next_value::<&'de RawValue>()?.get());
+        Ok(())
+    }
+
     fn into_ask(self, body: &[u8]) -> Ask {
         let model: Option<Box<str>> = self.model.flatten().map(|model| model.into_owned().into());
         // A model that was tuned belongs to who tuned it.
         let model_at = self.model_value.filter(|_| model.is_some()).map(|value| place_of(value, body));
         let tuned = model.as_ref().is_some_and(|model| model.starts_with("ft:"));
+        let mut ids = ObjectIds::default();
+        let named = [self.earlier, self.conversation, self.container].map(|value| objects::body::value(value, &mut ids));
+        let named = objects::body::names_any(body, &mut ids) || named.contains(&true);
         Ask {
             model,
             model_at,
@@ -110,7 +128,8 @@ impl Members<'_> {
             stream: self.stream.unwrap_or_default(),
             background: self.background.unwrap_or_default(),
             store: self.store.flatten(),
-            refers: tuned || self.earlier == Some(true) || self.conversation == Some(true) || names_objects(body),
+            refers: tuned || named,
+            objects: ids,
             // Providers differ in which of them counts. The larger one reserves too much, and never too little.
             most_output: self.max_tokens.flatten().max(self.max_completion_tokens.flatten()).max(self.max_output_tokens.flatten()),
             choices: self.choices.flatten(),
@@ -131,17 +150,6 @@ fn is_like_model(name: &[u8]) -> bool {
     name.eq_ignore_ascii_case(b"model") && name != b"model"
 }
 
-/// Whether ids of files or vector stores stand anywhere in the body. A prompt that speaks of them is taken for one that names
-/// them, which costs it the choice among accounts and nothing else.
-fn names_objects(body: &[u8]) -> bool {
-    static ID: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new(b"e_id"));
-    // One search in nearly all bodies.
-    ID.find(body).is_some_and(|at| {
-        let body = &body[at.saturating_sub(b"\"vector_stor".len())..];
-        [&b"\"file_id"[..], b"\"vector_store_id"].iter().any(|name| memmem::find(body, name).is_some())
-    })
-}
-
 /// A member's name.
 enum Member {
     Model,
@@ -150,6 +158,7 @@ enum Member {
     Store,
     PreviousResponseId,
     Conversation,
+    Container,
     Background,
     MaxTokens,
     MaxCompletionTokens,
@@ -181,6 +190,7 @@ impl Visitor<'_> for MemberName {
             "store" => Member::Store,
             "previous_response_id" => Member::PreviousResponseId,
             "conversation" => Member::Conversation,
+            "container" => Member::Container,
             "background" => Member::Background,
             "max_tokens" => Member::MaxTokens,
             "max_completion_tokens" => Member::MaxCompletionTokens,
@@ -220,14 +230,9 @@ impl<'de> Visitor<'de> for Object<'_, 'de> {
                     members.once("store", members.store.is_some())?;
                     members.store = Some(map.next_value::<Flag>()?.0);
                 }
-                Member::PreviousResponseId => {
-                    members.once("previous_response_id", members.earlier.is_some())?;
-                    members.earlier = Some(map.next_value::<Present>()?.0);
-                }
-                Member::Conversation => {
-                    members.once("conversation", members.conversation.is_some())?;
-                    members.conversation = Some(map.next_value::<Present>()?.0);
-                }
+                Member::PreviousResponseId => members.named("previous_response_id", |members| &mut members.earlier, &mut map)?,
+                Member::Conversation => members.named("conversation", |members| &mut members.conversation, &mut map)?,
+                Member::Container => members.named("container", |members| &mut members.container, &mut map)?,
                 Member::Background => {
                     members.once("background", members.background.is_some())?;
                     members.background = Some(map.next_value::<Flag>()?.0 == Some(true));
@@ -287,15 +292,6 @@ struct Number(Option<u64>);
 impl<'de> Deserialize<'de> for Number {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         <&RawValue>::deserialize(deserializer).map(|raw| Self(raw.get().parse().ok()))
-    }
-}
-
-/// Anything but `null`.
-struct Present(bool);
-
-impl<'de> Deserialize<'de> for Present {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        <&RawValue>::deserialize(deserializer).map(|raw| Self(raw.get() != "null"))
     }
 }
 

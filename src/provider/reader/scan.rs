@@ -57,7 +57,6 @@ fn member<'b>(members: &mut Members<'b>, name: &[u8], text: &mut Text<'b>) -> Op
         "false" => Some(Some(false)),
         _ => Some(None),
     };
-    let present = |text: &mut Text<'b>| Some(text.known_value()? != "null");
     let number = |text: &mut Text<'b>| Some(text.known_value()?.parse().ok());
     /// Fills a place that must be empty.
     fn once<T>(place: &mut Option<T>, value: T) -> Option<()> {
@@ -76,8 +75,9 @@ fn member<'b>(members: &mut Members<'b>, name: &[u8], text: &mut Text<'b>) -> Op
         }
         b"stream" => once(&mut members.stream, flag(text)? == Some(true)),
         b"store" => once(&mut members.store, flag(text)?),
-        b"previous_response_id" => once(&mut members.earlier, present(text)?),
-        b"conversation" => once(&mut members.conversation, present(text)?),
+        b"previous_response_id" => once(&mut members.earlier, text.known_value()?),
+        b"conversation" => once(&mut members.conversation, text.known_value()?),
+        b"container" => once(&mut members.container, text.known_value()?),
         b"max_tokens" => once(&mut members.max_tokens, number(text)?),
         b"max_completion_tokens" => once(&mut members.max_completion_tokens, number(text)?),
         b"max_output_tokens" => once(&mut members.max_output_tokens, number(text)?),
@@ -358,6 +358,8 @@ mod tests {
             "\"stream\"",
             "\"store\"",
             "\"conversation\"",
+            "\"container\"",
+            "\"file_ids\"",
             "\"max_tokens\"",
             "\"stream_options\"",
             "\"n\"",

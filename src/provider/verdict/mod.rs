@@ -1,23 +1,139 @@
-//! What a reply, or an event of a stream, says about whom. One file a dialect family.
+//! What a reply, or an event of a stream, says about whom.
+//!
+//! What is told most exactly counts first: what one dialect alone does, then codes and types, then a message whose beginning is
+//! known, then the status. Providers repeat what callers wrote, so only a *beginning* of a message may speak against a key or an
+//! account; a word somewhere inside never does. Errors of OpenAI's shape are read alike in all dialects, as `openai` stands for many.
+//! The cases are in `tests/corpus/verdicts`, and `docs/verdicts.md` is made from them.
+
+mod google;
+mod quota;
+mod sentences;
+mod status;
+mod told;
+mod words;
+
+use std::time::Duration;
 
 use http::{HeaderMap, StatusCode};
+use memchr::memmem;
 
+use self::told::Told;
+use super::{rate_headers::wait, sse};
 use crate::types::{Cause, Dialect, Verdict};
 
-/// The verdict on a reply: its status, its fields and the first part of its body, decoded, at most 64 KiB of it.
-#[must_use]
-pub fn of_reply(_dialect: Dialect, status: StatusCode, _headers: &HeaderMap, _body: &[u8], _unix: u64) -> Verdict {
-    if status.is_server_error() { Cause::ServerError.into() } else { Cause::Served.into() }
+/// What is known of an error.
+struct Facts<'f> {
+    dialect: Dialect,
+    /// `None` where the status has said that all is well.
+    status: Option<u16>,
+    /// `None` inside a stream.
+    headers: Option<&'f HeaderMap>,
+    told: &'f Told,
+    /// The message for people in small letters.
+    message: String,
+    unix: u64,
 }
 
-/// The verdict on an event of a stream whose status was 200. `None`: there is no error in it.
+/// The verdict on a reply: its status, its fields and the first part of its body, decoded, at most 64 KiB of it. `unix` is the time
+/// in seconds since 1970.
 #[must_use]
-pub fn of_event(_dialect: Dialect, _event: &[u8]) -> Option<Verdict> {
-    None
+pub fn of_reply(dialect: Dialect, status: StatusCode, headers: &HeaderMap, body: &[u8], unix: u64) -> Verdict {
+    if status.as_u16() >= 400 {
+        return conclude(dialect, Some(status.as_u16()), Some(headers), &Told::read(body), unix);
+    }
+    if !status.is_success() || memmem::find(body, b"\"error\"").is_none() {
+        return Cause::Served.into();
+    }
+    let told = Told::read(body);
+    match told.is_error_in_disguise() {
+        true => conclude(dialect, told.status(), Some(headers), &told, unix),
+        false => Cause::Served.into(),
+    }
 }
 
-/// Whether an event says something: comments and blank ones say nothing yet.
+/// The verdict on one event of a stream whose status was 200. `None`: there is no error in it.
+#[must_use]
+pub fn of_event(dialect: Dialect, event: &[u8]) -> Option<Verdict> {
+    // What a model writes may hold these words too; what it writes is no member of the outermost object.
+    if memmem::find(event, b"error").is_none() && memmem::find(event, b"response.failed").is_none() {
+        return None;
+    }
+    let json = sse::data(event)?;
+    let told = Told::read(&json);
+    let is_error = told.is_error && told.speaks() || is_called_error(event);
+    is_error.then(|| conclude(dialect, told.status(), None, &told, 0))
+}
+
+/// Whether an event says something: comments and blank ones, which keep a connection alive, say nothing yet.
 #[must_use]
 pub fn is_first_word(event: &[u8]) -> bool {
-    super::sse::data(event).is_some()
+    sse::data(event).is_some_and(|data| !data.trim_ascii().is_empty())
 }
+
+/// Whether the event's own name is `error`: Anthropic's and others'.
+fn is_called_error(event: &[u8]) -> bool {
+    let mut lines = event.split(|byte| matches!(byte, b'\n' | b'\r'));
+    lines.any(|line| line.strip_prefix(b"event:").is_some_and(|name| name.trim_ascii() == b"error"))
+}
+
+fn conclude(dialect: Dialect, status: Option<u16>, headers: Option<&HeaderMap>, told: &Told, unix: u64) -> Verdict {
+    let facts = Facts { dialect, status, headers, told, message: told.message().to_ascii_lowercase(), unix };
+    if let Some(verdict) = google::verdict(&facts) {
+        return verdict;
+    }
+    let cause = status::settled(&facts)
+        .or_else(|| peculiar(&facts))
+        .or_else(|| sentences::cause(&facts))
+        .or_else(|| words::cause(&facts))
+        .unwrap_or_else(|| status::cause(&facts));
+    let cause = match cause {
+        Cause::RateLimited(_) => Cause::RateLimited(quota::dimension(&facts)),
+        cause => cause,
+    };
+    Verdict { cause, wait: facts.wait(cause) }
+}
+
+/// What one dialect does and no other.
+fn peculiar(facts: &Facts<'_>) -> Option<Cause> {
+    let Facts { dialect: Dialect::Openrouter, status: Some(status), told, .. } = facts else { return None };
+    // A provider behind it: nobody's key here, and nobody's account.
+    let behind = !told.provider.is_empty();
+    match status {
+        401 | 402 if behind => Some(Cause::ServerError),
+        429 if behind => Some(Cause::Overloaded),
+        // What is under way holds the money, and gives it back.
+        402 if facts.asked().is_some() => Some(Cause::RateLimited(quota::UNKNOWN)),
+        // Its moderation of prompts, unless it says otherwise.
+        403 if told.speaks() => sentences::cause(facts).or(Some(Cause::Refused)),
+        408 => Some(Cause::GatewayTimeout),
+        _ => None,
+    }
+}
+
+impl Facts<'_> {
+    fn wait(&self, cause: Cause) -> Option<Duration> {
+        match cause {
+            Cause::RateLimited(_) => self.asked().or_else(|| self.refilled()).or(self.told.retry).or_else(|| self.hinted()),
+            Cause::Exhausted | Cause::Overloaded => self.asked().or(self.told.retry).or_else(|| self.hinted()),
+            Cause::ServerError => self.asked(),
+            _ => None,
+        }
+    }
+
+    fn asked(&self) -> Option<Duration> {
+        wait::asked(self.headers?, self.unix)
+    }
+
+    fn refilled(&self) -> Option<Duration> {
+        wait::refilled(self.dialect, self.headers?, self.unix)
+    }
+
+    fn hinted(&self) -> Option<Duration> {
+        wait::hinted(self.message.as_bytes())
+    }
+}
+
+#[cfg(test)]
+mod corpus;
+#[cfg(test)]
+mod tests;

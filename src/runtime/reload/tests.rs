@@ -35,6 +35,7 @@ fn runtime(loaded: &Loaded) -> Arc<Runtime> {
         spans,
         held: Held::default(),
         failures: Seldom::default(),
+        cooled: Seldom::default(),
         slow: Ration::default(),
         decisions: Ring::new(loaded.config.log.decisions),
         began: Instant::now(),

@@ -11,7 +11,11 @@ use axum::{
 };
 use serde_json::{Value, json};
 
-use crate::telemetry::durations::Summary;
+use crate::{
+    pipeline::tell::on_the_calendar,
+    telemetry::{access_log::Timestamp, durations::Summary},
+    types::Moment,
+};
 
 /// Why a request is not answered with what it asks for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -32,6 +36,10 @@ pub enum Refusal {
     Unguarded,
     /// No provider has such a key.
     NoKey,
+    /// No provider of this name has breakers.
+    NoProvider,
+    /// No decision of a request with this id is kept.
+    NoDecision,
     /// The query is none that the endpoint understands; for this reason.
     Query(&'static str),
     /// It could not be carried out.
@@ -55,6 +63,14 @@ impl Refusal {
                 "Other machines can reach this address, so nothing can be changed here without a token: set `admin.token` in the config.",
             ),
             Self::NoKey => (StatusCode::NOT_FOUND, "key_not_found", "No provider has this key; GET /keys lists them all."),
+            Self::NoProvider => {
+                (StatusCode::NOT_FOUND, "provider_not_found", "No provider of this name has breakers; GET /breakers lists them all.")
+            }
+            Self::NoDecision => (
+                StatusCode::NOT_FOUND,
+                "decision_not_found",
+                "No request with this id is among the last that have ended; `log.decisions` in the config says how many are kept.",
+            ),
             Self::Query(why) => (StatusCode::BAD_REQUEST, "query_wrong", why),
             Self::Failed => (StatusCode::INTERNAL_SERVER_ERROR, "failed", "It could not be carried out; the log says why."),
         };
@@ -97,6 +113,12 @@ pub fn rounded(number: f64) -> f64 {
 #[must_use]
 pub fn millis(time: Duration) -> f64 {
     rounded(time.as_secs_f64() * 1e3)
+}
+
+/// A moment of the policies' clock, [`crate::types::Moment::nanos`], as RFC 3339.
+#[must_use]
+pub fn when(nanos: Option<u64>, now: Moment) -> Option<String> {
+    nanos.map(|nanos| Timestamp(on_the_calendar(nanos, now)).to_string())
 }
 
 /// Mean and percentiles, all `null` where there was nothing.

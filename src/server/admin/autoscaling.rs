@@ -5,7 +5,7 @@ use std::time::Instant;
 use axum::{extract::State, response::Json};
 use serde_json::{Value, json};
 
-use super::{Shared, answer::rounded};
+use super::{Shared, answer::rounded, stats};
 use crate::telemetry::process;
 
 /// The figures are those that the recommendation was made from.
@@ -20,7 +20,7 @@ pub async fn show(State(admin): State<Shared>) -> Json<Value> {
         "priority": advice.priority.name(),
         "requests_per_second": rounded(readings.requests_per_second),
         "in_flight": admin.runtime.traffic.in_flight(),
-        "queue": 0,
+        "queue": stats::waiting(&snapshot),
         "cpu_percent": rounded(readings.cpu),
         "memory_percent": readings.memory.map(rounded),
         "memory_bytes": process::resident(),

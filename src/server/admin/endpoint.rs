@@ -5,7 +5,7 @@ use axum::{
     routing::{MethodRouter, get, post},
 };
 
-use super::{Shared, autoscaling, config, health, keys, limits, metrics, page, probes, stats};
+use super::{Shared, autoscaling, breakers, config, decisions, health, keys, limits, metrics, page, probes, stats};
 
 /// The description for programs.
 const OPENAPI: &str = include_str!("../../../docs/admin.openapi.json");
@@ -25,10 +25,16 @@ pub enum Endpoint {
     Stats,
     /// How its keys are.
     Keys,
+    /// Where its breakers stand.
+    Breakers,
     /// What its limits count.
     Limits,
     /// What they would say to a request.
     LimitsCheck,
+    /// How the last requests were decided.
+    Decisions,
+    /// How one of them was.
+    Decision,
     /// What it was told to do.
     Config,
     /// The same for Prometheus.
@@ -45,19 +51,30 @@ pub enum Endpoint {
     DisableKey,
     /// Put it back.
     EnableKey,
+    /// Forget what speaks against it.
+    ResetKey,
+    /// Send nothing more.
+    OpenBreaker,
+    /// Send everything.
+    CloseBreaker,
+    /// Leave breakers to themselves.
+    ResetBreaker,
 }
 
 impl Endpoint {
     /// All of them.
-    pub const ALL: [Self; 16] = [
+    pub const ALL: [Self; 23] = [
         Self::Page,
         Self::Livez,
         Self::Readyz,
         Self::Health,
         Self::Stats,
         Self::Keys,
+        Self::Breakers,
         Self::Limits,
         Self::LimitsCheck,
+        Self::Decisions,
+        Self::Decision,
         Self::Config,
         Self::Metrics,
         Self::Autoscaling,
@@ -66,6 +83,10 @@ impl Endpoint {
         Self::Drain,
         Self::DisableKey,
         Self::EnableKey,
+        Self::ResetKey,
+        Self::OpenBreaker,
+        Self::CloseBreaker,
+        Self::ResetBreaker,
     ];
 
     /// Its path; a part in braces stands for any text without a slash.
@@ -78,8 +99,11 @@ impl Endpoint {
             Self::Health => "/health",
             Self::Stats => "/stats",
             Self::Keys => "/keys",
+            Self::Breakers => "/breakers",
             Self::Limits => "/limits",
             Self::LimitsCheck => "/limits/check",
+            Self::Decisions => "/decisions",
+            Self::Decision => "/decisions/{request_id}",
             Self::Config => "/config",
             Self::Metrics => "/metrics",
             Self::Autoscaling => "/autoscaling",
@@ -88,13 +112,22 @@ impl Endpoint {
             Self::Drain => "/drain",
             Self::DisableKey => "/keys/{id}/disable",
             Self::EnableKey => "/keys/{id}/enable",
+            Self::ResetKey => "/keys/{id}/reset",
+            Self::OpenBreaker => "/breakers/{provider}/open",
+            Self::CloseBreaker => "/breakers/{provider}/close",
+            Self::ResetBreaker => "/breakers/{provider}/reset",
         }
     }
 
     /// Whether it changes something: then it takes POST, else GET.
     #[must_use]
     pub fn changes(self) -> bool {
-        matches!(self, Self::Reload | Self::Drain | Self::DisableKey | Self::EnableKey)
+        match self {
+            Self::Reload | Self::Drain => true,
+            Self::DisableKey | Self::EnableKey | Self::ResetKey => true,
+            Self::OpenBreaker | Self::CloseBreaker | Self::ResetBreaker => true,
+            _ => false,
+        }
     }
 
     pub(super) fn route(self) -> MethodRouter<Shared> {
@@ -105,8 +138,11 @@ impl Endpoint {
             Self::Health => get(health::show),
             Self::Stats => get(stats::show),
             Self::Keys => get(keys::show),
+            Self::Breakers => get(breakers::show),
             Self::Limits => get(limits::show),
             Self::LimitsCheck => get(limits::check),
+            Self::Decisions => get(decisions::show),
+            Self::Decision => get(decisions::one),
             Self::Config => get(config::show),
             Self::Metrics => get(metrics::show),
             Self::Autoscaling => get(autoscaling::show),
@@ -115,6 +151,10 @@ impl Endpoint {
             Self::Drain => post(probes::drain),
             Self::DisableKey => post(keys::disable),
             Self::EnableKey => post(keys::enable),
+            Self::ResetKey => post(keys::reset),
+            Self::OpenBreaker => post(breakers::open),
+            Self::CloseBreaker => post(breakers::close),
+            Self::ResetBreaker => post(breakers::reset),
         }
     }
 }

@@ -17,9 +17,13 @@ use super::{
 };
 use crate::{
     config::Credentials,
+    policy::{
+        breaker::{Phase, Scope},
+        key_pool::Health,
+    },
     runtime::{Provider, Snapshot},
     telemetry::process,
-    types::ProviderName,
+    types::{Moment, ProviderName},
 };
 
 /// Fewer attempts than this in the last minute say nothing of a provider.
@@ -39,13 +43,40 @@ pub enum Condition {
     Down,
 }
 
+/// Whether a provider can be asked, by its keys and breakers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Reach {
+    /// It can.
+    Whole,
+    /// For some models or in a moment only.
+    Partial,
+    /// It can't.
+    None,
+}
+
+impl Reach {
+    fn of(provider: &Provider, asked_with_own_keys: bool, keys: &[Health], now: Moment) -> Self {
+        let breakers = provider.breaker.as_ref().map_or_else(Vec::new, |guard| guard.board.standings(&guard.spec, now));
+        let is_shut = breakers.iter().any(|breaker| breaker.scope == Scope::Host && breaker.phase == Phase::Open);
+        let can_serve = |health: &Health| matches!(health, Health::Active | Health::Cooling | Health::HalfOpen);
+        if is_shut || !(asked_with_own_keys || keys.iter().any(can_serve)) {
+            Self::None
+        } else if breakers.iter().any(|breaker| breaker.phase != Phase::Closed) || !(asked_with_own_keys || keys.contains(&Health::Active))
+        {
+            Self::Partial
+        } else {
+            Self::Whole
+        }
+    }
+}
+
 impl Condition {
     /// From whether it can be asked, and what it did lately.
-    fn of(can_be_asked: bool, lately: &Lately) -> Self {
+    fn of(reach: Reach, lately: &Lately) -> Self {
         let share = lately.error_rate().filter(|_| lately.requests >= MINIMUM).unwrap_or(0.0);
-        match can_be_asked {
-            true if share < SHARES.0 => Self::Ok,
-            true if share < SHARES.1 => Self::Degraded,
+        match reach {
+            Reach::Whole if share < SHARES.0 => Self::Ok,
+            Reach::Whole | Reach::Partial if share < SHARES.1 => Self::Degraded,
             _ => Self::Down,
         }
     }
@@ -61,7 +92,7 @@ impl Condition {
 
 /// 503 where no traffic should come here, else 200.
 pub async fn show(State(admin): State<Shared>) -> Response {
-    let now = Instant::now();
+    let (now, moment) = (Instant::now(), admin.runtime.moment());
     let snapshot = admin.runtime.snapshot.load_full();
     let observed = admin.observed();
     let asked = asked(&snapshot);
@@ -71,9 +102,11 @@ pub async fn show(State(admin): State<Shared>) -> Response {
         .values()
         .map(|provider| {
             let lately = observed.lately(&provider.record, now);
-            let state = Condition::of(provider.has_key() || asked.with_own_keys.contains(&provider.name), &lately);
+            let keys: Vec<_> = provider.slots.iter().map(|slot| slot.standing(moment).health).collect();
+            let reach = Reach::of(provider, asked.with_own_keys.contains(&provider.name), &keys, moment);
+            let state = Condition::of(reach, &lately);
             all_fine &= state == Condition::Ok || !asked.at_all.contains(&provider.name);
-            told(provider, state, &lately)
+            told(provider, state, &keys, &lately)
         })
         .collect();
     let (code, status) = status(&admin, all_fine);
@@ -109,11 +142,11 @@ fn figures(admin: &Admin, observed: &Observed, now: Instant, of: (&str, u64, Vec
     })
 }
 
-fn told(provider: &Provider, state: Condition, lately: &Lately) -> Value {
+fn told(provider: &Provider, state: Condition, keys: &[Health], lately: &Lately) -> Value {
     json!({
         "name": provider.name,
         "state": state.name(),
-        "keys_active": provider.slots.iter().filter(|slot| slot.is_usable()).count(),
+        "keys_active": keys.iter().filter(|health| **health == Health::Active).count(),
         "keys_total": provider.keys.len(),
         "connections": provider.record.connections(),
         "in_flight": provider.record.in_flight(),
@@ -149,13 +182,15 @@ mod tests {
 
     #[test]
     fn a_few_errors_say_nothing_and_many_say_it_all() {
-        let state = |can, requests, errors| Condition::of(can, &Lately { requests, errors, rate: 0.0 });
-        assert_eq!(state(true, 0, 0), Condition::Ok);
-        assert_eq!(state(true, 9, 9), Condition::Ok);
-        assert_eq!(state(true, 10, 4), Condition::Ok);
-        assert_eq!(state(true, 10, 5), Condition::Degraded);
-        assert_eq!(state(true, 100, 94), Condition::Degraded);
-        assert_eq!(state(true, 100, 95), Condition::Down);
-        assert_eq!(state(false, 100, 0), Condition::Down);
+        let state = |reach, requests, errors| Condition::of(reach, &Lately { requests, errors, rate: 0.0 });
+        assert_eq!(state(Reach::Whole, 0, 0), Condition::Ok);
+        assert_eq!(state(Reach::Whole, 9, 9), Condition::Ok);
+        assert_eq!(state(Reach::Whole, 10, 4), Condition::Ok);
+        assert_eq!(state(Reach::Whole, 10, 5), Condition::Degraded);
+        assert_eq!(state(Reach::Whole, 100, 94), Condition::Degraded);
+        assert_eq!(state(Reach::Whole, 100, 95), Condition::Down);
+        assert_eq!(state(Reach::Partial, 0, 0), Condition::Degraded);
+        assert_eq!(state(Reach::Partial, 100, 95), Condition::Down);
+        assert_eq!(state(Reach::None, 100, 0), Condition::Down);
     }
 }

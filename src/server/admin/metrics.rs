@@ -1,6 +1,8 @@
 //! `/metrics`, for Prometheus. The series of keys, limits, costs and of the process are written here and not kept anywhere: keys and
 //! limits come and go, and a series that was once made is never forgotten.
 
+mod providers;
+
 use std::fmt::Write;
 
 use axum::{extract::State, http::header::CONTENT_TYPE, response::IntoResponse};
@@ -13,7 +15,7 @@ use crate::{
         names::{self, Kind},
         process,
     },
-    types::Money,
+    types::{Moment, Money},
 };
 
 /// The text format of Prometheus, version 0.0.4.
@@ -21,14 +23,16 @@ pub async fn show(State(admin): State<Shared>) -> impl IntoResponse {
     admin.runtime.refresh();
     let mut page = Page(admin.runtime.metrics.render());
     let snapshot = admin.runtime.snapshot.load();
-    of_keys(&mut page, &snapshot);
+    let moment = admin.runtime.moment();
+    of_keys(&mut page, &snapshot, moment);
+    providers::write(&mut page, &snapshot, moment);
     of_limits(&mut page, &snapshot.limits);
     of_costs(&mut page, &admin.runtime.metrics.costs.all(), snapshot.prices.is_used());
     of_process(&mut page, &admin);
     ([(CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], page.0)
 }
 
-fn of_keys(page: &mut Page, snapshot: &Snapshot) {
+fn of_keys(page: &mut Page, snapshot: &Snapshot, moment: Moment) {
     let labels = |placed: &keys::Placed<'_>| {
         // Neither can hold a quotation mark or a backslash.
         format!("provider=\"{}\",key=\"{}\"", placed.provider.name, placed.key.fingerprint.to_str().unwrap_or_default())
@@ -45,8 +49,21 @@ fn of_keys(page: &mut Page, snapshot: &Snapshot) {
     keys::all(snapshot).for_each(|placed| page.sample(names::KEY_IN_FLIGHT, &labels(&placed), placed.slot.state.in_flight()));
     page.family(names::KEY_STATE);
     for placed in keys::all(snapshot) {
-        for state in ["active", "disabled", "unused"] {
-            page.sample(names::KEY_STATE, &format!("{},state=\"{state}\"", labels(&placed)), u8::from(placed.state() == state));
+        let now = placed.state(moment);
+        for state in keys::STATES {
+            page.sample(names::KEY_STATE, &format!("{},state=\"{state}\"", labels(&placed)), u8::from(now == state));
+        }
+    }
+    page.family(names::KEY_TRANSITIONS);
+    for placed in keys::all(snapshot) {
+        for ([to, cause], count) in placed.key.record.transitions() {
+            page.sample(names::KEY_TRANSITIONS, &format!("{},to=\"{to}\",cause=\"{cause}\"", labels(&placed)), count);
+        }
+    }
+    page.family(names::KEY_COOLDOWNS);
+    for placed in keys::all(snapshot) {
+        for (cause, count) in placed.key.record.cooldowns() {
+            page.sample(names::KEY_COOLDOWNS, &format!("{},cause=\"{cause}\"", labels(&placed)), count);
         }
     }
     page.family(names::KEY_TOKENS);

@@ -4,8 +4,10 @@
 pub mod access;
 pub mod answer;
 pub mod autoscaling;
+pub mod breakers;
 pub mod config;
 pub mod connections;
+pub mod decisions;
 pub mod endpoint;
 pub mod health;
 pub mod keys;

@@ -9,9 +9,12 @@ use super::{
     Shared,
     answer::{rounded, summary},
 };
-use crate::telemetry::{
-    durations::Summary,
-    window::{SECONDS, Second, Window},
+use crate::{
+    runtime::Snapshot,
+    telemetry::{
+        durations::Summary,
+        window::{SECONDS, Second, Window},
+    },
 };
 
 /// The places of the classes that have a series.
@@ -34,7 +37,7 @@ pub async fn show(State(admin): State<Shared>) -> Json<Value> {
         "in_flight": traffic.in_flight(),
         "streams": traffic.streams(),
         "connections": traffic.connections(),
-        "queue": 0,
+        "queue": waiting(&admin.runtime.snapshot.load()),
         "series": series(window),
         "totals": {
             "requests": traffic.statuses().iter().sum::<u64>(),
@@ -43,6 +46,12 @@ pub async fn show(State(admin): State<Shared>) -> Json<Value> {
             "bytes_down": bytes_down,
         },
     }))
+}
+
+/// Requests that stand in a provider's line.
+#[must_use]
+pub fn waiting(snapshot: &Snapshot) -> u32 {
+    snapshot.providers.values().filter_map(|provider| provider.queue.as_ref()).map(|queue| queue.line.waiting()).sum()
 }
 
 fn series(window: &Window) -> Value {

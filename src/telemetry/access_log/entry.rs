@@ -48,6 +48,10 @@ pub struct Entry<'a> {
     pub stream: bool,
     /// Attempts made.
     pub attempts: u32,
+    /// Attempts, and targets that were passed over; written only where that is more.
+    pub tried: u32,
+    /// What the end of the last attempt says; written only where it is not `served`.
+    pub verdict: Option<&'static str>,
     /// Bytes of the request's body that were sent up.
     pub bytes_in: u64,
     /// Bytes of the reply's body that were handed down.
@@ -105,6 +109,10 @@ impl Entry<'_> {
         line.text(key!("model"), self.model);
         line.flag(key!("stream"), self.stream);
         line.number(key!("attempts"), self.attempts.into());
+        if self.tried > self.attempts {
+            line.number(key!("tried"), self.tried.into());
+        }
+        line.word(key!("verdict"), self.verdict);
         line.number(key!("bytes_in"), self.bytes_in);
         line.number(key!("bytes_out"), self.bytes_out);
         if let Some(tokens) = self.tokens_in {

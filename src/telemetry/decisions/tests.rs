@@ -107,7 +107,22 @@ fn what_was_tried_stays_in_order_and_what_is_beyond_the_bound_is_counted() {
         assert_eq!(tries.last_mut().is_some_and(|last| last.status == Some(status)), status < 32);
     }
     assert_eq!(tries.iter().map(|tried| tried.status.unwrap()).collect::<Vec<_>>(), (0..32).collect::<Vec<_>>());
-    assert_eq!(tries.untold(), 8);
+    assert_eq!((tries.untold(), tries.count()), (8, 40));
+}
+
+#[test]
+fn the_verdict_is_that_of_the_last_that_was_sent() {
+    let mut tries = Tries::default();
+    assert_eq!((tries.verdict(), tries.count()), (None, 0));
+    for (cause, verdict) in [
+        (None, None),
+        (Some(Cause::ServerError), Some(Cause::ServerError)),
+        (Some(Cause::Served), Some(Cause::Served)),
+        (None, Some(Cause::Served)),
+    ] {
+        tries.push(Tried { cause, ..tried(200) });
+        assert_eq!(tries.verdict(), verdict);
+    }
 }
 
 #[test]

@@ -23,7 +23,7 @@ async fn with_a_token_set_nothing_is_changed_without_it() {
         ("Authorization: Bearer canary-token-01234567890\r\n", 401, "token_wrong"),
         ("Authorization: Bearer \r\n", 401, "token_required"),
     ] {
-        for path in [path.as_str(), "/reload", "/nowhere"] {
+        for path in [path.as_str(), "/reload", "/nowhere", "/keys/x/reset", "/breakers/scripted/open", "/breakers/scripted/reset"] {
             let reply = ask(sidegate.admin, "POST", path, fields).await;
             assert_eq!((reply.status(), code(&reply).as_str()), (status, told), "{path} {fields}");
             assert!(reply.head.get("www-authenticate").unwrap().starts_with("Bearer"));
@@ -92,6 +92,9 @@ async fn only_post_changes_anything_and_what_is_not_there_says_so() {
         ("PUT", "/reload", "POST"),
         ("POST", "/stats", "GET,HEAD"),
         ("DELETE", "/keys", "GET,HEAD"),
+        ("POST", "/breakers", "GET,HEAD"),
+        ("GET", "/breakers/scripted/open", "POST"),
+        ("POST", "/decisions/x", "GET,HEAD"),
     ] {
         let reply = ask(sidegate.admin, method, path, "").await;
         assert_eq!((reply.status(), code(&reply).as_str()), (405, "method_not_allowed"), "{method} {path}");
@@ -138,7 +141,19 @@ async fn neither_the_token_nor_a_key_is_in_any_answer() {
     client.reply("GET").await;
     let fields = format!("Authorization: Bearer {TOKEN}\r\n");
     let mut told = String::new();
-    for path in ["/health", "/stats", "/keys", "/config", "/metrics", "/autoscaling", "/openapi.json", "/nowhere", "/readyz"] {
+    for path in [
+        "/health",
+        "/stats",
+        "/keys",
+        "/breakers",
+        "/decisions",
+        "/config",
+        "/metrics",
+        "/autoscaling",
+        "/openapi.json",
+        "/nowhere",
+        "/readyz",
+    ] {
         let reply = ask(sidegate.admin, "GET", path, &fields).await;
         assert!(reply.status() == 200 || path == "/nowhere", "{path}");
         told += &reply.text();

@@ -7,10 +7,11 @@ use sidegate::{server::admin::endpoint::Endpoint, types::Secret};
 use super::{
     ask,
     description::{document, flaws, operation},
+    settled,
 };
 use crate::{
     project::files::read,
-    support::{Provider, Sidegate},
+    support::{Client, Provider, Script, Sidegate},
 };
 
 const TOKEN: &str = "canary-token-0123456789";
@@ -35,7 +36,7 @@ fn command(line: &str) -> (&str, &str, String) {
 
 #[tokio::test]
 async fn its_commands_are_answered_as_described() {
-    let (document, provider, page) = (document(), Provider::start().await, read("docs/admin.md"));
+    let (document, provider, page) = (document(), Provider::always(Script::ok("served")).await, read("docs/admin.md"));
     let config = |token: &str| {
         format!(
             r#"
@@ -50,12 +51,17 @@ routes: [{{ path: /v1, targets: [openai] }}]
     assert_eq!(Secret::new("abc".to_owned()).fingerprint().to_string(), "ba7816bf8f01");
     let open = Sidegate::start(&config(""), provider.address).await;
     let guarded = Sidegate::start(&config(&format!(", token: {TOKEN}")), provider.address).await;
+    let mut client = Client::connect(open.address).await;
+    client.get_with("/v1/models", "X-Request-Id: req_5d41402abc4b2a76b9719d91\r\n").await;
+    client.reply("GET").await;
+    settled(&open, 1).await;
     let mut asked = BTreeSet::new();
     for line in page.lines().filter(|line| line.starts_with("curl ")) {
         let (method, path, fields) = command(line);
         let reply = ask(if fields.is_empty() { open.admin } else { guarded.admin }, method, path, &fields).await;
         assert!((200..300).contains(&reply.status()), "{line}: {} {}", reply.status(), reply.text());
-        let described = path.replace("openai.ba7816bf8f01", "{id}");
+        let named = [("openai.ba7816bf8f01", "{id}"), ("req_5d41402abc4b2a76b9719d91", "{request_id}"), ("/openai/", "/{provider}/")];
+        let described = named.iter().fold(path.split('?').next().unwrap().to_owned(), |path, (id, name)| path.replace(id, name));
         if reply.head.get("content-type").unwrap().starts_with("application/json") {
             let answer = &operation(&document, &described, method)["responses"][reply.status().to_string()];
             assert_eq!(flaws(&document, &answer["content"]["application/json"]["schema"], &reply.json(), line), [""; 0]);

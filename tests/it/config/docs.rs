@@ -1,6 +1,6 @@
 //! `docs/proxy.schema.json` and `docs/config.md` are made from the types. `UPDATE_DOCS=1` writes them anew.
 
-use std::{fmt::Write, fs};
+use std::{fmt::Write, fs, slice};
 
 use serde_json::{Map, Value};
 use sidegate::config;
@@ -83,6 +83,11 @@ fn kind(schema: &Value, field: &Value, at: &str) -> (String, Option<(String, Val
         let section = &schema["$defs"][name];
         return if section["properties"].is_object() {
             ("section".to_owned(), Some((at.to_owned(), section.clone())))
+        } else if let [short, fields] = alternatives_of(section) {
+            match kind(schema, fields, at) {
+                (_, Some(below)) => (format!("{}, or section", short_form(short)), Some(below)),
+                _ => (named(name, section), None),
+            }
         } else {
             (named(name, section), None)
         };
@@ -98,10 +103,27 @@ fn kind(schema: &Value, field: &Value, at: &str) -> (String, Option<(String, Val
     }
     if let Some(items) = field.get("items") {
         let (kind, below) = kind(schema, items, &format!("{at}[]"));
-        return (if below.is_some() { "list of sections".to_owned() } else { format!("list of: {kind}") }, below);
+        return (if kind == "section" { "list of sections".to_owned() } else { format!("list of: {kind}") }, below);
     }
     let kind = field["type"].as_str().or_else(|| field["type"].as_array().and_then(|kinds| kinds[0].as_str()));
     (kind.unwrap_or("any").replace("integer", "whole number").replace("string", "text"), None)
+}
+
+fn alternatives_of(section: &Value) -> &[Value] {
+    section["anyOf"].as_array().map_or(&[], Vec::as_slice)
+}
+
+/// What may stand in the place of a section: a word, or the name of something.
+fn short_form(short: &Value) -> String {
+    let names = short["$ref"].as_str().and_then(|reference| reference.strip_prefix("#/$defs/"));
+    match names {
+        Some("ProviderName") => "provider's name".to_owned(),
+        Some(other) => other.to_owned(),
+        None => {
+            let words = short["enum"].as_array().map_or(slice::from_ref(&short["const"]), Vec::as_slice);
+            words.iter().map(|word| format!("`{}`", word.as_str().unwrap_or_default())).collect::<Vec<_>>().join(", ")
+        }
+    }
 }
 
 /// A type that is no section: its words, or its name in lower case with an example.
@@ -117,9 +139,6 @@ fn named(name: &str, section: &Value) -> String {
     }
     if let Some(variants) = section["oneOf"].as_array() {
         return words(&variants.iter().map(|variant| variant["const"].clone()).collect::<Vec<_>>());
-    }
-    if name == "Target" {
-        return "provider's name, or `{ provider: NAME }`".to_owned();
     }
     let spaced = name.chars().enumerate().fold(String::new(), |text, (i, c)| {
         format!("{text}{}{}", if c.is_uppercase() && i > 0 { " " } else { "" }, c.to_ascii_lowercase())

@@ -77,6 +77,8 @@ fn every_field_of_the_access_log_has_its_row() {
         model: Some(""),
         stream: true,
         attempts: 1,
+        tried: 2,
+        verdict: Some("server_error"),
         bytes_in: 0,
         bytes_out: 0,
         tokens_in: Some(0),
@@ -158,8 +160,12 @@ fn a_code_is_found_where_a_shape_is_made() {
 fn every_config_of_a_page_loads() {
     // The master key under which the key of docs/keys.md was sealed.
     let master = "0123456789abcdef".repeat(4);
-    let environment =
-        Environment::from([("OPENAI_API_KEY", "sk-first"), ("OPENAI_API_KEY_2", "sk-second"), ("SIDEGATE_MASTER_KEY", &master)]);
+    let environment = Environment::from([
+        ("OPENAI_API_KEY", "sk-first"),
+        ("OPENAI_API_KEY_2", "sk-second"),
+        ("AZURE_OPENAI_API_KEY", "0123456789abcdef"),
+        ("SIDEGATE_MASTER_KEY", &master),
+    ]);
     let mut loaded = 0;
     for (path, page) in pages() {
         let blocks = page.split("```yaml\n").skip(1).filter_map(|rest| Some(rest.split_once("```")?.0));

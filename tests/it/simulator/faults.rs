@@ -25,6 +25,8 @@ async fn errors_have_their_status_code_and_retry_fields() {
         ("fault-401", 401, "invalid_request_error", json!("invalid_api_key"), None),
         ("fault-403", 403, "request_forbidden", json!("unsupported_country_region_territory"), None),
         ("fault-404", 404, "invalid_request_error", json!("model_not_found"), None),
+        ("fault-413", 413, "invalid_request_error", json!("request_too_large"), None),
+        ("fault-422", 422, "invalid_request_error", json!("unprocessable_entity"), None),
         ("fault-429", 429, "requests", json!("rate_limit_exceeded"), Some("1")),
         ("fault-quota", 429, "insufficient_quota", json!("insufficient_quota"), None),
         ("fault-500", 500, "server_error", Value::Null, None),

@@ -87,6 +87,12 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Client<S> {
         self.send(format!("POST {target} HTTP/1.1\r\nHost: sidegate.test\r\n{fields}Content-Length: {length}\r\n\r\n{body}")).await;
     }
 
+    /// Asks `model` for a completion and reads the whole reply.
+    pub(crate) async fn chat(&mut self, model: &str) -> Reply {
+        self.post("/v1/chat/completions", &format!(r#"{{"model":"{model}","messages":[]}}"#)).await;
+        self.reply("POST").await
+    }
+
     /// The head that comes next, interim or not.
     pub(crate) async fn head(&mut self) -> Head {
         self.next_head().await.unwrap_or_else(|instead| panic!("{instead}"))

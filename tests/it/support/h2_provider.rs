@@ -19,7 +19,12 @@ use tokio::{
     task::AbortHandle,
 };
 
-use super::{H2Script, h2_script::H2Step, programme::Programme, within};
+use super::{
+    H2Script,
+    h2_script::H2Step,
+    programme::{Asker, Programme},
+    within,
+};
 
 /// A request as the provider saw it.
 pub(crate) struct H2Request {
@@ -28,6 +33,18 @@ pub(crate) struct H2Request {
     pub(crate) trailers: Option<HeaderMap>,
     /// Which connection it came on, counted from 1.
     pub(crate) connection: usize,
+}
+
+impl H2Request {
+    /// The key that it carries as OpenAI's dialect has it.
+    pub(crate) fn key(&self) -> String {
+        key_of(&self.head.headers)
+    }
+}
+
+fn key_of(fields: &HeaderMap) -> String {
+    let value = fields.get("authorization").map(|value| String::from_utf8_lossy(value.as_bytes()).into_owned());
+    value.unwrap_or_default().trim_start_matches("Bearer ").to_owned()
 }
 
 /// Plays scripts, first come first served over all streams. Dropping it fails the test if a script was left over,
@@ -89,6 +106,16 @@ impl H2Provider {
     /// The next request without a script of its own gets this one.
     pub(crate) fn script(&self, script: H2Script) {
         self.shared.programme.add(script);
+    }
+
+    /// Every request with this key gets this one, before all other scripts.
+    pub(crate) fn for_key(&self, key: &str, script: H2Script) {
+        self.shared.programme.rule(Asker { key: Some(key.to_owned()), model: None }, script);
+    }
+
+    /// The keys of the requests since it was last asked for one or for all of them.
+    pub(crate) fn new_keys(&mut self) -> Vec<String> {
+        std::iter::from_fn(|| self.requests.try_recv().ok()).map(|request| request.key()).collect()
     }
 
     /// Takes back the scripts that no request has come for; whether there were any.
@@ -154,7 +181,7 @@ async fn converse(stream: TcpStream, builder: server::Builder, connection: usize
             accepted = streams.accept() => {
                 // An error here is the peer's way to leave; streams that it hurts have seen it themselves.
                 let Some(Ok((request, respond))) = accepted else { break };
-                let Some(script) = shared.programme.next() else {
+                let Some(script) = shared.programme.next_for(&key_of(request.headers()), "") else {
                     shared.programme.complain(format!("a request without a script: {request:?}"));
                     break;
                 };

@@ -15,9 +15,12 @@ pub(crate) mod program;
 pub(crate) mod programme;
 pub(crate) mod provider;
 pub(crate) mod proxy;
+pub(crate) mod refused;
 pub(crate) mod script;
+pub(crate) mod setup;
 pub(crate) mod signer;
 pub(crate) mod tls;
+pub(crate) mod views;
 pub(crate) mod wire;
 
 use std::{fmt::Debug, future::Future, time::Duration};
@@ -33,7 +36,9 @@ pub(crate) use mmdb::Mmdb;
 pub(crate) use program::Program;
 pub(crate) use provider::Provider;
 pub(crate) use proxy::Sidegate;
+pub(crate) use refused::Refused;
 pub(crate) use script::Script;
+pub(crate) use setup::Setup;
 pub(crate) use signer::Signer;
 
 /// How long anything may take before a test says that it will never happen.

@@ -2,8 +2,24 @@
 
 use std::{collections::VecDeque, sync::Mutex};
 
+/// Who asks for what. What is not named may be anything.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Asker {
+    pub(crate) key: Option<String>,
+    pub(crate) model: Option<String>,
+}
+
+impl Asker {
+    fn is(&self, key: &str, model: &str) -> bool {
+        let fits = |wanted: &Option<String>, is: &str| wanted.as_deref().is_none_or(|wanted| wanted == is);
+        fits(&self.key, key) && fits(&self.model, model)
+    }
+}
+
 /// The scripts of one provider, shared by all its connections.
 pub(crate) struct Programme<S> {
+    /// For who asks for what, before all others.
+    rules: Mutex<Vec<(Asker, S)>>,
     scripts: Mutex<VecDeque<S>>,
     otherwise: Mutex<Option<S>>,
     trouble: Mutex<Vec<String>>,
@@ -11,7 +27,7 @@ pub(crate) struct Programme<S> {
 
 impl<S> Default for Programme<S> {
     fn default() -> Self {
-        Self { scripts: Mutex::default(), otherwise: Mutex::default(), trouble: Mutex::default() }
+        Self { rules: Mutex::default(), scripts: Mutex::default(), otherwise: Mutex::default(), trouble: Mutex::default() }
     }
 }
 
@@ -24,6 +40,27 @@ impl<S: Clone> Programme<S> {
     /// Requests without a script of their own get this one.
     pub(crate) fn otherwise(&self, script: S) {
         *self.otherwise.lock().unwrap() = Some(script);
+    }
+
+    /// Each request of such an asker gets this one from now on, whatever else is to be played. Later rules go first.
+    pub(crate) fn rule(&self, asker: Asker, script: S) {
+        self.rules.lock().unwrap().insert(0, (asker, script));
+    }
+
+    /// Takes all rules back.
+    pub(crate) fn forget_rules(&self) {
+        self.rules.lock().unwrap().clear();
+    }
+
+    /// Whether it matters who asks.
+    pub(crate) fn has_rules(&self) -> bool {
+        !self.rules.lock().unwrap().is_empty()
+    }
+
+    /// What the request of this asker gets.
+    pub(crate) fn next_for(&self, key: &str, model: &str) -> Option<S> {
+        let rule = self.rules.lock().unwrap().iter().find(|(asker, _)| asker.is(key, model)).map(|(_, script)| script.clone());
+        rule.or_else(|| self.next())
     }
 
     /// Takes back the scripts that no request has come for; whether there were any.

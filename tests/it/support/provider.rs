@@ -18,7 +18,7 @@ use tokio::{
 
 use super::{
     Script,
-    programme::Programme,
+    programme::{Asker, Programme},
     script::Step,
     show,
     wire::{Body, End, Head, Wire},
@@ -43,6 +43,25 @@ impl Request {
         bytes.extend_from_slice(&self.body.raw);
         bytes
     }
+
+    /// The key that it carries as OpenAI's dialect has it.
+    pub(crate) fn key(&self) -> String {
+        key_of(&self.head)
+    }
+
+    /// The model that its body names.
+    pub(crate) fn model(&self) -> String {
+        model_of(&self.body.bytes)
+    }
+}
+
+fn key_of(head: &Head) -> String {
+    head.get("authorization").unwrap_or_default().trim_start_matches("Bearer ").to_owned()
+}
+
+fn model_of(body: &[u8]) -> String {
+    let json: serde_json::Value = serde_json::from_slice(body).unwrap_or_default();
+    json["model"].as_str().unwrap_or_default().to_owned()
 }
 
 /// Plays the scripts that it is given, first come first served over all connections. Dropping it fails the
@@ -62,13 +81,17 @@ impl Provider {
 
     /// At this very place, if nobody else is there.
     pub(crate) async fn at(ip: &str, port: u16) -> Option<Self> {
-        let listener = TcpListener::bind((ip, port)).await.ok()?;
+        Some(Self::on(TcpListener::bind((ip, port)).await.ok()?))
+    }
+
+    /// Where somebody listens already.
+    pub(crate) fn on(listener: TcpListener) -> Self {
         let address = listener.local_addr().expect("a bound socket has an address");
         let (requests_in, requests) = mpsc::unbounded_channel();
         let (departures_in, departures) = mpsc::unbounded_channel();
         let shared = Arc::new(Shared { requests: requests_in, departures: departures_in, ..Shared::new() });
         let accepting = tokio::spawn(accept(listener, Arc::clone(&shared))).abort_handle();
-        Some(Self { address, shared, requests, departures, accepting })
+        Self { address, shared, requests, departures, accepting }
     }
 
     /// A provider that answers every request alike.
@@ -86,6 +109,37 @@ impl Provider {
     /// The next request without a script of its own gets this one.
     pub(crate) fn script(&self, script: Script) {
         self.shared.programme.add(script);
+    }
+
+    /// Every request with this key gets this one, before all other scripts.
+    pub(crate) fn for_key(&self, key: &str, script: Script) {
+        self.shared.programme.rule(Asker { key: Some(key.to_owned()), model: None }, script);
+    }
+
+    /// Every request for this model does.
+    pub(crate) fn for_model(&self, model: &str, script: Script) {
+        self.shared.programme.rule(Asker { key: None, model: Some(model.to_owned()) }, script);
+    }
+
+    /// Every request with this key for this model does.
+    pub(crate) fn for_key_and_model(&self, key: &str, model: &str, script: Script) {
+        self.shared.programme.rule(Asker { key: Some(key.to_owned()), model: Some(model.to_owned()) }, script);
+    }
+
+    /// It no longer matters who asks.
+    pub(crate) fn forget_rules(&self) {
+        self.shared.programme.forget_rules();
+    }
+
+    /// The requests since it was last asked for one or for all of them. One that was answered after its body was read
+    /// is among them.
+    pub(crate) fn new_requests(&mut self) -> Vec<Request> {
+        std::iter::from_fn(|| self.requests.try_recv().ok()).collect()
+    }
+
+    /// The keys of [`Self::new_requests`].
+    pub(crate) fn new_keys(&mut self) -> Vec<String> {
+        self.new_requests().iter().map(Request::key).collect()
     }
 
     /// Takes back the scripts that no request has come for; whether there were any.
@@ -164,7 +218,14 @@ async fn converse(stream: TcpStream, shared: Arc<Shared>) {
     let mut wire = Wire::new(stream);
     while wire.has_more().await {
         shared.asked.fetch_add(1, Relaxed);
-        let Some(script) = shared.programme.next() else {
+        let script = if shared.programme.has_rules() {
+            // Who leaves before the end of a request has asked for nothing.
+            let Ok((head, body)) = wire.peek().await else { return };
+            shared.programme.next_for(&key_of(&head), &model_of(&body))
+        } else {
+            shared.programme.next()
+        };
+        let Some(script) = script else {
             return shared.programme.complain(format!("a request without a script: {}", show(&wire.buffer)));
         };
         let exchange = Exchange { wire: &mut wire, shared: &shared, request: Request::default(), told: false };

@@ -57,6 +57,27 @@ impl Script {
         Self::reply(format!("HTTP/1.1 {status}\r\nContent-Type: application/json\r\nContent-Length: {}\r\n\r\n{body}", body.len()))
     }
 
+    /// Answers with this status, such as `429 Too Many Requests`, these fields, each with its line end, and this JSON.
+    pub(crate) fn json_with(status: &str, fields: &str, body: &str) -> Self {
+        let length = body.len();
+        Self::reply(format!("HTTP/1.1 {status}\r\nContent-Type: application/json\r\n{fields}Content-Length: {length}\r\n\r\n{body}"))
+    }
+
+    /// Begins a stream of events; [`Self::chunk`] goes on and [`Self::end`] ends it.
+    pub(crate) fn sse() -> Self {
+        Self::reply("HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n\r\n")
+    }
+
+    /// A whole stream of these events, a chunk each.
+    pub(crate) fn events(events: &[&str]) -> Self {
+        events.iter().fold(Self::sse(), |script, event| script.chunk(event)).end()
+    }
+
+    /// The end of a chunked body.
+    pub(crate) fn end(self) -> Self {
+        self.write("0\r\n\r\n")
+    }
+
     /// Never answers.
     pub(crate) fn hang() -> Self {
         Self::on_request().until_left()

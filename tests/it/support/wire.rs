@@ -237,6 +237,22 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Wire<S> {
         }
     }
 
+    /// Waits for a request's head, and for its body if its length is declared, and takes none of it.
+    pub(crate) async fn peek(&mut self) -> io::Result<(Head, Vec<u8>)> {
+        loop {
+            if let Some(end) = memchr::memmem::find(&self.buffer, b"\r\n\r\n") {
+                let head = Head::parse(&self.buffer[..end]);
+                let body = &self.buffer[end + 4..];
+                if !matches!(head.request_framing(), Framing::Length(length) if body.len() < length) {
+                    return Ok((head, body.to_vec()));
+                }
+            }
+            if self.fill().await? == 0 {
+                return Err(io::ErrorKind::UnexpectedEof.into());
+            }
+        }
+    }
+
     /// Throws away what was read so far, up to `length` bytes, and says how many they were.
     pub(crate) fn discard(&mut self, length: usize) -> usize {
         let length = length.min(self.buffer.len());
