@@ -135,7 +135,7 @@ pub fn peek(spec: &Spec, board: &Board, model: Option<&str>, now: Moment) -> Res
 }
 
 impl Permit {
-    /// What taking it has changed: a breaker that was open probes with it.
+    /// What taking it has changed: a breaker that was open probes with it. What is not asked for here is told with what comes next.
     pub fn transitions(&mut self) -> Vec<Transition> {
         std::mem::take(&mut self.transitions)
     }

@@ -32,7 +32,7 @@ const TIDY: u64 = 1_000_000_000;
 /// A model's name and its hash. Copying one allocates nothing, unless it is uncommonly long.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Name {
-    bytes: SmallVec<[u8; 48]>,
+    bytes: SmallVec<[u8; 64]>,
     pub(super) hash: u64,
 }
 

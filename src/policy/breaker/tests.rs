@@ -37,7 +37,9 @@ impl Rig {
     }
 
     fn take(&self, model: &str) -> Permit {
-        self.ask(model).unwrap()
+        let mut permit = self.ask(model).unwrap();
+        permit.transitions();
+        permit
     }
 
     fn ask(&self, model: &str) -> Result<Permit, Refused> {
@@ -92,7 +94,7 @@ fn five_failures_in_a_row_open_a_model_and_leave_the_others_alone() {
     assert_eq!(peek(&rig.spec, &rig.board, Some("a"), at(rig.now)), Err(refused));
     assert_eq!(rig.call("b", Cause::Served), []);
     assert_eq!(rig.host(), Phase::Closed);
-    acquire(&rig.spec, &rig.board, None, at(rig.now)).expect("what names no model has to do with none");
+    assert!(acquire(&rig.spec, &rig.board, None, at(rig.now)).is_ok(), "what names no model has to do with none");
 }
 
 #[test]
@@ -180,7 +182,7 @@ fn three_probes_at_once_and_their_success_closes_it() {
     let mut rig = Rig::new();
     rig.break_model("a");
     assert!(rig.pass(29.9).ask("a").is_err());
-    let mut first = rig.pass(0.2).take("a");
+    let mut first = rig.pass(0.2).ask("a").unwrap();
     let probing = first.transitions();
     assert_eq!(probing.iter().map(|one| (one.from, one.to, one.why)).collect::<Vec<_>>(), [(Phase::Open, Phase::HalfOpen, Why::Waited)]);
     let (second, third) = (rig.take("a"), rig.take("a"));
@@ -315,6 +317,29 @@ fn long_streams_that_go_well_outweigh_failures_before_they_end() {
 }
 
 #[test]
+fn a_stream_that_breaks_off_takes_up_no_run_that_another_has_ended() {
+    let rig = Rig::new();
+    (0..4).for_each(|_| drop(rig.call("a", Cause::ServerError)));
+    let mut stream = rig.take("a");
+    rig.begin(&mut stream, 1.0);
+    rig.call("a", Cause::Served);
+    // One of these ends the run too.
+    rig.begin(&mut rig.take("a"), 1.0);
+    assert_eq!(rig.end(stream, Cause::BrokenOff), []);
+    assert_eq!(rig.standing(Scope::Model, Some("a")).unwrap().consecutive, 1);
+}
+
+#[test]
+fn a_silence_does_not_show_that_a_host_can_be_reached_again() {
+    let mut rig = Rig::new();
+    (0..5).for_each(|_| drop(rig.call("a", Cause::Unreachable)));
+    rig.pass(31.0);
+    assert_eq!(rig.call("a", Cause::NoReply).len(), 0);
+    assert_eq!(rig.host(), Phase::HalfOpen);
+    assert_eq!(rig.call("b", Cause::Overloaded)[0].to, Phase::Closed, "an answer does");
+}
+
+#[test]
 fn a_stream_that_breaks_off_counts_once() {
     let rig = Rig::new();
     rig.call("a", Cause::ServerError);
@@ -411,7 +436,7 @@ fn invented_models_on_a_host_that_fails_for_them_shut_out_no_model_that_works() 
     let standings = rig.board.standings(&rig.spec, at(rig.now));
     assert!(standings.len() <= 64 + 3, "{}", standings.len());
     assert_eq!(rig.ask("one-more").unwrap_err().scope, Scope::Others);
-    acquire(&rig.spec, &rig.board, None, at(rig.now)).expect("files are not theirs");
+    assert!(acquire(&rig.spec, &rig.board, None, at(rig.now)).is_ok(), "files are not theirs");
 
     let opened = rig.break_model("real");
     assert_eq!((opened[0].scope, opened[0].model.as_deref()), (Scope::Model, Some("real")), "it has a breaker of its own");

@@ -55,7 +55,8 @@ impl Line {
         places.look(now);
         places.concurrent = spec.concurrent;
         let woken = places.hand_over();
-        let entry = if places.waiting.is_empty() && places.in_flight < spec.concurrent {
+        // Nobody waits as long as there is room.
+        let entry = if places.in_flight < spec.concurrent {
             places.in_flight += 1;
             Entry::Admitted(Slot { line: Arc::clone(self) })
         } else if places.waiting_count() < spec.waiting {
