@@ -36,7 +36,7 @@ use crate::{
         retry::{self, Course, Next, Occasion, Stop},
     },
     runtime::{Route, Snapshot, Target, snapshot::PoolKey},
-    types::{Blame, Cause, Moment, Repeat},
+    types::{Action, Blame, Cause, Moment, Repeat},
     upstream::{ReplyBody, Switched, Upload, Upstream, body::Progress},
 };
 
@@ -158,8 +158,14 @@ impl<'s> Round<'s> {
             Ended::Answered(delivery, verdict, is_held) => {
                 let lease = delivery.holds.lease.as_ref().filter(|_| *is_held);
                 let other_key = lease.is_some_and(|lease| {
-                    self.tried.add(lease);
-                    taken::has_key(errand, target, &self.tried, trail)
+                    let mut tried = self.tried.clone();
+                    tried.add(lease);
+                    let has_other = taken::has_key(errand, target, &tried, trail);
+                    // A key that only rests may serve the same request later.
+                    if verdict.cause.action() != Action::Cool {
+                        self.tried = tried;
+                    }
+                    has_other
                 });
                 (*verdict, other_key)
             }
@@ -168,6 +174,7 @@ impl<'s> Round<'s> {
         let occasion = Occasion::Ended(verdict.cause);
         let tried =
             retry::Tried { verdict, has_begun: false, can_replay: errand.can_be_sent(), other_key, next_target: self.plan.next(occasion) };
+        self.course.keep(self.plan.left(occasion));
         let next = self.course.next(self.spec, &target.provider.budget, &tried, now, fastrand::u64(..));
         (next, occasion)
     }
@@ -220,7 +227,7 @@ impl<'s> Round<'s> {
 
     /// Nothing more is tried: what there is is the answer.
     fn answer(&mut self, ended: Ended<'s>, trail: &mut Trail) -> Result<Delivery<'s>, Reject> {
-        let is_spent = trail.attempts() > 1 || self.course.is_spent();
+        let is_spent = self.course.stopped() != Some(Stop::Wait) && (trail.attempts() > 1 || self.course.is_spent());
         let blames_caller = |cause: Cause| matches!(cause.blame(), Blame::Nobody | Blame::Caller);
         let (reject, is_ours) = match ended {
             Ended::Answered(delivery, verdict, _) if blames_caller(verdict.cause) => return Ok(*delivery),
@@ -228,7 +235,13 @@ impl<'s> Round<'s> {
                 self.kept = Some(delivery);
                 (Reject::NoKey, true)
             }
-            Ended::Failed(failure, cause) => (Reject::Upstream(failure), !blames_caller(cause)),
+            Ended::Failed(failure, cause) => {
+                if cause.is_ambiguous() {
+                    // An earlier refusal would say that nothing was done.
+                    self.kept = None;
+                }
+                (Reject::Upstream(failure), !blames_caller(cause))
+            }
             Ended::Withdrawn => (Reject::NoKey, true),
             Ended::Stopped(stopped, way) => {
                 trail.passed_over(&self.plan.target().provider, stopped.name(), &way, "pass");

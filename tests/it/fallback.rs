@@ -14,6 +14,9 @@ const TOO_FAST: &str = r#"{"error":{"message":"Rate limit reached.","type":"requ
 const TOO_LONG: &str =
     r#"{"error":{"message":"Too long.","type":"invalid_request_error","param":"messages","code":"context_length_exceeded"}}"#;
 
+/// A target that renames says for which models it stands in.
+const ALL: &str = r#"models: ["*"]"#;
+
 fn down() -> Script {
     Script::json("503 Service Unavailable", DOWN)
 }
@@ -96,21 +99,22 @@ async fn an_h2_provider_falls_back_to_an_h1_one_and_back() {
 #[tokio::test]
 async fn a_model_is_renamed_in_its_place_and_nowhere_else() {
     for (body, expected) in [
-        (r#"{"model":"gpt-4o","messages":[]}"#, r#"{"model":"llama \"3\"","messages":[]}"#),
+        (r#"{"model":"gpt-4o","messages":[]}"#, r#"{"model":"meta/llama-3:free","messages":[]}"#),
         (
             "{ \"messages\" : [{\"content\":\"\\\"model\\\":\\\"gpt-4o\\\" é \\ud83d\\ude00\"}],\r\n\t\"model\" :  \"gpt-4o\" , \"n\":1.0e0,\"n\":2 }",
-            "{ \"messages\" : [{\"content\":\"\\\"model\\\":\\\"gpt-4o\\\" é \\ud83d\\ude00\"}],\r\n\t\"model\" :  \"llama \\\"3\\\"\" , \"n\":1.0e0,\"n\":2 }",
+            "{ \"messages\" : [{\"content\":\"\\\"model\\\":\\\"gpt-4o\\\" é \\ud83d\\ude00\"}],\r\n\t\"model\" :  \"meta/llama-3:free\" , \"n\":1.0e0,\"n\":2 }",
         ),
         (
             r#"{"tools":[{"model":"gpt-4o"}],"model":"gpt\u002d4o","stream":false}"#,
-            r#"{"tools":[{"model":"gpt-4o"}],"model":"llama \"3\"","stream":false}"#,
+            r#"{"tools":[{"model":"gpt-4o"}],"model":"meta/llama-3:free","stream":false}"#,
         ),
     ] {
         let (mut first, mut second) = (Provider::always(down()).await, Provider::start().await);
-        let answer = r#"{"model":"llama \"3\"","choices":[]}"#;
+        let answer = r#"{"model":"meta/llama-3:free","choices":[]}"#;
         second.script(Script::json("200 OK", answer));
         let setup = Setup::default().provider("first", first.address, "").provider("second", second.address, "").target("first");
-        let sidegate = setup.target(r#"{ provider: second, model: 'llama "3"' }"#).start().await;
+        let setup = setup.target("{ provider: second, model: 'meta/llama-3:free' }").route(ALL);
+        let sidegate = setup.section("retry: { attempts: 2 }").start().await;
         let mut client = Client::connect(sidegate.address).await;
         client.post("/v1/chat/completions", body).await;
         assert_eq!(client.reply("POST").await.text(), answer);
@@ -124,7 +128,7 @@ async fn a_model_is_renamed_in_its_place_and_nowhere_else() {
 #[tokio::test]
 async fn the_first_target_may_rename_too() {
     let mut provider = Provider::always(Script::ok("served")).await;
-    let setup = Setup::default().provider("only", provider.address, "").target("{ provider: only, model: gpt-mini }");
+    let setup = Setup::default().provider("only", provider.address, "").target("{ provider: only, model: gpt-mini }").route(ALL);
     let sidegate = setup.start().await;
     assert_eq!(sidegate.chat("gpt-4o").await.status(), 200);
     assert_eq!(provider.request().await.model(), "gpt-mini");
@@ -237,7 +241,8 @@ async fn the_cheapest_comes_first_where_that_is_wanted() {
     let (dear, cheap) = (Provider::always(Script::ok("dear")).await, Provider::start().await);
     let prices = "prices: { models: { dear: { input: 10, output: 40 }, cheap: { input: 1, output: 4 } } }";
     let setup = Setup::default().provider("first", dear.address, "").provider("second", cheap.address, "").section(prices);
-    let setup = setup.target("{ provider: first, model: dear }").target("{ provider: second, model: cheap }").route("order: cheapest");
+    let setup =
+        setup.target("{ provider: first, model: dear }").target("{ provider: second, model: cheap }").route(ALL).route("order: cheapest");
     let sidegate = setup.start().await;
     cheap.otherwise(Script::ok("cheap"));
     for _ in 0..5 {

@@ -64,8 +64,12 @@ async fn gemini_says_400_for_a_key_that_is_not_valid() {
     let body = r#"[{"error":{"code":400,"message":"API key not valid.","status":"INVALID_ARGUMENT","details":[{"@type":"type.googleapis.com/google.rpc.ErrorInfo","reason":"API_KEY_INVALID"}]}}]"#;
     let provider = Provider::always(Script::ok("served")).await;
     provider.for_key("sk-one", Script::json("400 Bad Request", body));
-    let sidegate = Setup::of(provider.address, &format!("{TWO}, dialect: gemini_openai")).start().await;
-    assert_eq!(sidegate.chats("gemini-pro", 20).await, [200; 20]);
+    let sidegate = Setup::of(provider.address, &format!("{TWO}, dialect: gemini")).start().await;
+    let mut client = Client::connect(sidegate.address).await;
+    for _ in 0..20 {
+        client.post("/v1/models/gemini-pro:generateContent", r#"{"contents":[]}"#).await;
+        assert_eq!(client.reply("POST").await.status(), 200);
+    }
     assert_eq!(sidegate.states(["one", "two"]).await, ["quarantined", "active"]);
 }
 

@@ -227,10 +227,11 @@ async fn however_a_request_ends_the_next_in_line_goes_on() {
     ] {
         provider.script(script);
         provider.script(Script::ok("next"));
-        let mut first = asking(&sidegate, "/v1/stored/one").await;
+        let mut first = Client::connect(sidegate.address).await;
+        first.post("/v1/chat/completions", r#"{"model":"gpt-4o"}"#).await;
         provider.request().await;
         let mut next = asking(&sidegate, "/v1/models").await;
-        let _ = first.answer("GET").await;
+        let _ = first.answer("POST").await;
         assert_eq!(next.reply("GET").await.text(), "next");
         provider.request().await;
     }

@@ -100,7 +100,7 @@ impl<'a, 's> Errand<'a, 's> {
 
     /// Whether it could go up again after it went up now.
     pub(super) fn can_be_repeated(&self) -> bool {
-        !self.upgrades && self.upload.as_ref().is_some_and(Upload::can_go_again)
+        self.upload.as_ref().is_some_and(Upload::can_go_again)
     }
 
     /// What goes up. It is kept as well where it may go again, and `could_go_again`.

@@ -75,6 +75,12 @@ impl<'s> Plan<'s> {
         following.map(|at| self.route.targets[self.place(at)].when).find(|when| when.covers(occasion))
     }
 
+    /// How many of those that follow take over on this occasion.
+    pub(super) fn left(&self, occasion: Occasion) -> u32 {
+        let following = self.at + 1..self.route.targets.len();
+        following.filter(|at| self.route.targets[self.place(*at)].when.covers(occasion)).count() as u32
+    }
+
     /// The turn goes to the next one that takes over.
     pub(super) fn fall_back(&mut self, occasion: Occasion) {
         let following = self.at + 1..self.route.targets.len();

@@ -8,7 +8,7 @@ use super::{
 };
 use crate::{
     config::Ambiguous,
-    types::{Moment, Repeat, Verdict},
+    types::{Cause, Moment, Repeat, Verdict},
 };
 
 /// The first back-off is up to this long, and each next one twice as long.
@@ -16,6 +16,9 @@ const BACK_OFF: Duration = Duration::from_millis(250);
 
 /// No back-off is longer.
 const LONGEST_BACK_OFF: Duration = Duration::from_secs(8);
+
+/// Beyond it, SDKs take what they are told to wait for a mistake, and come back within seconds.
+const CLIENTS_WAIT: Duration = Duration::from_secs(60);
 
 /// What is known of a request before its first attempt.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -70,6 +73,8 @@ pub enum Stop {
     Budget,
     /// There is no time left, or not enough for the wait.
     Time,
+    /// The wait that the provider has told does not fit into the time that is left, and is one that the client's SDK keeps to.
+    Wait,
     /// The provider may have worked on it, or it must not be repeated.
     Repeat,
     /// Its body is gone.
@@ -86,6 +91,7 @@ impl Stop {
             Self::Attempts => "attempts",
             Self::Budget => "budget",
             Self::Time => "time",
+            Self::Wait => "wait",
             Self::Repeat => "repeat",
             Self::Body => "body",
             Self::Begun => "begun",
@@ -103,6 +109,8 @@ pub struct Course {
     made: u32,
     /// Retries on this target, by which back-offs grow.
     on_target: u32,
+    /// Attempts that are kept for other targets.
+    kept: u32,
     /// No attempt begins later, in nanoseconds.
     deadline: u64,
     stopped: Option<Stop>,
@@ -114,7 +122,7 @@ impl Course {
     pub fn new(spec: &Spec, request: Request, began: Moment) -> Self {
         let most = spec.attempts.saturating_add(1).saturating_sub(request.client_retries).clamp(1, spec.attempts.max(1));
         let within = u64::try_from(spec.within.as_nanos()).unwrap_or(u64::MAX);
-        Self { request, most, made: 0, on_target: 0, deadline: began.nanos.saturating_add(within), stopped: None }
+        Self { request, most, made: 0, on_target: 0, kept: 1, deadline: began.nanos.saturating_add(within), stopped: None }
     }
 
     /// No attempt begins later than this, on the clock of [`Moment::nanos`]. A caller that has less time says so with
@@ -134,6 +142,11 @@ impl Course {
         self.deadline = self.deadline.saturating_add(u64::try_from(waited.as_nanos()).unwrap_or(u64::MAX));
     }
 
+    /// So many targets could take over: each gets its attempt, as far as there are enough.
+    pub fn keep(&mut self, attempts: u32) {
+        self.kept = attempts;
+    }
+
     /// Why the last [`Next::Pass`] was no other, where more would have been tried.
     #[must_use]
     pub fn stopped(&self) -> Option<Stop> {
@@ -146,7 +159,7 @@ impl Course {
         match self.stopped {
             Some(Stop::Budget | Stop::Time) => true,
             Some(Stop::Attempts) => self.request.client_retries > 0,
-            Some(Stop::Repeat | Stop::Body | Stop::Begun) | None => false,
+            Some(Stop::Wait | Stop::Repeat | Stop::Body | Stop::Begun) | None => false,
         }
     }
 
@@ -221,13 +234,14 @@ impl Course {
         let has_room_elsewhere = rule::of(tried.verdict.cause).again == Again::RoomElsewhere && other_key;
         let told = tried.verdict.wait.filter(|_| !has_room_elsewhere);
         let after = if has_room_elsewhere { Duration::ZERO } else { told.unwrap_or_default().max(self.back_off(random)) };
-        let is_last = self.made + 1 >= self.most;
+        let is_last = self.made.saturating_add(self.kept.max(1)) >= self.most;
+        let is_gone = tried.verdict.cause == Cause::Unreachable;
         let waits_for_room = rule::of(tried.verdict.cause).again == Again::RoomElsewhere && !other_key;
-        if takes_over && (is_last || told.is_some() || waits_for_room) {
+        if takes_over && (is_last || is_gone || told.is_some() || waits_for_room) {
             return self.fall_back();
         }
         let stop = if !self.has_time(after, now) {
-            Stop::Time
+            if told.is_some_and(|told| told <= CLIENTS_WAIT) { Stop::Wait } else { Stop::Time }
         } else if !budget.withdraw(spec, now) {
             Stop::Budget
         } else {

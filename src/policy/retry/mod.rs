@@ -11,12 +11,13 @@
 //! | forbidden, invalid key, exhausted | no | another key, the next target | yes | `exhausted` |
 //! | rate limited | yes | another key at once, the next target, the same again after the time told | yes | `rate_limited` |
 //! | region | yes | the next target | no | `open` |
-//! | unreachable, unprocessed | yes | the same again after a back-off, the next target | yes: nothing was done | `open`, `server_error` |
+//! | unreachable | yes | the next target, the same again after a back-off | yes: nothing was done | `open`, `server_error` |
+//! | unprocessed | yes | the same again after a back-off, the next target | yes: nothing was done | `open`, `server_error` |
 //! | overloaded, server error | yes | the same again after a back-off, the next target | no | `server_error` |
 //! | gateway timeout, no reply | yes | as [`Spec::ambiguous`] says: the same, the next target | no | `timeout` |
 //! | malformed, broken off | yes | as [`Spec::ambiguous`] says: the same, the next target | no | `server_error` |
 //!
-//! - *Counts*: it is one of [`Spec::attempts`]. The last of these is kept for the next target, where there is one that takes over.
+//! - *Counts*: it is one of [`Spec::attempts`]. The last of these are kept for the targets that take over, one for each.
 //! - *Another key* for a key or account that is no good is a swap: free, and once a key, since the pool offers none that has refused
 //!   this request.
 //! - *The same again*, with whichever key, is a retry: it takes from the [`Budget`], so that an outage is not multiplied. Whoever

@@ -44,7 +44,7 @@ impl Request {
         bytes
     }
 
-    /// The key that it carries as OpenAI's dialect has it.
+    /// The key that it carries, as OpenAI's dialect has it or as Google's.
     pub(crate) fn key(&self) -> String {
         key_of(&self.head)
     }
@@ -56,7 +56,7 @@ impl Request {
 }
 
 fn key_of(head: &Head) -> String {
-    head.get("authorization").unwrap_or_default().trim_start_matches("Bearer ").to_owned()
+    head.get("authorization").or(head.get("x-goog-api-key")).unwrap_or_default().trim_start_matches("Bearer ").to_owned()
 }
 
 fn model_of(body: &[u8]) -> String {
