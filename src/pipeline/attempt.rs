@@ -113,6 +113,9 @@ impl Attempt {
             (Outcome::Left, None) => self.judged(Cause::Left, None),
             _ => {}
         }
+        if let Some((cause, _)) = self.verdict {
+            self.provider.record.attempts.judged(cause);
+        }
         true
     }
 

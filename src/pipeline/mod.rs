@@ -66,6 +66,7 @@ use self::{
     trail::Trail,
 };
 use crate::{
+    provider::prefix,
     runtime::{Runtime, Snapshot},
     types::ForeignName,
     upstream::Upstream,
@@ -213,7 +214,7 @@ impl Pipeline {
         let _held = asked.reserved;
         // 8: the last step that may refuse. From here on the provider speaks.
         let tokens = reservation::expected(route, (&upload, asked.prompt), trail);
-        let prefix = None;
+        let prefix = if route.has_affinity { upload.whole().and_then(|body| prefix::id(trail.model(), body)) } else { None };
         let asks = Asks { whose, repeat, tokens, prefix };
         deliver::deliver(&self.upstream, (generations, route, asks), &client, (request, upload), trail).await
     }

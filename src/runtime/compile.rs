@@ -134,7 +134,7 @@ fn compile_provider(
     let tariff = prices.of_provider(dialect, url.host());
     let how = How { url, proxy, version: provider.http_version, timeouts: provider.timeouts, bounds: provider.connections, keep_case };
     let (breaker, queue, has_affinity) = (provider.breaker, provider.queue, provider.affinity == Affinity::Prompt);
-    let ProviderStates { turn, homes, record, board, line, budget } = ground.registry.provider(&name);
+    let ProviderStates { turn, homes, record, board, line, waiting, budget } = ground.registry.provider(&name);
     let kept = ground.before.and_then(|before| before.providers.get(&name)).map(|before| &before.endpoint);
     let endpoint = match kept.filter(|kept| kept.is_like(&how, &provider.tls)) {
         Some(kept) => Arc::clone(kept),
@@ -168,7 +168,23 @@ fn compile_provider(
     let breaker = breaker.numbers().map(|numbers| Guard::new(numbers, board));
     let queue = queue.as_ref().map(|numbers| Queue::new(numbers, line));
     let weighs = slots.iter().any(|slot| slot.spec.tokens.is_some());
-    Ok(Provider { dialect, endpoint, keys, slots, turn, homes, record, tariff, breaker, queue, budget, has_affinity, weighs, name })
+    Ok(Provider {
+        dialect,
+        endpoint,
+        keys,
+        slots,
+        turn,
+        homes,
+        record,
+        tariff,
+        breaker,
+        queue,
+        waiting,
+        budget,
+        has_affinity,
+        weighs,
+        name,
+    })
 }
 
 /// The pool's view of the keys. One that names no account is an account of its own.

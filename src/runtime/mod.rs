@@ -28,7 +28,7 @@ pub use limits::Limits;
 pub use regions::Regions;
 pub use registry::Registry;
 pub use reload::Reloader;
-pub use resilience::{Guard, Queue};
+pub use resilience::{Guard, Queue, Waiting};
 pub use snapshot::{Provider, Route, Snapshot, Target};
 
 use crate::{

@@ -15,7 +15,7 @@ use std::{
 use tokio::sync::Notify;
 
 use super::{
-    Snapshot,
+    Snapshot, Waiting,
     limits::{self, Hasher, LimitId},
 };
 use crate::{
@@ -76,6 +76,8 @@ pub struct ProviderStates {
     pub board: Arc<Board>,
     /// Its places for requests at the same time.
     pub line: Arc<Line>,
+    /// Where requests wait for a key.
+    pub waiting: Arc<Waiting>,
     /// What retries are measured against.
     pub budget: Arc<Budget>,
 }
@@ -119,6 +121,7 @@ impl Registry {
             record: Arc::new(ProviderRecord::new(name.clone())),
             board: Arc::default(),
             line: Arc::default(),
+            waiting: Arc::default(),
             budget: Arc::default(),
         };
         self.providers.take(name.clone(), new)

@@ -7,7 +7,7 @@ use crate::{
     policy::{
         breaker::{self, Board, Permit, Refused},
         key_pool::Quota,
-        queue::{self, Line},
+        queue::{self, Entry, Line},
         retry,
     },
     types::{Moment, Rate, Window},
@@ -68,6 +68,29 @@ impl Queue {
     pub(super) fn new(numbers: &config::Queue, line: Arc<Line>) -> Self {
         let config::Queue { concurrent, waiting, timeout } = *numbers;
         Self { spec: queue::Spec { concurrent: concurrent.get(), waiting, timeout: timeout.0 }, line }
+    }
+}
+
+/// Where requests wait for a key that can afford them: who came first looks for one.
+#[derive(Debug, Default)]
+pub struct Waiting {
+    /// Of models that fall to the same line, one may wait for another's key.
+    lines: [Arc<Line>; LINES],
+}
+
+/// So many lines; a provider has seldom more models that are short of keys.
+const LINES: usize = 8;
+
+impl Waiting {
+    /// Waits for the turn of a request for this model, however long. Dropped, it leaves the line; its end is given back by `Drop`.
+    pub async fn turn(&self, model: Option<&str>, now: Moment) -> Option<queue::Slot> {
+        const ONE: queue::Spec = queue::Spec { concurrent: 1, waiting: u32::MAX, timeout: Duration::MAX };
+        let at = model.unwrap_or_default().bytes().fold(0, |sum: usize, byte| sum.wrapping_mul(31).wrapping_add(byte.into()));
+        match queue::enter(&ONE, &self.lines[at % LINES], now) {
+            Entry::Admitted(slot) => Some(slot),
+            Entry::Waiting(ticket) => Some(ticket.await),
+            Entry::Full { .. } => None,
+        }
     }
 }
 

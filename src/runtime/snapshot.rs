@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, path::PathBuf, sync::Arc};
 
 use http::{HeaderName, HeaderValue};
 
-use super::{ClientKeys, Guard, JwtIdentity, Limits, Queue, Regions};
+use super::{ClientKeys, Guard, JwtIdentity, Limits, Queue, Regions, Waiting};
 use crate::{
     config::{Annotate, Body, ClientKey, Config, Credentials, LastResort, Listen, ModelPattern, Mtls, Order, Trust},
     policy::{
@@ -205,6 +205,8 @@ pub struct Provider {
     pub breaker: Option<Guard>,
     /// Its places for requests at the same time, if they are bounded.
     pub queue: Option<Queue>,
+    /// Where requests wait for a key.
+    pub waiting: Arc<Waiting>,
     /// What retries are measured against.
     pub budget: Arc<Budget>,
     /// Whether it matters to its keys how a prompt begins.

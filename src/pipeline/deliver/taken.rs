@@ -108,7 +108,10 @@ fn open(provider: &Provider, refused: breaker::Refused, now: Moment) -> Stopped 
 /// Waits for a place among those in flight.
 async fn in_line(errand: &Errand<'_, '_>, (provider, queue): (&Provider, &Queue), way: &mut Way) -> Result<queue::Slot, Stopped> {
     let ticket = match queue::enter(&queue.spec, &queue.line, errand.now()) {
-        Entry::Admitted(slot) => return Ok(slot),
+        Entry::Admitted(slot) => {
+            provider.record.queue.waited(Duration::ZERO);
+            return Ok(slot);
+        }
         Entry::Full { retry_after } => return Err(Stopped::Full(retry_after)),
         Entry::Waiting(ticket) => ticket,
     };
@@ -121,6 +124,8 @@ async fn in_line(errand: &Errand<'_, '_>, (provider, queue): (&Provider, &Queue)
 }
 
 /// Waits for a key that can afford the request, or says that none can before the `deadline`, in nanoseconds of [`Moment::nanos`].
+///
+/// Who has to wait stands in line, and only the first there looks for a key: thousands that all look at once would find the same one.
 async fn key<'s>(
     errand: &Errand<'_, 's>,
     provider: &'s Provider,
@@ -129,6 +134,7 @@ async fn key<'s>(
     way: &mut Way,
 ) -> Result<Leased<'s>, Stopped> {
     let began = Instant::now();
+    let mut turn = None;
     loop {
         let now = errand.now();
         let until = match provider.lease(&errand.asked(provider, model, tried), now) {
@@ -146,7 +152,12 @@ async fn key<'s>(
         if now.nanos.saturating_add(nanos(wait)) >= deadline {
             return Err(Stopped::Resting(wait));
         }
-        sleep(wait.min(LOOK_AGAIN)).await;
+        if turn.is_none() {
+            let patience = Duration::from_nanos(deadline - now.nanos);
+            turn = timeout(patience, provider.waiting.turn(model, now)).await.ok();
+        } else {
+            sleep(wait.min(LOOK_AGAIN)).await;
+        }
         way.for_key = began.elapsed();
     }
 }
@@ -216,7 +227,7 @@ impl<'s> Taken<'s> {
         {
             tell::breakers(self.provider, &permit.settle(verdict.cause, now, fastrand::u64(..)), now);
         }
-        self.provider.record.attempts.judged(verdict.cause);
+
         is_held
     }
 }
