@@ -96,8 +96,8 @@ async fn run(table: &mut Table, bill: &mut Bill, mode: Mode, fallback: bool) {
         .await
     });
     sleep_until((start + DOWN).into()).await;
-    mode.begin(&mut site.first).await;
     let down = Instant::now();
+    mode.begin(&mut site.first).await;
     let opened = watch(site.sidegate.admin, true, BACK - DOWN).await.expect("the probe does not panic");
     sleep_until((start + BACK).into()).await;
     mode.end(&mut site.first).await;
