@@ -101,8 +101,8 @@ async fn a_model_is_renamed_in_its_place_and_nowhere_else() {
     for (body, expected) in [
         (r#"{"model":"gpt-4o","messages":[]}"#, r#"{"model":"meta/llama-3:free","messages":[]}"#),
         (
-            "{ \"messages\" : [{\"content\":\"\\\"model\\\":\\\"gpt-4o\\\" é \\ud83d\\ude00\"}],\r\n\t\"model\" :  \"gpt-4o\" , \"n\":1.0e0,\"n\":2 }",
-            "{ \"messages\" : [{\"content\":\"\\\"model\\\":\\\"gpt-4o\\\" é \\ud83d\\ude00\"}],\r\n\t\"model\" :  \"meta/llama-3:free\" , \"n\":1.0e0,\"n\":2 }",
+            "{ \"messages\" : [{\"content\":\"\\\"model\\\":\\\"gpt-4o\\\" é \\ud83d\\ude00\"}],\r\n\t\"model\" :  \"gpt-4o\" , \"x\":1.0e0,\"x\":2 }",
+            "{ \"messages\" : [{\"content\":\"\\\"model\\\":\\\"gpt-4o\\\" é \\ud83d\\ude00\"}],\r\n\t\"model\" :  \"meta/llama-3:free\" , \"x\":1.0e0,\"x\":2 }",
         ),
         (
             r#"{"tools":[{"model":"gpt-4o"}],"model":"gpt\u002d4o","stream":false}"#,

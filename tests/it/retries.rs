@@ -151,7 +151,7 @@ async fn a_reply_that_has_begun_is_never_begun_again() {
 
 /// Of these, nobody knows what a second one would do, and a picture costs as much as a thousand replies.
 #[tokio::test]
-async fn what_stores_something_is_never_sent_again_but_where_it_was_refused() {
+async fn what_stores_something_is_never_sent_again() {
     let json = r#"{"model":"gpt-4o","prompt":"a cat"}"#;
     for target in ["/v1/files", "/v1/batches", "/v1/images/generations", "/v1/fine_tuning/jobs", "/v1/assistants", "/v1/something/new"] {
         let mut provider = Provider::start().await;
@@ -166,11 +166,25 @@ async fn what_stores_something_is_never_sent_again_but_where_it_was_refused() {
             let reply = client.reply("POST").await;
             assert_eq!((reply.status(), provider.new_requests().len()), (expected, 1), "{target}");
         }
+    }
+}
+
+/// A refusal of the key says that nothing was done, so another key may do it.
+#[tokio::test]
+async fn what_stores_something_goes_to_another_key_where_one_was_refused() {
+    let keys = "keys: [{ name: one, value: sk-one, account: a }, { name: two, value: sk-two, account: a }]";
+    let stored = r#"{"model":"gpt-4o","input":"hi","store":true}"#;
+    for (method, target, body) in
+        [("POST", "/v1/responses", stored), ("DELETE", "/v1/files/file-1", ""), ("POST", "/v1/batches/b/cancel", "")]
+    {
+        let mut provider = Provider::start().await;
+        let sidegate = Setup::of(provider.address, keys).start().await;
         provider.script(Script::json("401 Unauthorized", REVOKED));
         provider.script(Script::ok("served"));
         let mut client = Client::connect(sidegate.address).await;
-        client.post(target, json).await;
-        assert_eq!((client.reply("POST").await.status(), provider.new_requests().len()), (200, 2), "{target}: another key");
+        let length = body.len();
+        client.send(format!("{method} {target} HTTP/1.1\r\nHost: a\r\nContent-Length: {length}\r\n\r\n{body}")).await;
+        assert_eq!((client.reply(method).await.status(), provider.new_requests().len()), (200, 2), "{method} {target}");
     }
 }
 

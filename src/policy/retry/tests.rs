@@ -65,7 +65,9 @@ fn each_cause_has_its_row() {
                 assert!(is_retry(bare));
                 assert_eq!((with_key, with_target), (Next::Retry { after: Duration::ZERO }, Next::FallBack));
             }
-            Cause::Overloaded | Cause::ServerError | Cause::Unreachable | Cause::Unprocessed => {
+            // What is gone does not come back within a back-off.
+            Cause::Unreachable => assert!(is_retry(bare) && is_retry(with_key) && with_target == Next::FallBack),
+            Cause::Overloaded | Cause::ServerError | Cause::Unprocessed => {
                 assert!(is_retry(bare) && is_retry(with_key) && is_retry(with_target), "{cause:?}");
             }
             Cause::GatewayTimeout | Cause::NoReply | Cause::Malformed | Cause::BrokenOff => {
@@ -131,6 +133,16 @@ fn the_last_attempt_is_kept_for_the_next_target() {
 }
 
 #[test]
+fn of_several_targets_each_gets_an_attempt() {
+    let (mut course, budget) = (course(), Budget::default());
+    let tried = Tried { next_target: all(), ..tried(Cause::ServerError) };
+    for (left, next) in [(2, Next::FallBack), (1, Next::FallBack), (0, Next::Pass)] {
+        course.keep(left);
+        assert_eq!(course.next(&SPEC, &budget, &tried, at(1.0), MIDDLE), next, "{left} targets are left");
+    }
+}
+
+#[test]
 fn a_target_that_takes_over_for_something_else_is_not_asked() {
     let when: When = [Condition::Timeout, Condition::ContextLength].into_iter().collect();
     let (mut course, budget) = (course(), Budget::default());
@@ -161,7 +173,8 @@ fn a_wait_that_is_told_is_kept_if_there_is_time_and_else_nobody_waits() {
     };
     assert_eq!(first(&SPEC, REQUEST, &told(20, None)).0, Next::Retry { after: Duration::from_secs(20) });
     assert_eq!(first(&SPEC, REQUEST, &told(20, all())).0, Next::FallBack, "another does not keep anybody waiting");
-    assert_eq!(first(&SPEC, REQUEST, &told(59, None)), (Next::Pass, Some(Stop::Time)));
+    assert_eq!(first(&SPEC, REQUEST, &told(59, None)), (Next::Pass, Some(Stop::Wait)), "the client's SDK waits so long");
+    assert_eq!(first(&SPEC, REQUEST, &told(61, None)), (Next::Pass, Some(Stop::Time)));
     let mut hurried = course();
     hurried.hurry(at(5.0).nanos);
     assert_eq!(hurried.next(&SPEC, &Budget::default(), &told(4, None), at(1.0), 0), Next::Pass);
