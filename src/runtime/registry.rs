@@ -183,6 +183,8 @@ impl Registry {
         let owners: HashSet<_> =
             snapshot.providers.values().flat_map(|provider| provider.slots.iter().map(|slot| Arc::as_ptr(&slot.owner))).collect();
         self.accounts.settle(now, |_| LINGER, |_, state| owners.contains(&Arc::as_ptr(state)));
+        // More places may be free at once.
+        snapshot.providers.values().filter_map(|provider| provider.queue.as_ref()).for_each(|queue| queue.line.follow(&queue.spec));
         let paces: HashSet<_> = snapshot.routes.iter().flat_map(|route| &route.targets).map(|target| Arc::as_ptr(&target.pace)).collect();
         self.paces.settle(now, |_| LINGER, |_, pace| paces.contains(&Arc::as_ptr(pace)));
         self.providers.settle(now, |_| LINGER, |name, _| snapshot.providers.contains_key(name));

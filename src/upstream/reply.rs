@@ -13,6 +13,9 @@ use hyper::body::Incoming;
 
 use super::{Failure, Phase, Reason, body::poll_data, coarse::CoarseTimer, pool::Hold};
 
+/// What a body yields.
+type Item = Result<Frame<Bytes>, Failure>;
+
 /// The body of a reply. It gives its connection back when the last byte is through, and ends the exchange when dropped before.
 pub struct ReplyBody {
     incoming: Incoming,
@@ -25,7 +28,7 @@ pub struct ReplyBody {
     /// Whether its end is known to have come. It is asked for several times a frame.
     over: bool,
     /// What was read of it and put back. Few replies are looked at before they go down.
-    ahead: Option<Box<VecDeque<Result<Frame<Bytes>, Failure>>>>,
+    ahead: VecDeque<Item>,
 }
 
 impl std::fmt::Debug for ReplyBody {
@@ -38,7 +41,7 @@ impl ReplyBody {
     /// Without a `hold` nothing depends on its end.
     pub(super) fn new(incoming: Incoming, hold: Option<Hold>, timer: CoarseTimer, idle: Duration) -> Self {
         timer.stop();
-        let mut body = Self { over: incoming.is_end_stream(), incoming, hold, idle, timer, ahead: None };
+        let mut body = Self { over: incoming.is_end_stream(), incoming, hold, idle, timer, ahead: VecDeque::new() };
         if body.over {
             body.give_back();
         }
@@ -46,26 +49,14 @@ impl ReplyBody {
     }
 
     /// Puts back what was read of it: it comes again, in this order, before what has not come yet.
-    pub fn put_back(&mut self, read: VecDeque<Result<Frame<Bytes>, Failure>>) {
-        if !read.is_empty() {
-            self.ahead = Some(Box::new(read));
-        }
+    pub fn put_back(&mut self, read: VecDeque<Item>) {
+        self.ahead = read;
     }
 
     /// Whether all of it was read and put back, so that it holds no connection.
     #[must_use]
     pub fn is_at_hand(&self) -> bool {
         self.over
-    }
-
-    #[cold]
-    fn poll_ahead(&mut self) -> Option<Result<Frame<Bytes>, Failure>> {
-        let ahead = self.ahead.as_mut()?;
-        let next = ahead.pop_front();
-        if ahead.is_empty() {
-            self.ahead = None;
-        }
-        next
     }
 
     fn give_back(&mut self) {
@@ -81,8 +72,8 @@ impl Body for ReplyBody {
 
     fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Failure>>> {
         let this = &mut *self;
-        if this.ahead.is_some() {
-            return Poll::Ready(this.poll_ahead());
+        if let Some(read) = this.ahead.pop_front() {
+            return Poll::Ready(Some(read));
         }
         match poll_data(&mut this.incoming, cx) {
             Poll::Ready(Some(Ok(frame))) => {
@@ -111,13 +102,15 @@ impl Body for ReplyBody {
     }
 
     fn is_end_stream(&self) -> bool {
-        self.over && self.ahead.is_none()
+        self.over && self.ahead.is_empty()
     }
 
     fn size_hint(&self) -> SizeHint {
         let hint = self.incoming.size_hint();
-        let Some(ahead) = &self.ahead else { return hint };
-        let read: u64 = ahead.iter().filter_map(|frame| frame.as_ref().ok()?.data_ref()).map(|data| data.len() as u64).sum();
+        if self.ahead.is_empty() {
+            return hint;
+        }
+        let read: u64 = self.ahead.iter().filter_map(|frame| frame.as_ref().ok()?.data_ref()).map(|data| data.len() as u64).sum();
         // What is put back may end in a failure: then less comes than was promised, which is for the reader to notice.
         let mut whole = SizeHint::new();
         whole.set_lower(hint.lower() + read);

@@ -16,6 +16,8 @@ providers:
     base_url: http://$UPSTREAM/v1
     keys: [{ name: pool, value: "$KEY" }]
     timeouts: { first_byte: 100ms }
+    breaker: off
+retry: { attempts: 1 }
 routes:
   - { path: /v1, models: ["gpt-*"], targets: [scripted] }
   - { path: /open, targets: [scripted] }
@@ -129,9 +131,10 @@ fn documented() -> BTreeSet<String> {
 #[tokio::test]
 async fn every_answer_of_our_own_has_its_shape_and_its_row() {
     let elsewhere = ["final_recipient", "invalid_jwt", "jwt_keys_unavailable", "no_key_available", "overloaded", "upstream_unavailable"];
-    // What limits answer is a module of its own.
+    // What limits answer is a module of its own, and so is what answers where a provider can't.
+    let by_providers = ["circuit_open", "keys_resting", "last_resort", "model_not_renamable", "queue_full", "queue_timeout"];
     let by_limits = ["insufficient_quota", "rate_limit_exceeded", "request_too_large_for_limit", "too_many_failed_credentials"];
-    let mut provoked: BTreeSet<_> = elsewhere.into_iter().chain(by_limits).map(str::to_owned).collect();
+    let mut provoked: BTreeSet<_> = elsewhere.into_iter().chain(by_limits).chain(by_providers).map(str::to_owned).collect();
     for case in cases() {
         let provider = Provider::start().await;
         if let Some(script) = &case.script {

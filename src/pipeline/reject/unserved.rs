@@ -36,12 +36,11 @@ pub enum Unserved {
 impl Unserved {
     /// Its row in `docs/errors.md`.
     pub(super) fn shape(&self) -> Shape {
-        let server = |code| Shape { kind: "server_error", ..upstream(StatusCode::SERVICE_UNAVAILABLE, code) };
         let shape = match self {
             Self::Resting(_) => Shape { kind: "requests", ..upstream(StatusCode::TOO_MANY_REQUESTS, "keys_resting") },
             Self::Open(_) => upstream(StatusCode::SERVICE_UNAVAILABLE, "circuit_open"),
-            Self::Full(_) => server("queue_full"),
-            Self::TooLong(_) => server("queue_timeout"),
+            Self::Full(_) => Shape { kind: "server_error", ..upstream(StatusCode::SERVICE_UNAVAILABLE, "queue_full") },
+            Self::TooLong(_) => Shape { kind: "server_error", ..upstream(StatusCode::SERVICE_UNAVAILABLE, "queue_timeout") },
             Self::Unrenamable => super::caller(StatusCode::UNSUPPORTED_MEDIA_TYPE, "model_not_renamable"),
             Self::LastResort(resort) => {
                 let status = StatusCode::from_u16(resort.status).unwrap_or(StatusCode::SERVICE_UNAVAILABLE);

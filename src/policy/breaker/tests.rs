@@ -84,13 +84,13 @@ fn five_failures_in_a_row_open_a_model_and_leave_the_others_alone() {
     for _ in 0..4 {
         assert_eq!(rig.call("a", Cause::Overloaded), []);
     }
-    let until = Some(at(rig.now + 30.0).nanos);
+    let until = at(rig.now + 30.0).nanos;
     let (from, to, why) = (Phase::Closed, Phase::Open, Why::Failures(Cause::ServerError));
-    let opened = Transition { scope: Scope::Model, model: Some("a".into()), from, to, why, until };
+    let opened = Transition { scope: Scope::Model, model: Some("a".into()), from, to, why, until: Some(until) };
     assert_eq!(rig.call("a", Cause::ServerError), [opened]);
 
     let refused = rig.ask("a").unwrap_err();
-    assert_eq!(refused, Refused { until: until.unwrap(), scope: Scope::Model, why });
+    assert_eq!(refused, Refused { until, scope: Scope::Model, why });
     assert_eq!(peek(&rig.spec, &rig.board, Some("a"), at(rig.now)), Err(refused));
     assert_eq!(rig.call("b", Cause::Served), []);
     assert_eq!(rig.host(), Phase::Closed);

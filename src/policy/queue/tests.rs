@@ -145,7 +145,8 @@ fn how_long_to_wait_is_told_by_how_fast_slots_came_free_while_others_waited() {
     assert_eq!(tickets[0].retry_after(at(20.0)), Duration::from_secs(1), "no sooner");
 
     // A quiet hour says nothing of how fast they could go.
-    (slots.clear(), tickets.clear());
+    slots.clear();
+    tickets.clear();
     let _slots: Vec<_> = (0..4).map(|_| admitted(enter(&spec, &line, at(3_600.0)))).collect();
     let ticket = waiting(enter(&spec, &line, at(3_600.0)));
     assert_eq!(ticket.retry_after(at(3_600.0)), Duration::from_secs(1));

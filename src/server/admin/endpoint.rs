@@ -122,12 +122,17 @@ impl Endpoint {
     /// Whether it changes something: then it takes POST, else GET.
     #[must_use]
     pub fn changes(self) -> bool {
-        match self {
-            Self::Reload | Self::Drain => true,
-            Self::DisableKey | Self::EnableKey | Self::ResetKey => true,
-            Self::OpenBreaker | Self::CloseBreaker | Self::ResetBreaker => true,
-            _ => false,
-        }
+        matches!(
+            self,
+            Self::Reload
+                | Self::Drain
+                | Self::DisableKey
+                | Self::EnableKey
+                | Self::ResetKey
+                | Self::OpenBreaker
+                | Self::CloseBreaker
+                | Self::ResetBreaker
+        )
     }
 
     pub(super) fn route(self) -> MethodRouter<Shared> {

@@ -124,7 +124,8 @@ fn codes(source: &str) -> BTreeSet<(String, String)> {
 
 #[test]
 fn every_error_code_has_its_row_and_every_row_its_code() {
-    let in_code = codes(&(read("src/pipeline/reject.rs") + &read("src/pipeline/reject/limited.rs")));
+    let in_code =
+        codes(&["reject.rs", "reject/limited.rs", "reject/unserved.rs"].map(|file| read(&format!("src/pipeline/{file}"))).concat());
     assert!(in_code.len() >= 10, "found only {in_code:?}");
     let page = read("docs/errors.md");
     let rows = page.lines().filter_map(|line| line.strip_prefix("| `"));
@@ -133,6 +134,8 @@ fn every_error_code_has_its_row_and_every_row_its_code() {
             let mut cells = row.split('|').map(|cell| cell.trim().trim_matches('`').to_owned());
             (cells.next().unwrap(), cells.next().unwrap())
         })
+        // The status of this one is the operator's choice.
+        .filter(|(code, _)| code != "last_resort")
         .collect();
     let difference: Vec<_> = in_code.symmetric_difference(&in_page).collect();
     assert!(difference.is_empty(), "in one of src/pipeline/reject and docs/errors.md only: {difference:?}");

@@ -34,9 +34,13 @@ providers:
     base_url: http://$UPSTREAM/v1
     http_version: $VERSION
     keys: [{ name: pool, value: "$KEY" }]
+    breaker: off
 routes:
   - { path: /v1, targets: [scripted] }
 "#;
+
+/// Each request is sent once: what a story scripts is what happens.
+const ONCE: &str = "retry: { attempts: 1 }\n";
 
 /// A running proxy; dropping it stops it.
 pub(crate) struct Sidegate {
@@ -51,17 +55,18 @@ pub(crate) struct Sidegate {
 impl Sidegate {
     /// Before a provider that speaks HTTP/1.1.
     pub(crate) async fn before(provider: SocketAddr) -> Self {
-        Self::start(&BEFORE.replace("$VERSION", "1.1"), provider).await
+        Self::start(&(BEFORE.replace("$VERSION", "1.1") + ONCE), provider).await
     }
 
     /// The same, with the case of field names kept.
     pub(crate) async fn that_keeps_case_before(provider: SocketAddr) -> Self {
-        Self::start(&BEFORE.replace("$VERSION", "1.1").replace("workers: 1", "workers: 1, keep_case: true"), provider).await
+        let config = BEFORE.replace("$VERSION", "1.1").replace("workers: 1", "workers: 1, keep_case: true");
+        Self::start(&(config + ONCE), provider).await
     }
 
     /// Before a provider that speaks HTTP/2 by prior knowledge.
     pub(crate) async fn before_h2(provider: SocketAddr) -> Self {
-        Self::start(&BEFORE.replace("$VERSION", "2"), provider).await
+        Self::start(&(BEFORE.replace("$VERSION", "2") + ONCE), provider).await
     }
 
     /// The same as [`Self::before`] with more sections.
