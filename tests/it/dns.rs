@@ -17,8 +17,10 @@ providers:
     base_url: http://$HOST:$PORT/v1
     http_version: $VERSION
     keys: [{ name: pool, value: "$KEY" }]
+    breaker: off
 routes:
   - { path: /v1, targets: [scripted] }
+retry: { attempts: 1 }
 "#;
 
 const HOST: &str = "api.provider.test";

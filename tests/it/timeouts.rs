@@ -22,6 +22,7 @@ body: {{ {body} }}
 providers:
   scripted: {{ base_url: "http://$UPSTREAM/v1", keys: [{{ value: "$KEY" }}], timeouts: {{ {timeouts} }} }}
 routes: [{{ path: /v1, targets: [scripted] }}]
+retry: {{ attempts: 1 }}
 "#
     );
     Sidegate::start(&config, provider).await

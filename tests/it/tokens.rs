@@ -51,7 +51,7 @@ async fn used(sidegate: &Sidegate) -> u64 {
         let mut body = r#"{"model":"probe","max_tokens":0}"#.to_owned();
         body.extend(std::iter::repeat_n(' ', (tokens * 36 / 10) as usize - body.len()));
         match ask(sidegate, "X-Probe: 1\r\n", &body).await.status() {
-            502 => fits = tokens,
+            502 | 503 => fits = tokens,
             429 => refused = tokens,
             status => panic!("a probe got {status}"),
         }

@@ -16,8 +16,10 @@ providers:
     base_url: unix:$SOCKET:/inner/v1
     http_version: $VERSION
     keys: [{ name: pool, value: "$KEY" }]
+    breaker: off
 routes:
   - { path: /v1, targets: [scripted] }
+retry: { attempts: 1 }
 "#;
 
 /// A socket before a provider.

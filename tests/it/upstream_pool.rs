@@ -21,6 +21,7 @@ admin: {{ address: "127.0.0.1:0" }}
 providers:
   scripted: {{ base_url: "http://$UPSTREAM/v1", http_version: {version}, keys: [{{ value: "$KEY" }}], {more} }}
 routes: [{{ path: /v1, targets: [scripted] }}]
+retry: {{ attempts: 1 }}
 "#
     );
     Sidegate::start(&config, provider).await

@@ -19,6 +19,7 @@ admin: {{ address: "127.0.0.1:0" }}
 providers:
   scripted: {{ base_url: "https://localhost:{}/v1", keys: [{{ value: "$KEY" }}], tls: {{ roots: {} }}, {more} }}
 routes: [{{ path: /v1, targets: [scripted] }}]
+retry: {{ attempts: 1 }}
 "#,
         front.port(),
         roots.display()
@@ -215,6 +216,7 @@ providers:
     keys: [{{ value: "$KEY" }}]
     tls: {{ roots: {folder}/roots.pem, certificate: {folder}/ours.pem, key: {folder}/ours.key }}
 routes: [{{ path: /v1, targets: [scripted] }}]
+retry: {{ attempts: 1 }}
 "#,
         front.address.port(),
         folder = authority.folder().display(),

@@ -74,6 +74,7 @@ async fn every_pair_passes(case: Case) {
         provider.script(pair.script());
         client.send(&pair.request.raw).await;
         let outcome = client.answer(&pair.method()).await;
+        sidegate.forgets(pair.reply.head.status()).await;
         if provider.forget_scripts() {
             let instead =
                 outcome.map_or_else(|instead| instead, |reply| format!("{}: {}", show(&reply.head.line), show(&reply.body.bytes)));

@@ -25,6 +25,7 @@ async fn every_status_passes_with_its_reason() {
         let reply = client.reply("GET").await;
         assert_eq!(String::from_utf8_lossy(&reply.head.line), format!("HTTP/1.1 {status} Reason {status}"));
         assert_eq!(reply.text(), body(status));
+        sidegate.forgets(status).await;
     }
     assert_eq!(provider.connections(), 1, "a status cost a connection");
 }
@@ -38,5 +39,6 @@ async fn every_status_passes_over_h2() {
         provider.script(reply(status));
         let reply = client.get("/v1/models").await;
         assert_eq!((reply.status.as_u16(), reply.text()), (status, body(status)));
+        sidegate.forgets(status).await;
     }
 }

@@ -69,9 +69,17 @@ impl Sidegate {
         Self::start(&(BEFORE.replace("$VERSION", "2") + ONCE), provider).await
     }
 
+    /// Whatever its key was told is forgotten: the next reply is about itself.
+    pub(crate) async fn forgets(&self, status: u16) {
+        if status >= 400 {
+            self.change_key("pool", "reset").await;
+        }
+    }
+
     /// The same as [`Self::before`] with more sections.
     pub(crate) async fn with(sections: &str, provider: SocketAddr) -> Self {
-        Self::start(&(BEFORE.replace("$VERSION", "1.1") + sections), provider).await
+        let once = if sections.contains("retry:") { "" } else { ONCE };
+        Self::start(&(BEFORE.replace("$VERSION", "1.1") + sections + "\n" + once), provider).await
     }
 
     /// With a config of its own, in which `$UPSTREAM` is the provider and `$KEY` the pool's key.

@@ -20,6 +20,7 @@ admin: {{ address: "127.0.0.1:0" }}
 providers:
   scripted: {{ base_url: "https://localhost:{}/v1", http_version: "{version}", keys: [{{ value: "$KEY" }}], tls: {{ roots: {} }} }}
 routes: [{{ path: /v1, targets: [scripted] }}]
+retry: {{ attempts: 1 }}
 "#,
         front.address.port(),
         authority.roots().display()
@@ -58,6 +59,7 @@ admin: {{ address: "127.0.0.1:0" }}
 providers:
   scripted: {{ base_url: "http://$UPSTREAM/v1", keys: [{{ value: "$KEY" }}] }}
 routes: [{{ path: /v1, targets: [scripted] }}]
+retry: {{ attempts: 1 }}
 "#,
         certificate.display(),
         key.display()
@@ -119,6 +121,7 @@ admin: {{ address: "127.0.0.1:0" }}
 providers:
   scripted: {{ base_url: "http://$UPSTREAM/v1", http_version: "1.1", keys: [{{ value: "$KEY" }}], connections: {{ max: {max} }} }}
 routes: [{{ path: /v1, targets: [scripted] }}]
+retry: {{ attempts: 1 }}
 "#
     );
     Sidegate::start(&config, peer).await
@@ -160,6 +163,7 @@ admin: {{ address: "127.0.0.1:0" }}
 providers:
   scripted: {{ base_url: "https://localhost:{}/v1", keys: [{{ value: "$KEY" }}], connections: {{ max: 1 }}, tls: {{ roots: {} }} }}
 routes: [{{ path: /v1, targets: [scripted] }}]
+retry: {{ attempts: 1 }}
 "#,
         front.address.port(),
         authority.roots().display()
