@@ -74,7 +74,7 @@ struct World {
 
 impl World {
     async fn new() -> Self {
-        let provider = Provider::start().await;
+        let provider = Provider::always(Script::on_request().close()).await;
         let untrusted = TlsFront::before(provider.address, Authority::new().server("localhost", &["http/1.1"])).await;
         let folder = tempfile::tempdir().unwrap();
         fs::create_dir_all(folder.path().join("keys/dir")).unwrap();
