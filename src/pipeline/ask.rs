@@ -79,15 +79,17 @@ pub async fn read(
     if body.is_end_stream() {
         return Ok(Asked::unread(candidates, Upload::held(Bytes::new(), None)));
     }
-    // One that is encoded is held only where something must be known of it.
+    // One that is encoded is read only where something must be known of it.
     let is_read = encoding.is_none_or(|coding| decisive || is_weighed && decoded::is_readable(coding));
-    if !candidates.reads_body || !is_read {
+    let is_read = candidates.reads_body && is_read;
+    if !is_read && !candidates.may_go_again() {
         return Ok(Asked::unread(candidates, Upload::streamed(VecDeque::new(), body, max, outgoing::trailers)));
     }
     let started = Instant::now();
     let (read, rest, reserved) = hold(body, limits, held, decisive).await?;
     let waited = started.elapsed();
     let (ask, prompt) = match encoding {
+        _ if !is_read => (Ask { model: candidates.model_in_target.clone(), ..Ask::default() }, Prompt::Unread),
         None => understand(&read, rest.is_nothing(), (decisive, is_weighed))?,
         Some(coding) => match decoded::decode(coding, &read, limits.buffer.0, (held, limits.buffer_total.0)) {
             Some(text) if text.whole || !rest.is_nothing() => {

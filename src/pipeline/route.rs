@@ -127,6 +127,12 @@ impl<'s> Candidates<'s, '_> {
         self.repeat.asked(ask)
     }
 
+    /// Whether it is held for a second send although nobody reads it: a model's answer to a JSON body, such as Gemini's or an encoded one.
+    #[must_use]
+    pub fn may_go_again(&self) -> bool {
+        self.repeat == Repeat::Billed && self.has_model()
+    }
+
     /// Whether a route counts the tokens that its keys may use.
     #[must_use]
     pub fn weigh(&self) -> bool {

@@ -66,13 +66,10 @@ async fn gemini_says_400_for_a_key_that_is_not_valid() {
     provider.for_key("sk-one", Script::json("400 Bad Request", body));
     let sidegate = Setup::of(provider.address, &format!("{TWO}, dialect: gemini")).start().await;
     let mut client = Client::connect(sidegate.address).await;
-    let mut refused = 0;
     for _ in 0..20 {
         client.post("/v1/models/gemini-pro:generateContent", r#"{"contents":[]}"#).await;
-        refused += usize::from(client.reply("POST").await.status() == 400);
+        assert_eq!(client.reply("POST").await.text(), "served");
     }
-    // The model stands in the path, so that the body streams through and is gone.
-    assert!(refused <= 1, "{refused} of twenty");
     assert_eq!(sidegate.states(["one", "two"]).await, ["quarantined", "active"]);
 }
 
