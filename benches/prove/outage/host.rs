@@ -15,7 +15,7 @@ use crate::{
     admin::Admin,
     figures::{Spread, Table},
     flag,
-    rig::{Ask, Bill, Caller, Outcome, Simulated, Traces, breakers, offer, steady},
+    rig::{Ask, Bill, Caller, Outcome, Simulated, Trace, Traces, breakers, offer, steady},
 };
 
 const RATE: f64 = 200.0;
@@ -138,7 +138,9 @@ fn tell(table: &mut Table, name: &str, told: &Told<'_>) {
     let figure = format!("{}, {} requests", seconds(until_open), between(down, opened.unwrap_or(back)).count());
     table.hold(what("until its breaker opens"), figure, format!("≤ {:.2} s", bar.as_secs_f64()), until_open.is_some_and(|it| it <= bar));
     table.tell(what("requests until then"), words(between(down, opened.unwrap_or(back))));
-    let after: Vec<_> = between(opened.unwrap_or(down), back).map(|outcome| outcome.took).collect();
+    // The few that are sent to see whether it is back wait for it: they are no refusal, and no fallback yet.
+    let is_probe = |outcome: &&Outcome| told.traces.of(outcome).is_some_and(Trace::tries_the_first);
+    let after: Vec<_> = between(opened.unwrap_or(down), back).filter(|outcome| !is_probe(outcome)).map(|outcome| outcome.took).collect();
     if !after.is_empty() {
         let spread = Spread::of(after);
         let holds = spread.percentile(99.0) <= Duration::from_millis(5);

@@ -36,6 +36,11 @@ impl Trace {
         self.0.iter().filter(|step| step.attempted).count()
     }
 
+    /// Whether the first target was asked, or at least tried.
+    pub(crate) fn tries_the_first(&self) -> bool {
+        self.0.first().is_some_and(|step| step.attempted)
+    }
+
     /// Whether a provider may have had it.
     pub(crate) fn was_sent(&self) -> bool {
         self.work().1 > 0
