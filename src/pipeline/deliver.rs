@@ -9,6 +9,7 @@
 //!
 //! Cancel: the future is dropped, the attempt ends at once, and what was taken gives itself back. It counts against nobody.
 
+mod doubts;
 mod errand;
 mod plan;
 mod send;
@@ -20,7 +21,7 @@ use std::{rc::Rc, sync::Arc, time::Duration};
 use http::{HeaderValue, Response};
 use tokio::time::sleep;
 
-use self::{errand::Errand, plan::Plan, send::Ended, stopped::Stopped};
+use self::{doubts::Doubts, errand::Errand, plan::Plan, send::Ended, stopped::Stopped};
 use super::{
     Generations,
     admit::Admitted,
@@ -89,7 +90,7 @@ pub async fn deliver<'s>(
     loop {
         let (route, target) = (round.plan.route, round.plan.target());
         let mut way = Way::new(target.model.as_ref());
-        let ended = match taken::take(&errand, (route, target), &mut round, trail, &mut way).await {
+        let mut ended = match taken::take(&errand, (route, target), &mut round, trail, &mut way).await {
             Err(stopped) => Ended::Stopped(stopped, way),
             Ok(taken) => {
                 let could_go_on = round.could_go_on(target);
@@ -97,6 +98,10 @@ pub async fn deliver<'s>(
             }
         };
         let (next, occasion) = round.next(&errand, target, &ended, trail);
+        round.doubts.hear(&mut ended);
+        if matches!(next, Next::Pass | Next::FallBack) {
+            round.doubts.settle(ended.is_served(), errand.runtime());
+        }
         if next == Next::Pass {
             return round.answer(ended, trail);
         }
@@ -116,6 +121,7 @@ struct Round<'s> {
     course: Course,
     /// Keys that have refused it.
     tried: Tried,
+    doubts: Doubts<'s>,
     /// A reply that is no good, and goes down all the same if nothing better comes.
     kept: Option<Box<Delivery<'s>>>,
     /// Whether the route was looked for in a newer generation of the config.
@@ -133,7 +139,7 @@ impl<'s> Round<'s> {
             course.hurry(began.nanos.saturating_add(nanos(patience)));
         }
         let plan = Plan::new(route, &errand.asks.whose, trail.ask(), now);
-        Self { plan, spec, course, tried: Tried::default(), kept: None, is_renewed: false, is_counted: false }
+        Self { plan, spec, course, tried: Tried::default(), doubts: Doubts::default(), kept: None, is_renewed: false, is_counted: false }
     }
 
     /// Whether anything else could be tried behind an attempt at this target. If not, nothing is kept for it.
@@ -229,6 +235,7 @@ impl<'s> Round<'s> {
     fn answer(&mut self, ended: Ended<'s>, trail: &mut Trail) -> Result<Delivery<'s>, Reject> {
         let is_spent = self.course.stopped() != Some(Stop::Wait) && (trail.attempts() > 1 || self.course.is_spent());
         let blames_caller = |cause: Cause| matches!(cause.blame(), Blame::Nobody | Blame::Caller);
+        let failed = if let Ended::Failed(failure, _) = &ended { Some(failure.name()) } else { None };
         let (reject, is_ours) = match ended {
             Ended::Answered(delivery, verdict, _) if blames_caller(verdict.cause) => return Ok(*delivery),
             Ended::Answered(delivery, ..) => {
@@ -252,12 +259,18 @@ impl<'s> Round<'s> {
             self.plan.target().provider.record.attempts.out_of_budget();
         }
         if let Some(resort) = self.plan.route.last_resort.as_ref().filter(|_| is_ours) {
-            trail.over(None, "last_resort");
+            trail.over(failed, "last_resort");
             return Err(Reject::Unserved(Unserved::LastResort(Arc::clone(resort))));
         }
         trail.spent(is_spent && is_ours);
         match self.kept.take().filter(|_| is_ours) {
-            Some(delivery) => Ok(Delivery { is_spent, ..*delivery }),
+            Some(delivery) => {
+                // Another attempt's reply goes down in its place.
+                if failed.is_some() {
+                    trail.over(failed, "pass");
+                }
+                Ok(Delivery { is_spent, ..*delivery })
+            }
             None => Err(reject),
         }
     }

@@ -54,7 +54,7 @@ impl Present {
     pub const AUTHORIZATION: Self = Self(1 << 8);
     /// Another field in which a client may present a key.
     pub const OTHER_KEY: Self = Self(1 << 9);
-    /// A field that speaks for the client in another way: a cookie, an organization.
+    /// A field that speaks for the client in another way: a cookie, an organization, a project that pays.
     pub const ACCOUNT: Self = Self(1 << 10);
     /// `content-encoding`.
     pub const ENCODING: Self = Self(1 << 11);
@@ -90,7 +90,7 @@ impl Present {
             (8, "x-region") | (10, "x-api-tier" | "x-priority") | (15, "x-forwarded-for") => Self::CLAIM,
             (13, "authorization") => Self::AUTHORIZATION,
             (7, "api-key") | (9, "x-api-key") | (14, "x-goog-api-key") | (22, "sec-websocket-protocol") => Self::OTHER_KEY,
-            (6, "cookie") | (14, "openai-project") | (19, "openai-organization") => Self::ACCOUNT,
+            (6, "cookie") | (14, "openai-project") | (19, "openai-organization" | "x-goog-user-project") => Self::ACCOUNT,
             (16, "content-encoding") => Self::ENCODING,
             (10, "tracestate") | (11, "traceparent") => Self::TRACE,
             (2, "te") | (7, "upgrade") | (10, "keep-alive") | (14, "http2-settings") => Self::HOP,

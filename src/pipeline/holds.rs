@@ -34,7 +34,9 @@ impl Holds {
     /// The first words of a good reply are here, so long after it was sent.
     pub fn first_token(&mut self, after: Duration, trail: &Trail) {
         let now = trail.runtime().moment();
-        let Some(Attempt { provider, key, .. }) = trail.attempt() else { return };
+        // A stream that begins with an error is a 200 too, and shows nothing served.
+        let Some(attempt) = trail.attempt().filter(|attempt| attempt.cause() == Some(Cause::Served)) else { return };
+        let Attempt { provider, key, .. } = attempt;
         if let Some((lease, key)) = self.lease.as_ref().zip(key.as_ref())
             && let Some(transition) = lease.first_token(after, now)
         {

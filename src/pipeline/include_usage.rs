@@ -6,7 +6,11 @@
 use http::HeaderMap;
 
 use super::{admit::Admitted, fields::Present, trail::Trail};
-use crate::{provider::splice, types::Ask, upstream::Upload};
+use crate::{
+    provider::splice::{self, Splice},
+    types::Ask,
+    upstream::Upload,
+};
 
 /// Fields that say something about the bytes of the body: RFC 9530, RFC 3230, RFC 1864, RFC 9421, and the signatures of AWS.
 pub const DIGESTS: [&str; 7] =
@@ -16,21 +20,25 @@ pub const DIGESTS: [&str; 7] =
 /// that tells it is none of the client's.
 #[must_use]
 pub fn ask(request: &Admitted, mut upload: Upload, trail: &mut Trail) -> Upload {
-    if trail.counts() && splice_in((&request.head.headers, request.present), trail.ask(), &mut upload) {
+    if trail.counts()
+        && let Some(splice) = splice_in((&request.head.headers, request.present), trail.ask(), &mut upload)
+    {
+        // What else is put into the body is put where it stands now.
+        trail.moved(|place| splice.moved(place));
         trail.unasked();
     }
     upload
 }
 
-fn splice_in((headers, present): (&HeaderMap, Present), ask: &Ask, upload: &mut Upload) -> bool {
+fn splice_in((headers, present): (&HeaderMap, Present), ask: &Ask, upload: &mut Upload) -> Option<Splice> {
     if !ask.stream || present.has(Present::ENCODING) || DIGESTS.iter().any(|name| headers.contains_key(*name)) {
-        return false;
+        return None;
     }
-    let Some(body) = upload.whole() else { return false };
-    let Some(splice) = splice::include_usage(body, ask.stream_options.as_ref()) else { return false };
+    let body = upload.whole()?;
+    let splice = splice::include_usage(body, ask.stream_options.as_ref())?;
     let spliced = splice.apply(body);
     upload.replace(spliced);
-    true
+    Some(splice)
 }
 
 #[cfg(test)]
@@ -49,7 +57,7 @@ mod tests {
             fields.iter().map(|(name, value)| (HeaderName::from_static(name), HeaderValue::from_static(value))).collect();
         let mut upload = Upload::held(Bytes::from(body), trailers);
         let read = reader::read(body.as_bytes()).unwrap();
-        if !splice_in((&headers, Present::read(&headers)), &read, &mut upload) {
+        if splice_in((&headers, Present::read(&headers)), &read, &mut upload).is_none() {
             assert!(upload.whole().is_none_or(|whole| whole == body), "it stays as it is");
             return None;
         }

@@ -135,7 +135,7 @@ impl Text {
 pub fn of_failure(failure: &Failure) -> Cause {
     match (failure.phase, failure.reason) {
         (_, Reason::Upload | Reason::TooLarge) => Cause::Left,
-        (_, Reason::Unprocessed) => Cause::Unprocessed,
+        (_, Reason::Unprocessed | Reason::Full) => Cause::Unprocessed,
         // A provider that does not take our certificate says so behind the handshake.
         (Phase::Connect, _) | (_, Reason::Tls | Reason::Certificate(_)) => Cause::Unreachable,
         (_, Reason::Protocol) => Cause::Malformed,

@@ -131,7 +131,7 @@ impl Reject {
             Self::Upstream(failure) => match (failure.phase, failure.reason) {
                 (_, Reason::Upload) => closing(caller(StatusCode::BAD_REQUEST, "request_incomplete")),
                 (_, Reason::TooLarge) => Self::BodyTooLarge.shape(),
-                (_, Reason::Timeout) => upstream(StatusCode::GATEWAY_TIMEOUT, "upstream_timeout"),
+                (_, Reason::Timeout | Reason::Full) => upstream(StatusCode::GATEWAY_TIMEOUT, "upstream_timeout"),
                 (Phase::Connect, _) | (_, Reason::Unprocessed) => upstream(StatusCode::BAD_GATEWAY, "upstream_unavailable"),
                 _ => upstream(StatusCode::BAD_GATEWAY, "upstream_failed"),
             },
@@ -190,6 +190,7 @@ impl Reject {
                 (_, Reason::Upload) => "The request's body broke off or stalled.".to_owned(),
                 (_, Reason::TooLarge) => Self::BodyTooLarge.message(),
                 (_, Reason::Certificate(_)) => "The provider's certificate does not hold.".to_owned(),
+                (_, Reason::Full) => "All connections to the provider are in use.".to_owned(),
                 (Phase::Connect, Reason::Timeout) => "The provider could not be reached in time.".to_owned(),
                 (_, Reason::Timeout) => "The provider did not answer in time.".to_owned(),
                 (Phase::Connect, _) | (_, Reason::Unprocessed) => "The provider could not be reached.".to_owned(),

@@ -56,10 +56,8 @@ impl Settlement {
             metrics.first_byte.record(first_byte);
         }
         let mut settlement = Self { trail, metrics, model, status, overhead, bytes_out: 0, watch, ended: false, holds };
-        if !settlement.watch.first
-            && let Some(first_byte) = settlement.trail.first_byte()
-        {
-            settlement.began(first_byte);
+        if !settlement.watch.first && settlement.trail.first_byte().is_some() {
+            settlement.began();
         }
         settlement
     }
@@ -99,14 +97,16 @@ impl Settlement {
     fn begin(&mut self) {
         self.watch.first = false;
         if let Some(after) = self.trail.since_sent() {
-            self.began(after);
+            self.began();
             self.metrics.of(self.model, &self.trail.runtime().metrics).ttft.record(after);
         }
     }
 
     /// The first words are here; those of an error say nothing of how soon a model answers.
-    fn began(&mut self, after: Duration) {
-        if self.status.is_success() || self.status == StatusCode::SWITCHING_PROTOCOLS {
+    fn began(&mut self) {
+        if (self.status.is_success() || self.status == StatusCode::SWITCHING_PROTOCOLS)
+            && let Some(after) = self.trail.since_up()
+        {
             self.holds.first_token(after, &self.trail);
         }
     }

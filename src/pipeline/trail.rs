@@ -6,6 +6,7 @@
 use std::{
     fmt,
     net::IpAddr,
+    ops::Range,
     sync::{Arc, atomic::Ordering},
     time::{Duration, Instant, SystemTime},
 };
@@ -82,6 +83,8 @@ struct Course {
     /// Whether all that could be tried was.
     is_spent: bool,
     waited: Duration,
+    /// How long it waited for targets that were passed over.
+    held_up: Duration,
     attempts: u32,
     last: Option<Attempt>,
     /// What was tried before, and in the end the last as well.
@@ -127,6 +130,7 @@ impl Trail {
             before_first: Duration::ZERO,
             is_spent: false,
             waited: Duration::ZERO,
+            held_up: Duration::ZERO,
             attempts: 0,
             last: None,
             tries: Tries::default(),
@@ -159,6 +163,12 @@ impl Trail {
     #[must_use]
     pub fn ask(&self) -> &Ask {
         &self.0.ask
+    }
+
+    /// The body was changed: what was read of it stands elsewhere.
+    pub fn moved(&mut self, to: impl Fn(&Range<usize>) -> Range<usize>) {
+        let ask = &mut self.0.ask;
+        ask.model_at = ask.model_at.as_ref().map(&to);
     }
 
     /// The route is settled.

@@ -89,7 +89,14 @@ pub fn is_credential(name: &HeaderName) -> bool {
     // Compared as text: as constants of their type the names would be made and dropped for every comparison.
     matches!(
         name.as_str(),
-        "api-key" | "authorization" | "cookie" | "openai-organization" | "openai-project" | "x-api-key" | "x-goog-api-key"
+        "api-key"
+            | "authorization"
+            | "cookie"
+            | "openai-organization"
+            | "openai-project"
+            | "x-api-key"
+            | "x-goog-api-key"
+            | "x-goog-user-project"
     )
 }
 

@@ -28,6 +28,16 @@ impl Splice {
         spliced.extend_from_slice(&body[self.at.end..]);
         spliced.freeze()
     }
+
+    /// Where something stands behind it that stood at `place` before and is no part of what it replaces.
+    #[must_use]
+    pub fn moved(&self, place: &Range<usize>) -> Range<usize> {
+        if place.start < self.at.start {
+            return place.clone();
+        }
+        let moved = |at: usize| at + self.with.len() - self.at.len();
+        moved(place.start)..moved(place.end)
+    }
 }
 
 /// What makes a stream tell its usage: `body` is a JSON object, and the value of its `stream_options` stands at the place that

@@ -183,11 +183,15 @@ impl Registry {
         let owners: HashSet<_> =
             snapshot.providers.values().flat_map(|provider| provider.slots.iter().map(|slot| Arc::as_ptr(&slot.owner))).collect();
         self.accounts.settle(now, |_| LINGER, |_, state| owners.contains(&Arc::as_ptr(state)));
-        // More places may be free at once.
-        snapshot.providers.values().filter_map(|provider| provider.queue.as_ref()).for_each(|queue| queue.line.follow(&queue.spec));
         let paces: HashSet<_> = snapshot.routes.iter().flat_map(|route| &route.targets).map(|target| Arc::as_ptr(&target.pace)).collect();
         self.paces.settle(now, |_| LINGER, |_, pace| paces.contains(&Arc::as_ptr(pace)));
         self.providers.settle(now, |_| LINGER, |name, _| snapshot.providers.contains_key(name));
+        let lines: Vec<_> = self.providers.lock().iter().map(|(name, kept)| (name.clone(), Arc::clone(&kept.state.line))).collect();
+        for (name, line) in lines {
+            // More places may be free at once; and who waits for one that nobody counts any more need not wait.
+            let queue = snapshot.providers.get(&name).and_then(|provider| provider.queue.as_ref());
+            line.follow(queue.map_or(u32::MAX, |queue| queue.spec.concurrent));
+        }
         let issuer = snapshot.clients.jwt.as_ref().and_then(|tokens| tokens.verifier.issuer());
         self.issuers.settle(now, |_| LINGER, |_, kept| issuer.is_some_and(|issuer| Arc::ptr_eq(issuer, kept)));
         self.fetching.notify_one();

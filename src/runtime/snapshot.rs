@@ -226,6 +226,12 @@ impl Provider {
         Ok((&self.keys[lease.index], lease))
     }
 
+    /// Whether [`Self::lease`] would lease one. Takes nothing.
+    #[must_use]
+    pub fn could_lease(&self, asked: &Asked<'_>, now: Moment) -> bool {
+        key_pool::could_acquire(&self.slots, &self.turn, asked, now)
+    }
+
     /// Among which of its keys to choose. An object whose account has left the config is looked for as if nobody knew its
     /// maker, so that the client hears from the provider that it is not there.
     #[must_use]

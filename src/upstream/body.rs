@@ -57,6 +57,12 @@ impl Progress {
         self.sent.get()
     }
 
+    /// Since when whoever is awaited now is awaited: once all has gone up, the provider.
+    #[must_use]
+    pub fn since(&self) -> Instant {
+        self.since.get()
+    }
+
     /// So many bytes more went up: those of a tunnel, which are no body.
     pub fn add(&self, bytes: u64) {
         self.sent.set(self.sent.get() + bytes);

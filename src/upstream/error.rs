@@ -30,6 +30,8 @@ pub enum Reason {
     Certificate(Flaw),
     /// The phase took longer than its timeout.
     Timeout,
+    /// All connections that there may be were in use for that long: no fault of the provider's.
+    Full,
     /// The connection or stream was closed or reset in the middle.
     Closed,
     /// What came was not HTTP.
@@ -114,6 +116,7 @@ impl Failure {
                 Flaw::Other => "certificate_invalid",
             },
             (Phase::Connect, Reason::Timeout) => "connect_timeout",
+            (_, Reason::Full) => "connections_full",
             (Phase::Head, Reason::Timeout) => "first_byte_timeout",
             (Phase::Body, Reason::Timeout) => "idle_timeout",
             (_, Reason::Closed) => "closed",

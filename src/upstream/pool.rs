@@ -144,13 +144,18 @@ impl Pool {
             match tokio::time::timeout_at(deadline, told).await {
                 Ok(Ok(Ok(()))) => {}
                 Ok(Ok(Err(failure))) => return Err(failure),
-                Ok(Err(_)) | Err(_) => return Err(Failure::new(Phase::Connect, Reason::Timeout)),
+                Ok(Err(_)) | Err(_) => return Err(Failure::new(Phase::Connect, self.why_late())),
             }
             if let Some(hold) = self.take() {
                 turn.used();
                 return Ok(hold);
             }
         }
+    }
+
+    /// Why nobody was served in time: the provider does not take the connection, or ours are all in use.
+    fn why_late(&self) -> Reason {
+        if self.dialing.get() == 0 && self.line.taken() >= self.max { Reason::Full } else { Reason::Timeout }
     }
 
     /// A connection or stream that is free now.

@@ -26,6 +26,7 @@ mod examples_limits;
 mod expect;
 mod fallback;
 mod fidelity;
+mod hostile;
 mod jwt;
 mod key_health;
 mod keys;

@@ -44,6 +44,13 @@ pub(super) enum Ended<'s> {
     Withdrawn,
 }
 
+impl Ended<'_> {
+    /// Whether its reply holds no error.
+    pub(super) fn is_served(&self) -> bool {
+        matches!(self, Self::Answered(_, verdict, _) if verdict.cause == Cause::Served)
+    }
+}
+
 /// Sends the request with what was taken. It is kept for another attempt if there `could_be_another`.
 pub(super) async fn send<'s>(
     errand: &mut Errand<'_, 's>,

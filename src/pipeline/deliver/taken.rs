@@ -80,7 +80,7 @@ pub(super) async fn take<'s>(
         config::Credentials::Client => None,
         config::Credentials::Pool => {
             let deadline = if round.plan.next(Occasion::NoRoom).is_some() { 0 } else { round.course.deadline() };
-            Some(key(errand, provider, (model, &round.tried), deadline, way).await?)
+            Some(key(errand, (provider, model, &round.tried), deadline, way).await?)
         }
     };
     let now = errand.now();
@@ -124,49 +124,83 @@ async fn in_line(errand: &Errand<'_, '_>, (provider, queue): (&Provider, &Queue)
 }
 
 /// Waits for a key that can afford the request, or says that none can before the `deadline`, in nanoseconds of [`Moment::nanos`].
-///
-/// Who has to wait stands in line, and only the first there looks for a key: thousands that all look at once would find the same one.
-async fn key<'s>(
+async fn key<'s>(errand: &Errand<'_, 's>, wanted: Wanted<'_, 's>, deadline: u64, way: &mut Way) -> Result<Leased<'s>, Stopped> {
+    match look(errand, wanted, deadline, way) {
+        Ok(leased) => Ok(leased),
+        // Seldom needed, and no part of every request's future.
+        Err(NotNow::Until(wait)) => Box::pin(wait_for_key(errand, wanted, (wait, deadline), way)).await,
+        Err(NotNow::Never(stopped)) => Err(stopped),
+    }
+}
+
+/// The key that is wanted: of this provider, for this model, and none of those.
+type Wanted<'k, 's> = (&'s Provider, Option<&'k str>, &'k Tried);
+
+/// A look for a key has found none.
+enum NotNow {
+    /// One can afford the request after so long.
+    Until(Duration),
+    /// None can, or not in time.
+    Never(Stopped),
+}
+
+/// Who has to wait stands in line, and the first there looks for a key as soon as there may be one: thousands that all look then
+/// would find the same one. The others look now and then all the same, since who is first may need what they do not: an account of
+/// its own, all of a quota, another model.
+async fn wait_for_key<'s>(
     errand: &Errand<'_, 's>,
-    provider: &'s Provider,
-    (model, tried): (Option<&str>, &Tried),
-    deadline: u64,
+    wanted: Wanted<'_, 's>,
+    (mut wait, deadline): (Duration, u64),
     way: &mut Way,
 ) -> Result<Leased<'s>, Stopped> {
+    let (provider, model, _) = wanted;
     let began = Instant::now();
-    let mut turn = None;
+    let mut turn = pin!(provider.waiting.turn(model, errand.now()));
+    let (mut is_first, mut place) = (false, None);
     loop {
-        let now = errand.now();
-        let until = match provider.lease(&errand.asked(provider, model, tried), now) {
-            Ok((key, lease)) => {
-                way.why = Some(lease.why.name());
-                if let Some(began) = &lease.began {
-                    tell::key(errand.runtime(), (provider, key), began, now);
-                }
-                return Ok((key, lease));
-            }
-            Err(Unavailable::Exhausted(_)) => return Err(Stopped::NoKey),
-            Err(Unavailable::Until { nanos, .. }) => nanos,
-        };
-        let wait = Duration::from_nanos(until.saturating_sub(now.nanos)).max(SHORTEST);
-        if now.nanos.saturating_add(nanos(wait)) >= deadline {
-            return Err(Stopped::Resting(wait));
-        }
-        if turn.is_none() {
-            let patience = Duration::from_nanos(deadline - now.nanos);
-            turn = timeout(patience, provider.waiting.turn(model, now)).await.ok();
-        } else {
+        if is_first {
             sleep(wait.min(LOOK_AGAIN)).await;
+        } else {
+            let left = Duration::from_nanos(deadline.saturating_sub(errand.now().nanos));
+            // Spread, so that those who came together do not look together.
+            let patience = LOOK_AGAIN.mul_f64(0.5 + fastrand::f64()).min(left);
+            if let Ok(first) = timeout(patience, turn.as_mut()).await {
+                (is_first, place) = (true, first);
+            }
         }
         way.for_key = began.elapsed();
+        match look(errand, wanted, deadline, way) {
+            Ok(leased) => {
+                drop(place);
+                return Ok(leased);
+            }
+            Err(NotNow::Until(later)) => wait = later,
+            Err(NotNow::Never(stopped)) => return Err(stopped),
+        }
     }
+}
+
+/// Leases a key, or says when there may be one, if that is before the `deadline`.
+fn look<'s>(errand: &Errand<'_, 's>, (provider, model, tried): Wanted<'_, 's>, deadline: u64, way: &mut Way) -> Result<Leased<'s>, NotNow> {
+    let now = errand.now();
+    let until = match provider.lease(&errand.asked(provider, model, tried), now) {
+        Ok((key, lease)) => {
+            way.why = Some(lease.why.name());
+            if let Some(began) = &lease.began {
+                tell::key(errand.runtime(), (provider, key), began, now);
+            }
+            return Ok((key, lease));
+        }
+        Err(Unavailable::Exhausted(_)) => return Err(NotNow::Never(Stopped::NoKey)),
+        Err(Unavailable::Until { nanos, .. }) => nanos,
+    };
+    let wait = Duration::from_nanos(until.saturating_sub(now.nanos)).max(SHORTEST);
+    if now.nanos.saturating_add(nanos(wait)) >= deadline { Err(NotNow::Never(Stopped::Resting(wait))) } else { Err(NotNow::Until(wait)) }
 }
 
 /// Whether the target has a key for the request that has not refused it.
 pub(super) fn has_key(errand: &Errand<'_, '_>, target: &Target, tried: &Tried, trail: &Trail) -> bool {
-    let now = errand.now();
-    let leased = target.provider.lease(&errand.asked(&target.provider, model(target, trail), tried), now);
-    leased.map(|(_, lease)| lease.unsent(now)).is_ok()
+    target.provider.could_lease(&errand.asked(&target.provider, model(target, trail), tried), errand.now())
 }
 
 impl<'s> Taken<'s> {
@@ -189,7 +223,9 @@ impl<'s> Taken<'s> {
         *headers = retain(std::mem::take(headers), |name| !auth::is_credential(name));
         key.credential.apply(headers);
         trail.sent_with(key);
-        self.leased = Some((key, lease));
+        // The old one was not sent with.
+        let old = self.leased.replace((key, lease));
+        old.into_iter().for_each(|(_, lease)| lease.unsent(now));
         true
     }
 
@@ -215,11 +251,13 @@ impl<'s> Taken<'s> {
     /// it is held against the key, its account or the model there, so that another key may do better.
     pub(super) fn judged(&mut self, verdict: Verdict, trail: &Trail) -> bool {
         let now = trail.runtime().moment();
-        let mut is_held = matches!(verdict.cause.action(), Action::Quarantine | Action::Cool);
-        if let Some((key, lease)) = &mut self.leased
-            && let Some(transition) = lease.judge(verdict, &self.provider.slots, now)
+        let slots = &self.provider.slots;
+        let is_doubted = |(_, lease): &Leased<'_>| verdict.cause.action() == Action::TurnOff && lease.is_served_elsewhere(slots, now);
+        let is_doubted = self.leased.as_ref().is_some_and(is_doubted);
+        // What is doubted waits for what other accounts say.
+        if let Some((key, lease)) = self.leased.as_mut().filter(|_| !is_doubted)
+            && let Some(transition) = lease.judge(verdict, slots, now)
         {
-            is_held |= verdict.cause.action() == Action::TurnOff;
             tell::key(trail.runtime(), (self.provider, key), &transition, now);
         }
         if verdict.cause != Cause::Served
@@ -227,7 +265,6 @@ impl<'s> Taken<'s> {
         {
             tell::breakers(self.provider, &permit.settle(verdict.cause, now, fastrand::u64(..)), now);
         }
-
-        is_held
+        is_doubted || matches!(verdict.cause.action(), Action::Quarantine | Action::Cool)
     }
 }

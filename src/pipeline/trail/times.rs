@@ -17,6 +17,13 @@ impl Trail {
         self.0.last.as_ref().map(|attempt| attempt.sent.elapsed())
     }
 
+    /// Since its provider has had all that went up, as far as it went: what the client took for its body, and what the way to a
+    /// connection took, is not the provider's slowness.
+    #[must_use]
+    pub fn since_up(&self) -> Option<Duration> {
+        self.0.last.as_ref().map(|attempt| attempt.upload.since().elapsed())
+    }
+
     /// From the request's head until now.
     #[must_use]
     pub fn elapsed(&self) -> Duration {
@@ -28,7 +35,7 @@ impl Trail {
     #[must_use]
     pub fn overhead(&self) -> Duration {
         let now = Instant::now();
-        let Some(attempt) = &self.0.last else { return (now - self.0.received).saturating_sub(self.0.waited) };
+        let Some(attempt) = &self.0.last else { return (now - self.0.received).saturating_sub(self.0.waited + self.0.held_up) };
         // What follows a first attempt is for the provider that could not serve it.
         self.0.before_first + attempt.head.map_or(Duration::ZERO, |head| now - head)
     }

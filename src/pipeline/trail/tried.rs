@@ -20,7 +20,7 @@ impl Trail {
     /// An attempt goes out.
     pub fn sent(&mut self, provider: &Arc<Provider>, key: Option<Arc<PoolKey>>, upload: Rc<Progress>, way: Way) {
         self.0.attempts += 1;
-        let waited = self.0.waited + way.in_line + way.for_key;
+        let waited = self.0.waited + self.0.held_up + way.in_line + way.for_key;
         let attempt = Attempt::begin(provider, key, upload, way);
         if self.0.attempts == 1 {
             self.0.before_first = (attempt.sent - self.0.received).saturating_sub(waited);
@@ -77,6 +77,7 @@ impl Trail {
 
     /// A target was passed over, for this reason, after so long in line and for a key.
     pub fn passed_over(&mut self, provider: &Provider, stopped: &'static str, way: &Way, then: &'static str) {
+        self.0.held_up += way.in_line + way.for_key;
         self.0.tries.push(Tried {
             provider: provider.name.clone(),
             key: None,

@@ -92,6 +92,12 @@ impl State {
         self.models.get().is_none_or(|models| models.iter().any(|model| model.get().is_none()))
     }
 
+    /// Whether a model that was only ever refused can have one too: at most half of the entries go to such, since callers can
+    /// name any.
+    pub(super) fn has_room_for_refused(&self) -> bool {
+        self.models.get().is_none_or(|models| models.iter().filter(|model| model.get().is_some()).count() < MODELS / 2)
+    }
+
     /// Whether it is known to serve a model, and still asked for it.
     pub(super) fn serves(&self, model: Named<'_>, now: u64) -> bool {
         let place = self.find(model);

@@ -16,9 +16,10 @@ use std::{
 use super::{
     Account, Asked, Choice, Exhausted, Slot, Turn, Unavailable,
     account::{Named, Place},
-    drawn::{Drawn, next, part},
+    drawn::{next, part},
     health::Look,
     lease::{Epochs, Lease, Taken, Why},
+    scan::{Scan, Sight},
     shadow::{Fit, Mark, Need, Terms},
 };
 use crate::types::{Moment, verdict::Cause};
@@ -46,13 +47,8 @@ const LAST_RESORT: u64 = 1_000_000_000;
 ///
 /// [`Unavailable`] if none can serve it now.
 pub fn acquire(slots: &[Slot], turn: &Turn, asked: &Asked<'_>, now: Moment) -> Result<Lease, Unavailable> {
-    let only = match asked.choice {
-        Choice::Any => None,
-        Choice::Of(account) => Some(account),
-        Choice::Home => Some(slots.iter().find(|slot| slot.is_usable()).ok_or(Unavailable::Exhausted(Exhausted))?.spec.account),
-    };
+    let search = Search::new(slots, turn, asked, now)?;
     let first = turn.take(slots.len());
-    let search = Search { slots, turn, asked, only, model: Named::new(asked.model), need: Need::of(asked.tokens), now: now.nanos };
     let mut missed = None;
     for round in 0..ROUNDS {
         let scan = search.scan(first, round as u64);
@@ -68,6 +64,14 @@ pub fn acquire(slots: &[Slot], turn: &Turn, asked: &Asked<'_>, now: Moment) -> R
     Err(missed.unwrap_or(Unavailable::Exhausted(Exhausted)))
 }
 
+/// Whether [`acquire`] would lease a key now. Takes nothing, and nobody's turn.
+#[must_use]
+pub fn could_acquire(slots: &[Slot], turn: &Turn, asked: &Asked<'_>, now: Moment) -> bool {
+    let Ok(search) = Search::new(slots, turn, asked, now) else { return false };
+    let scan = search.scan(0, 0);
+    scan.pick().is_some() || search.out(&scan).is_ok()
+}
+
 /// One choice to be made.
 struct Search<'a> {
     slots: &'a [Slot],
@@ -79,90 +83,16 @@ struct Search<'a> {
     now: u64,
 }
 
-/// What a look at all keys has found.
-#[derive(Debug)]
-struct Scan {
-    /// A key whose probe is due.
-    probe: Option<usize>,
-    /// The key that the prompt's beginning falls to, with its rank and load.
-    familiar: Option<(usize, f64, f64)>,
-    drawn: Drawn,
-    /// Of those of whose quota nothing is known, the one with the smallest load.
-    idle: Option<(usize, f64)>,
-    /// The weights of those.
-    unknown: f64,
-    /// The weights of those of whose quota something is known.
-    known: f64,
-    /// Whether any key is sound, also one that can't afford the request.
-    is_any_sound: bool,
-    /// The earliest moment at which a sound key can serve.
-    earliest: Option<(u64, Cause)>,
-    /// Of those that are out, the one that is probed first.
-    out: Option<(usize, u64, Cause)>,
-    /// A probe is under way.
-    probing: Option<Cause>,
-    /// Decides between those of whom something is known and the others.
-    lot: f64,
-}
-
-impl Scan {
-    fn new(mut random: u64) -> Self {
-        Self {
-            lot: part(next(&mut random)),
-            drawn: Drawn::new(random),
-            probe: None,
-            familiar: None,
-            idle: None,
-            unknown: 0.0,
-            known: 0.0,
-            is_any_sound: false,
-            earliest: None,
-            out: None,
-            probing: None,
-        }
+impl<'a> Search<'a> {
+    fn new(slots: &'a [Slot], turn: &'a Turn, asked: &'a Asked<'a>, now: Moment) -> Result<Self, Unavailable> {
+        let only = match asked.choice {
+            Choice::Any => None,
+            Choice::Of(account) => Some(account),
+            Choice::Home => Some(slots.iter().find(|slot| slot.is_usable()).ok_or(Unavailable::Exhausted(Exhausted))?.spec.account),
+        };
+        Ok(Self { slots, turn, asked, only, model: Named::new(asked.model), need: Need::of(asked.tokens), now: now.nanos })
     }
 
-    /// A key that is not sound.
-    fn see(&mut self, index: usize, sight: &Sight) {
-        match *sight {
-            Sight::Due if self.probe.is_none() => self.probe = Some(index),
-            Sight::Out(until, cause) if self.out.is_none_or(|(_, first, _)| until < first) => self.out = Some((index, until, cause)),
-            Sight::Probed(cause) => self.probing = Some(cause),
-            Sight::Sound | Sight::Due | Sight::Out(..) => {}
-        }
-    }
-
-    /// A sound key that can serve it then.
-    fn later(&mut self, until: u64, cause: Cause) {
-        if self.earliest.is_none_or(|(earliest, _)| until < earliest) {
-            self.earliest = Some((until, cause));
-        }
-    }
-
-    /// Who is taken.
-    fn pick(&self) -> Option<(usize, Why)> {
-        self.probe.map(|index| (index, Why::Probe)).or_else(|| self.sound())
-    }
-
-    /// Who of those that are sound is taken.
-    fn sound(&self) -> Option<(usize, Why)> {
-        let familiar = self.familiar.map(|(index, ..)| (index, Why::Affinity));
-        let idle = self.idle.map(|(index, _)| (index, Why::LeastInFlight));
-        let drawn = || self.drawn.best().map(|index| (index, Why::Headroom));
-        familiar.or_else(|| if self.lot * (self.known + self.unknown) < self.unknown { idle.or_else(drawn) } else { drawn().or(idle) })
-    }
-}
-
-/// What can be done with a key.
-enum Sight {
-    Sound,
-    /// It is out, and one request may go.
-    Due,
-    Out(u64, Cause),
-    Probed(Cause),
-}
-
-impl Search<'_> {
     fn scan(&self, first: usize, round: u64) -> Scan {
         let mut scan = Scan::new(self.asked.random.wrapping_add(round));
         let (before, from) = self.slots.split_at(first);
@@ -176,7 +106,7 @@ impl Search<'_> {
             if let Sight::Sound = sight {
                 self.weigh(&mut scan, index, slot, is_tried);
             } else if !is_tried && self.refuses(slot).is_none() {
-                scan.see(index, &sight);
+                scan.see(index, &self.affordable(slot, sight));
             }
         }
         if !self.asked.repeatable && scan.sound().is_some() {
@@ -205,6 +135,18 @@ impl Search<'_> {
             }
         }
         why.map_or(Sight::Due, |cause| Sight::Out(until, cause))
+    }
+
+    /// The same; a probe that its account can't afford yet has to wait, and keeps nobody from other keys.
+    fn affordable(&self, slot: &Slot, sight: Sight) -> Sight {
+        let fit = || slot.owner.at(slot.owner.find(self.model)).fit(&Terms::from(&slot.spec), self.need, self.now);
+        match sight {
+            Sight::Due => match fit() {
+                Fit::At(until, dimension) => Sight::Out(until, Cause::RateLimited(dimension)),
+                Fit::Unknown | Fit::Affords { .. } => Sight::Due,
+            },
+            sight => sight,
+        }
     }
 
     /// When a key last became good that was asked since no other one was left.
@@ -262,8 +204,8 @@ impl Search<'_> {
         }
     }
 
-    /// A key that is out, where there is no sound one: or what else is to be waited for.
-    fn last_resort(&self, scan: &Scan) -> Result<(usize, Why), Unavailable> {
+    /// A key that is out, where there is no sound one, and when the last one was asked; or what else is to be waited for.
+    fn out(&self, scan: &Scan) -> Result<(usize, Cause, u64), Unavailable> {
         if let Some((nanos, why)) = scan.earliest {
             return Err(Unavailable::Until { nanos, why });
         }
@@ -276,6 +218,12 @@ impl Search<'_> {
         if last != 0 && next > self.now {
             return Err(Unavailable::Until { nanos: next, why });
         }
+        Ok((index, why, last))
+    }
+
+    /// The same, for this request and no other.
+    fn last_resort(&self, scan: &Scan) -> Result<(usize, Why), Unavailable> {
+        let (index, why, last) = self.out(scan)?;
         match self.turn.last_resort.compare_exchange(last, self.now.max(1), Ordering::Relaxed, Ordering::Relaxed) {
             Ok(_) => Ok((index, Why::LastResort)),
             Err(_) => Err(Unavailable::Until { nanos: self.now.saturating_add(LAST_RESORT), why }),

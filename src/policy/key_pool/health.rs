@@ -140,6 +140,8 @@ enum Phase {
         early: bool,
         /// It only rested.
         rested: bool,
+        /// Until when it was out before.
+        until: u64,
     },
 }
 
@@ -236,7 +238,7 @@ impl Machine {
             return None;
         }
         inner.probes += 1;
-        self.change(&mut inner, Phase::HalfOpen { cause, early: until > now, rested });
+        self.change(&mut inner, Phase::HalfOpen { cause, early: until > now, rested, until });
         let from = if rested { Health::Cooling } else { Health::Quarantined };
         Some((self.epoch(), Transition { from, to: Health::HalfOpen, cause, until: None }))
     }
@@ -295,15 +297,16 @@ impl Machine {
         Some(Transition { from: Health::HalfOpen, to: Health::Active, cause, until: None })
     }
 
-    /// The probe of this epoch says nothing. If it was sent, the next one waits for a part of the period; if not, for nothing.
+    /// The probe of this epoch says nothing. If it was sent, the next one waits for a part of the period at least; if not, for no
+    /// longer than before. One that went out before its time shortens nothing.
     pub(super) fn undecided(&self, epoch: u64, was_sent: bool, now: u64) -> Option<Transition> {
         let mut inner = self.lock();
-        let Phase::HalfOpen { cause, rested, .. } = inner.phase else { return None };
+        let Phase::HalfOpen { cause, rested, until: before, .. } = inner.phase else { return None };
         if epoch != self.epoch() {
             return None;
         }
         let whole = if rested { REST } else { period(cause, inner.failed) };
-        let until = if was_sent { now.saturating_add(whole / UNDECIDED) } else { now };
+        let until = if was_sent { now.saturating_add(whole / UNDECIDED).max(before) } else { before };
         let (to, phase) = match rested {
             true => (Health::Cooling, Phase::Resting { until, cause }),
             false => (Health::Quarantined, Phase::Quarantined { since: now, until, cause }),

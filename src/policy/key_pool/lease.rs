@@ -169,13 +169,15 @@ impl Lease {
                 changed.or(self.accepted(now.nanos))
             }
             Cause::RateLimited(dimension) => {
-                self.settle_model(now.nanos);
+                if self.owner.has_room_for_refused() {
+                    self.settle_model(now.nanos);
+                }
                 let by = (self.taken.mark, self.taken.random);
                 let until = self.model().cool(&self.taken.terms, (verdict, dimension), by, now.nanos);
                 let cools = Transition { from: Health::Active, to: Health::Cooling, cause, until: Some(until) };
                 self.accepted(now.nanos).or(Some(cools))
             }
-            Cause::UnknownModel | Cause::Forbidden => self.turn_off(cause, slots, now.nanos),
+            Cause::UnknownModel | Cause::Forbidden => self.turn_off(cause, slots, now),
             Cause::Unreachable | Cause::Unprocessed => {
                 self.was_sent = false;
                 None
@@ -190,17 +192,24 @@ impl Lease {
         self.epochs.probes_key.then(|| self.state.machine.pass(self.epochs.key, now)).flatten()
     }
 
-    /// The account is not asked for this model for a while, if another one is known to serve it: else it is the caller's mistake.
-    fn turn_off(&self, cause: Cause, slots: &[Slot], now: u64) -> Option<Transition> {
-        let own = self.taken.place.get();
-        let name: Box<str> = match &self.taken.unknown {
-            Some(name) => name.clone(),
-            None if own == Place::REST => return None,
-            None => self.model().name.clone(),
+    /// Whether a refusal of its model speaks against its account: if another one is known to serve that. Else it is the caller's
+    /// mistake.
+    #[must_use]
+    pub fn is_served_elsewhere(&self, slots: &[Slot], now: Moment) -> bool {
+        let name = match &self.taken.unknown {
+            Some(name) => name,
+            None if self.taken.place.get() == Place::REST => return false,
+            None => &self.model().name,
         };
-        if name.is_empty() || !guard::is_served_elsewhere(slots, Named::new(Some(&name)), &self.owner, now) {
+        !name.is_empty() && guard::is_served_elsewhere(slots, Named::new(Some(name)), &self.owner, now.nanos)
+    }
+
+    /// The account is not asked for this model for a while.
+    fn turn_off(&self, cause: Cause, slots: &[Slot], now: Moment) -> Option<Transition> {
+        if !self.is_served_elsewhere(slots, now) {
             return None;
         }
+        let now = now.nanos;
         self.settle_model(now);
         if self.taken.place.get() == Place::REST {
             return None;

@@ -18,6 +18,7 @@ pub mod homes;
 mod key;
 mod lease;
 mod model;
+mod scan;
 mod shadow;
 mod standing;
 
@@ -29,7 +30,7 @@ use std::{
     time::Duration,
 };
 
-pub use choose::acquire;
+pub use choose::{acquire, could_acquire};
 pub use health::{Health, Transition};
 pub use key::State;
 pub use lease::{Lease, Why};

@@ -20,6 +20,10 @@ use crate::types::{
     verdict::Dimension,
 };
 
+/// No model takes more, and callers may say that they want any number: sums of what was sent stay exact up to 2^53, which is
+/// half a billion of these.
+const MOST_TOKENS: u64 = 1 << 24;
+
 /// What a request takes.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub(super) struct Need {
@@ -28,9 +32,9 @@ pub(super) struct Need {
 }
 
 impl Need {
-    /// One request of so many tokens.
+    /// One request of so many tokens, at most [`MOST_TOKENS`].
     pub(super) fn of(tokens: u64) -> Self {
-        Self { requests: 1.0, tokens: tokens as f64 }
+        Self { requests: 1.0, tokens: tokens.min(MOST_TOKENS) as f64 }
     }
 }
 

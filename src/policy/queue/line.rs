@@ -41,10 +41,10 @@ impl Line {
         self.places().waiting_count()
     }
 
-    /// `spec` has come into force: if it lets more in flight, those who wait go at once.
-    pub fn follow(&self, spec: &Spec) {
+    /// So many may be in flight from now on: if that is more, those who wait go at once.
+    pub fn follow(&self, concurrent: u32) {
         let mut places = self.places();
-        places.concurrent = spec.concurrent;
+        places.concurrent = concurrent;
         let woken = places.hand_over();
         drop(places);
         wake(woken);

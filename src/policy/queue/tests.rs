@@ -116,11 +116,11 @@ fn more_room_is_given_out_at_once_and_less_as_slots_come_free() {
     let mut tickets: Vec<_> = (0..4).map(|_| waiting(enter(&spec(1, 10), &line, at(0.0)))).collect();
     let bell = Arc::default();
     assert!(tickets.iter_mut().all(|ticket| poll(ticket, &bell).is_none()));
-    line.follow(&spec(3, 10));
+    line.follow(3);
     assert_eq!((bell.rings(), line.in_flight(), line.waiting()), (2, 3, 2));
     slots.extend(tickets.drain(..2).filter_map(|mut ticket| poll(&mut ticket, &bell)));
 
-    line.follow(&spec(1, 10));
+    line.follow(1);
     slots.truncate(1);
     assert_eq!((bell.rings(), line.in_flight(), line.waiting()), (2, 1, 2));
     slots.clear();
@@ -264,7 +264,7 @@ proptest! {
                 }
                 Step::Follow(concurrent) => {
                     (spec.concurrent, naive.concurrent) = (concurrent, concurrent);
-                    line.follow(&spec);
+                    line.follow(spec.concurrent);
                 }
                 Step::Poll(_) | Step::Leave(_) | Step::Free(_) => {}
             }

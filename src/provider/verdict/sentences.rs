@@ -9,6 +9,8 @@ use crate::types::{Cause, Dialect};
 /// In small letters. Sources: the error pages of each provider, and what they send, as of 2026-11.
 const BEGINNINGS: &[(Cause, &[u16], &str)] = &[
     (Cause::Forbidden, &[401, 403], "you have insufficient permissions for this operation"),
+    // What only a browser may ask for, by the path that the caller has chosen.
+    (Cause::Forbidden, &[401, 403], "your request to "),
     (Cause::Region, &[403], "request not allowed"),
     (Cause::Region, &[400, 403], "user location is not supported"),
     (Cause::Region, &[400, 403], "gemini api free tier is not available in your country"),
@@ -27,6 +29,8 @@ const BEGINNINGS: &[(Cause, &[u16], &str)] = &[
     (Cause::ContextLength, &[413, 429], "request too large"),
     (Cause::ContextLength, &[402], "this request requires more credits"),
     (Cause::ContextLength, &[400, 429], "extra usage is required for long context"),
+    // A parameter of the caller's: any account would say so.
+    (Cause::Refused, &[403], "you are not allowed to request "),
     // Somebody else's file, which any caller can name.
     (Cause::Refused, &[403], "you do not have permission to access the file"),
     (Cause::Overloaded, &[429], "that model is currently overloaded"),
