@@ -132,13 +132,14 @@ struct Round<'s> {
 
 impl<'s> Round<'s> {
     fn new(errand: &Errand<'_, 's>, route: &'s Route, trail: &Trail) -> Self {
-        let (spec, now) = (&errand.generations.own.retry, errand.now());
-        let began = Moment { nanos: now.nanos.saturating_sub(nanos(trail.elapsed())), ..now };
+        let spec = &errand.generations.own.retry;
+        // The clock need not be asked: only the time since the process began is of use.
+        let began = Moment { nanos: nanos(trail.received().saturating_duration_since(errand.runtime().began)), unix: 0 };
         let mut course = Course::new(spec, errand.facts, began);
         if let Some(patience) = errand.patience {
             course.hurry(began.nanos.saturating_add(nanos(patience)));
         }
-        let plan = Plan::new(route, &errand.asks.whose, trail.ask(), now);
+        let plan = Plan::new(route, &errand.asks.whose, trail.ask(), errand.runtime());
         Self { plan, spec, course, tried: Tried::default(), doubts: Doubts::default(), kept: None, is_renewed: false, is_counted: false }
     }
 
@@ -156,10 +157,9 @@ impl<'s> Round<'s> {
 
     /// What comes after this, and on what occasion.
     fn next(&mut self, errand: &Errand<'_, 's>, target: &'s Target, ended: &Ended<'s>, trail: &Trail) -> (Next, Occasion) {
-        let now = errand.now();
         let (verdict, other_key) = match ended {
-            Ended::Stopped(stopped, _) => return self.skip(errand, stopped.occasion(), trail, now),
-            Ended::Withdrawn => return self.skip(errand, Occasion::NoKey, trail, now),
+            Ended::Stopped(stopped, _) => return self.skip(errand, stopped.occasion(), trail),
+            Ended::Withdrawn => return self.skip(errand, Occasion::NoKey, trail),
             Ended::Answered(_, verdict, _) if verdict.cause == Cause::Served => return (Next::Pass, Occasion::Ended(Cause::Served)),
             Ended::Answered(delivery, verdict, is_held) => {
                 let lease = delivery.holds.lease.as_ref().filter(|_| *is_held);
@@ -181,20 +181,20 @@ impl<'s> Round<'s> {
         let tried =
             retry::Tried { verdict, has_begun: false, can_replay: errand.can_be_sent(), other_key, next_target: self.plan.next(occasion) };
         self.course.keep(self.plan.left(occasion));
-        let next = self.course.next(self.spec, &target.provider.budget, &tried, now, fastrand::u64(..));
+        let next = self.course.next(self.spec, &target.provider.budget, &tried, errand.now(), fastrand::u64(..));
         (next, occasion)
     }
 
     /// Nothing was sent. Keys that were taken out of the config while the request waited have others in their place.
-    fn skip(&mut self, errand: &Errand<'_, 's>, occasion: Occasion, trail: &Trail, now: Moment) -> (Next, Occasion) {
+    fn skip(&mut self, errand: &Errand<'_, 's>, occasion: Occasion, trail: &Trail) -> (Next, Occasion) {
         if occasion == Occasion::NoKey
             && !std::mem::replace(&mut self.is_renewed, true)
             && let Some(newer) = errand.generations.newer().and_then(|newer| same_route(newer, self.plan.route))
         {
-            self.plan = Plan::new(newer, &errand.asks.whose, trail.ask(), now);
+            self.plan = Plan::new(newer, &errand.asks.whose, trail.ask(), errand.runtime());
             return (Next::Swap, occasion);
         }
-        (self.course.skip(occasion, self.plan.next(occasion), now), occasion)
+        (self.course.skip(occasion, self.plan.next(occasion), errand.now()), occasion)
     }
 
     /// Something else is tried in its place.

@@ -8,8 +8,8 @@ use crate::{
         key_pool::{Choice, homes::Whose},
         retry::{Occasion, When},
     },
-    runtime::{Route, Target},
-    types::{Ask, Moment, Money},
+    runtime::{Route, Runtime, Target},
+    types::{Ask, Money},
 };
 
 /// More targets than this are put in order at the price of an allocation.
@@ -28,7 +28,7 @@ pub(super) struct Plan<'s> {
 
 impl<'s> Plan<'s> {
     /// Begins with the first; or with the one that is known to store what the request names.
-    pub(super) fn new(route: &'s Route, whose: &Whose, ask: &Ask, now: Moment) -> Self {
+    pub(super) fn new(route: &'s Route, whose: &Whose, ask: &Ask, runtime: &Runtime) -> Self {
         let mut plan = Self { route, order: SmallVec::new(), at: 0, is_bound: false };
         if route.targets.len() < 2 {
             return plan;
@@ -43,7 +43,10 @@ impl<'s> Plan<'s> {
                     let price = target(*at).price(ask.certain_model()).unwrap_or(Money(u64::MAX));
                     (target(*at).stands_in, price)
                 }),
-                Order::Fastest => plan.order.sort_by_cached_key(|at| (target(*at).stands_in, target(*at).pace.micros(now))),
+                Order::Fastest => {
+                    let now = runtime.moment();
+                    plan.order.sort_by_cached_key(|at| (target(*at).stands_in, target(*at).pace.micros(now)));
+                }
             }
         }
         if matches!(whose, Whose::Maker(_))

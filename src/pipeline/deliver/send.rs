@@ -92,13 +92,14 @@ pub(super) async fn send<'s>(
         }
     };
     trail.answered();
+    let now = errand.now();
     let verdict = match tunnel {
         Some(_) => Cause::Served.into(),
         None => {
-            let headroom = rate_headers::headroom(provider.dialect, reply.headers(), errand.now().unix);
-            taken.told(&headroom, errand.now());
+            let headroom = rate_headers::headroom(provider.dialect, reply.headers(), now.unix);
+            taken.told(&headroom, now);
             let could_be_better = could_be_another && errand.can_be_repeated();
-            judge::of_reply(&mut reply, (provider.dialect, could_be_better), errand.memory(), errand.now().unix).await
+            judge::of_reply(&mut reply, (provider.dialect, could_be_better), errand.memory(), now.unix).await
         }
     };
     let id = match tunnel {

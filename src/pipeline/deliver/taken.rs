@@ -68,22 +68,28 @@ pub(super) async fn take<'s>(
 ) -> Result<Taken<'s>, Stopped> {
     errand.can_be_renamed(target, trail)?;
     let (provider, model) = (&target.provider, model(target, trail));
-    let (guard, now) = (provider.breaker.as_ref(), errand.now());
+    // One look at the clock serves all of it where nothing is waited for.
+    let (guard, mut now) = (provider.breaker.as_ref(), errand.now());
     guard.map_or(Ok(()), |guard| guard.peek(model, now)).map_err(|refused| open(provider, refused, now))?;
     let slot = match &provider.queue {
         None => None,
         Some(queue) => Some(in_line(errand, (provider, queue), way).await?),
     };
-    // What goes by in line is the line's own to bound.
-    round.course.extend(way.in_line);
+    if way.in_line > Duration::ZERO {
+        // What goes by in line is the line's own to bound.
+        round.course.extend(way.in_line);
+        now = errand.now();
+    }
     let leased = match route.credentials {
         config::Credentials::Client => None,
         config::Credentials::Pool => {
             let deadline = if round.plan.next(Occasion::NoRoom).is_some() { 0 } else { round.course.deadline() };
-            Some(key(errand, (provider, model, &round.tried), deadline, way).await?)
+            Some(key(errand, (provider, model, &round.tried), (now, deadline), way).await?)
         }
     };
-    let now = errand.now();
+    if way.for_key > Duration::ZERO {
+        now = errand.now();
+    }
     let permit = match guard.map(|guard| guard.acquire(model, now)).transpose() {
         Ok(mut permit) => {
             if let Some(permit) = &mut permit {
@@ -124,8 +130,13 @@ async fn in_line(errand: &Errand<'_, '_>, (provider, queue): (&Provider, &Queue)
 }
 
 /// Waits for a key that can afford the request, or says that none can before the `deadline`, in nanoseconds of [`Moment::nanos`].
-async fn key<'s>(errand: &Errand<'_, 's>, wanted: Wanted<'_, 's>, deadline: u64, way: &mut Way) -> Result<Leased<'s>, Stopped> {
-    match look(errand, wanted, deadline, way) {
+async fn key<'s>(
+    errand: &Errand<'_, 's>,
+    wanted: Wanted<'_, 's>,
+    (now, deadline): (Moment, u64),
+    way: &mut Way,
+) -> Result<Leased<'s>, Stopped> {
+    match look(errand, wanted, (now, deadline), way) {
         Ok(leased) => Ok(leased),
         // Seldom needed, and no part of every request's future.
         Err(NotNow::Until(wait)) => Box::pin(wait_for_key(errand, wanted, (wait, deadline), way)).await,
@@ -169,7 +180,7 @@ async fn wait_for_key<'s>(
             }
         }
         way.for_key = began.elapsed();
-        match look(errand, wanted, deadline, way) {
+        match look(errand, wanted, (errand.now(), deadline), way) {
             Ok(leased) => {
                 drop(place);
                 return Ok(leased);
@@ -181,8 +192,12 @@ async fn wait_for_key<'s>(
 }
 
 /// Leases a key, or says when there may be one, if that is before the `deadline`.
-fn look<'s>(errand: &Errand<'_, 's>, (provider, model, tried): Wanted<'_, 's>, deadline: u64, way: &mut Way) -> Result<Leased<'s>, NotNow> {
-    let now = errand.now();
+fn look<'s>(
+    errand: &Errand<'_, 's>,
+    (provider, model, tried): Wanted<'_, 's>,
+    (now, deadline): (Moment, u64),
+    way: &mut Way,
+) -> Result<Leased<'s>, NotNow> {
     let until = match provider.lease(&errand.asked(provider, model, tried), now) {
         Ok((key, lease)) => {
             way.why = Some(lease.why.name());

@@ -24,6 +24,12 @@ impl Trail {
         self.0.last.as_ref().map(|attempt| attempt.upload.since().elapsed())
     }
 
+    /// When the request's head was read.
+    #[must_use]
+    pub fn received(&self) -> Instant {
+        self.0.received
+    }
+
     /// From the request's head until now.
     #[must_use]
     pub fn elapsed(&self) -> Duration {
