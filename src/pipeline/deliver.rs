@@ -92,9 +92,9 @@ pub async fn deliver<'s>(
         let mut way = Way::new(target.model.as_ref());
         let mut ended = match taken::take(&errand, (route, target), &mut round, trail, &mut way).await {
             Err(stopped) => Ended::Stopped(stopped, way),
-            Ok(taken) => {
+            Ok(mut taken) => {
                 let could_go_on = round.could_go_on(target);
-                send::send(&mut errand, (route, target), taken, (way, could_go_on), trail).await?
+                send::send(&mut errand, (route, target), &mut taken, (way, could_go_on), trail).await?
             }
         };
         let (next, occasion) = round.next(&errand, target, &ended, trail);

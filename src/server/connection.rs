@@ -141,8 +141,9 @@ async fn speak(
     let inbound = |request| Inbound { request, peer, certified: certified.clone(), received: Instant::now() };
     let result = if multiplexed {
         let service = service_fn(|request: Request<Incoming>| {
-            let answered = answer(shared.pipeline.clone(), inbound(request), Rc::clone(&activity));
-            async { Ok::<_, Infallible>(for_http2(answered.await).map(Coalesced::new)) }
+            // What it is made of is handed over, and not the future itself: it would stand there twice.
+            let (pipeline, inbound, activity) = (shared.pipeline.clone(), inbound(request), Rc::clone(&activity));
+            async { Ok::<_, Infallible>(for_http2(answer(pipeline, inbound, activity).await).map(Coalesced::new)) }
         });
         let streams = Streams::default();
         let connection = pin!(http2(listen, streams.clone()).serve_connection(io, service));
@@ -157,10 +158,10 @@ async fn speak(
         let service = service_fn(|request: Request<Incoming>| {
             old.set(request.version() == Version::HTTP_10);
             let (waits, held) = (request.headers().contains_key(EXPECT), is_held(&request, &activity));
-            let answered = answer(shared.pipeline.clone(), inbound(request), Rc::clone(&activity));
+            let (pipeline, inbound, holder) = (shared.pipeline.clone(), inbound(request), Rc::clone(&activity));
             let (activity, asked, switched, old, drain) = (&activity, &asked, &switched, &old, &shared.drain);
             async move {
-                let mut reply = for_http1(answered.await, waits, old.get());
+                let mut reply = for_http1(answer(pipeline, inbound, holder).await, waits, old.get());
                 if !drain.is_serving() {
                     send_elsewhere(&mut reply);
                 }

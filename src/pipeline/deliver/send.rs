@@ -55,7 +55,7 @@ impl Ended<'_> {
 pub(super) async fn send<'s>(
     errand: &mut Errand<'_, 's>,
     (route, target): (&'s Route, &'s Target),
-    mut taken: Taken<'s>,
+    taken: &mut Taken<'s>,
     (way, could_be_another): (Way, bool),
     trail: &mut Trail,
 ) -> Result<Ended<'s>, Reject> {
@@ -76,7 +76,7 @@ pub(super) async fn send<'s>(
     trail.sent(provider, taken.leased.as_ref().map(|(key, _)| Arc::clone(key)), Rc::clone(&progress), way);
     let (sent, tunnel) = if errand.upgrades {
         // Apart, so that no other request carries room for it.
-        match Box::pin(upgrade(errand, &mut taken, (target, *outgoing), trail)).await {
+        match Box::pin(upgrade(errand, taken, (target, *outgoing), trail)).await {
             Ok((reply, switched)) => (Ok(reply), switched.map(|switched| Box::new((switched, progress)))),
             Err(failure) => (Err(failure), None),
         }
@@ -111,8 +111,8 @@ pub(super) async fn send<'s>(
     };
     let is_held = taken.judged(verdict, trail);
     trail.judged(verdict.cause, Some(reply.status()));
-    let Taken { leased, permit, slot, .. } = taken;
-    let (key, lease) = leased.unzip();
+    let (key, lease) = taken.leased.take().unzip();
+    let (permit, slot) = (taken.permit.take(), taken.slot.take());
     let pace = (route.order == Order::Fastest).then(|| Arc::clone(&target.pace));
     let holds = Holds { lease, permit, slot, pace, in_flight: Some(in_flight) };
     Ok(Ended::Answered(Box::new(Delivery { target, reply, id, key, holds, tunnel, is_spent: false }), verdict, is_held))
@@ -124,7 +124,7 @@ fn is_withdrawn(failure: &Failure) -> bool {
 }
 
 /// There is no reply. Tells the operator what the client is not told: which provider it was, and the whole chain of causes.
-fn failed<'s>(failure: Failure, cause: Cause, mut taken: Taken<'s>, trail: &mut Trail) -> Ended<'s> {
+fn failed<'s>(failure: Failure, cause: Cause, taken: &mut Taken<'_>, trail: &mut Trail) -> Ended<'s> {
     if trail.runtime().failures.may_speak() {
         let (request, trace) = trail.names();
         tracing::warn!(request_id = request, trace_id = trace, provider = %taken.provider.name, error = %failure, "an attempt failed");
