@@ -31,7 +31,7 @@
 //!
 //! # Where to add things
 //!
-//! - A dialect: an arm in each match of [`provider`], and the compiler names the places.
+//! - A dialect: an arm in each match of [`provider`], and the compiler names the places; what its errors say goes into `tests/corpus/verdicts`.
 //! - A config field: one field with a doc comment; its entry in the schema and the docs follows from it.
 //! - A policy: a folder in [`policy`], a section in [`config`], a line in [`runtime::compile()`], a call in [`pipeline`].
 //! - An answer of our own: a variant of [`pipeline::reject::Reject`] and a row in `docs/errors.md`.

@@ -9,9 +9,9 @@
 //! | 4 | **limit**, what needs no body: requests, concurrency | `limit.rs` |
 //! | 5 | **read the ask**: model and stream, by peeking at the bytes | `ask.rs`, `decoded.rs` |
 //! | 7 | **limit**, per model, tokens, cost: reserve what it will take | `limit.rs`, `reservation.rs`, `include_usage.rs`, `readable.rs` |
-//! | 8 | **deliver**: key, send, the reply's head | `deliver.rs`, `outgoing.rs`, `downward.rs` |
+//! | 8 | **deliver**: breaker, place and key, send, verdict, and what comes next | `deliver.rs`, `deliver/`, `outgoing.rs`, `judge.rs`, `downward.rs` |
 //! | 9 | **relay** the body, frame by frame; or a WebSocket's bytes | `respond.rs`, `standing.rs`, `relay.rs`, `observe.rs`, `upgrade.rs`, `tunnel.rs` |
-//! | 10 | **settle**, exactly once, also on `Drop` | `settle.rs`, `attempt.rs` |
+//! | 10 | **settle**, exactly once, also on `Drop` | `settle.rs`, `holds.rs`, `attempt.rs`, `tell.rs` |
 //! | ! | **reject**: any `Err` becomes a response, there and nowhere else | `reject.rs` |
 //!
 //! What they work on: `body.rs`. `trial.rs` takes the steps that need no body for a request that nobody has sent.
