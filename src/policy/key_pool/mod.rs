@@ -186,7 +186,7 @@ pub enum Unavailable {
     Exhausted(Exhausted),
     /// The earliest moment at which one can afford it. It may be taken by somebody else then: ask again.
     Until {
-        /// As [`Moment::nanos`].
+        /// As [`crate::types::Moment::nanos`].
         nanos: u64,
         /// What it waits for.
         why: Cause,

@@ -3,7 +3,7 @@
 //! [`Course::next`] decides by this table, from the cause of the attempt's end. Each row holds only where nothing of the reply has
 //! gone down, the request can be sent again as a whole, and there is time; else it is *pass*.
 //!
-//! | cause | counts | what is tried, in this order | sent again if it was [`Repeat::Never`] | the next target takes over for |
+//! | cause | counts | what is tried, in this order | sent again if it was [`crate::types::Repeat::Never`] | the next target takes over for |
 //! | --- | --- | --- | --- | --- |
 //! | served, refused, left, unknown model | no | – | – | – |
 //! | unknown model, of a pool that has served it elsewhere | no | another key | no | – |
