@@ -6,6 +6,7 @@
 
 pub mod autoscaling;
 pub mod breaker;
+pub mod cache;
 pub mod estimate;
 pub mod jwt;
 pub mod key_pool;

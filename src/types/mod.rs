@@ -4,6 +4,7 @@
 
 pub mod address;
 pub mod ask;
+pub mod cached;
 pub mod dialect;
 pub mod digest;
 pub mod fields;
@@ -15,6 +16,7 @@ pub mod names;
 pub mod object;
 pub mod percent;
 pub mod price;
+pub mod question;
 pub mod rate;
 pub mod repeat;
 pub mod secret;
@@ -28,6 +30,7 @@ pub mod verdict;
 
 pub use address::Address;
 pub use ask::Ask;
+pub use cached::Cached;
 pub use dialect::{Dialect, RequestFormat};
 pub use digest::Digest;
 pub use foreign_name::ForeignName;
@@ -38,6 +41,7 @@ pub use names::{ClientName, LimitName, MasterKeyId, ProviderName, Region, Tier};
 pub use object::{ObjectId, ObjectIds};
 pub use percent::Percent;
 pub use price::{LongPrice, PerMillion, Price};
+pub use question::Question;
 pub use rate::{CostRate, Rate, Window};
 pub use repeat::Repeat;
 pub use secret::{Fingerprint, Secret};
