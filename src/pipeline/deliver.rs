@@ -56,8 +56,6 @@ pub struct Delivery<'s> {
     pub holds: Holds,
     /// The WebSocket behind the head, if the provider has granted one, and what counts the bytes that go up.
     pub tunnel: Option<Box<(Switched, Rc<Progress>)>>,
-    /// Whether it is no good, and all that could be tried was: the client should not try it all over again.
-    pub is_spent: bool,
 }
 
 /// What a request asks of the pool, and what a second send of it would do.
@@ -269,7 +267,7 @@ impl<'s> Round<'s> {
                 if failed.is_some() {
                     trail.over(failed, "pass");
                 }
-                Ok(Delivery { is_spent, ..*delivery })
+                Ok(*delivery)
             }
             None => Err(reject),
         }
