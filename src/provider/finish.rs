@@ -75,7 +75,8 @@ impl Finish {
             (RequestFormat::Gemini, Question::ContentEmbedding) => vectors::gemini(whole, &mut found),
             _ => None,
         };
-        found.unclear |= read.is_none();
+        // What a parser steps over it does not look at (RFC 8259 §8.1).
+        found.unclear |= read.is_none() || std::str::from_utf8(whole).is_err();
         found.over = true;
         self.found = found;
     }

@@ -32,6 +32,9 @@ struct Choice<'c> {
     index: Option<u64>,
     #[serde(borrow, default)]
     finish_reason: Option<Text<'c>>,
+    /// OpenRouter's, of a provider behind it.
+    #[serde(default)]
+    error: Given,
     #[serde(default)]
     delta: Option<Object<Said>>,
     #[serde(default)]
@@ -47,6 +50,7 @@ struct Said {
 impl Tell for Choice<'_> {
     fn tell(&self, found: &mut Found) {
         found.choice(self.index, json::str(self.finish_reason.as_ref()), &USUAL);
+        found.error |= self.error.0;
         let refuses = |said: &Option<Object<Said>>| said.as_ref().is_some_and(|said| said.0.refusal.0);
         found.filtered |= refuses(&self.delta) || refuses(&self.message);
     }
