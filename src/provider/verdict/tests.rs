@@ -168,6 +168,8 @@ fn what_a_filter_or_a_server_in_between_says_is_not_the_requests_own_fault() {
         (400, "invalid_request_error", "content_filter"),
         (400, "invalid_request_error", "content_policy_violation"),
         (400, "invalid_request_error", "invalid_image_url"),
+        (400, "invalid_request_error", "tool_use_failed"),
+        (400, "invalid_request_error", "json_validate_failed"),
         (400, "invalid_request_error", "invalid_api_key"),
         (400, "billing_limit_user_error", "billing_hard_limit_reached"),
         (404, "invalid_request_error", ""),
@@ -175,9 +177,15 @@ fn what_a_filter_or_a_server_in_between_says_is_not_the_requests_own_fault() {
     ] {
         assert!(!of(status, &error(kind, code)), "{status} {kind} {code}");
     }
-    for body in
-        ["", "<html>400 Bad Request</html>", "{}", "upstream connect error", r#"{"error":{"message":"x","type":"invalid_request_error"}"#]
-    {
+    let risk = r#"{"error":{"message":"Content Exists Risk","type":"invalid_request_error","param":null,"code":"invalid_request_error"}}"#;
+    for body in [
+        risk,
+        "",
+        "<html>400 Bad Request</html>",
+        "{}",
+        "upstream connect error",
+        r#"{"error":{"message":"x","type":"invalid_request_error"}"#,
+    ] {
         assert!(!of(400, body), "{body}");
     }
 }
