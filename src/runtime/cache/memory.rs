@@ -18,7 +18,7 @@ use arc_swap::ArcSwap;
 use quick_cache::{Lifecycle, OptionsBuilder, Weighter, sync};
 use smallvec::SmallVec;
 
-use super::{Entry, Purge, Store, Stored};
+use super::{Entry, Purge, Store, Stored, entry::PLACE};
 use crate::{policy::cache::Key, types::Moment};
 
 #[cfg(test)]
@@ -34,14 +34,12 @@ const MOST_PARTS: u64 = 8;
 /// The part that what has proved itself may take; the rest is where the new has to. As in the paper on S3-FIFO (SOSP 2023).
 const PROVEN: f64 = 0.9;
 
-/// The memory of what has gone, as a part of the entries there may be: who comes back is let in at once.
-const REMEMBERED: f64 = 0.5;
+/// How many are remembered that have gone, as a part of the entries there may be: who of them comes back has proved itself. As in
+/// the paper.
+const REMEMBERED: f64 = 1.0;
 
-/// About what an entry weighs: only how much is remembered of what has gone depends on it.
+/// About what an entry weighs: only how many are remembered that have gone depends on it.
 const USUAL: u64 = 4 << 10;
-
-/// What it takes to remember one that has gone: a place and a slot in a table.
-const GHOST: u64 = 128;
 
 /// The store in this process's memory. It takes none until something is put there.
 pub struct Memory {
@@ -133,7 +131,7 @@ struct Shelf {
 impl Shelf {
     fn new(max_bytes: u64, max_entries: u64) -> Self {
         let usual = max_entries.min(max_bytes / USUAL);
-        let room = max_bytes.saturating_sub((usual as f64 * REMEMBERED) as u64 * GHOST);
+        let room = max_bytes.saturating_sub((usual as f64 * REMEMBERED) as u64 * PLACE);
         let parts = (max_bytes / LEAST_PART).clamp(1, MOST_PARTS);
         // Rounded up, so that rounding admits no entry too many.
         let charge = Charge { least: room.div_ceil(max_entries.max(1)).max(1) };

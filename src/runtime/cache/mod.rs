@@ -2,8 +2,10 @@
 
 pub mod entry;
 pub mod memory;
+pub mod pieces;
 pub mod store;
 
 pub use entry::{Entry, Pause};
 pub use memory::Memory;
+pub use pieces::Pieces;
 pub use store::{Purge, Store, Stored};
