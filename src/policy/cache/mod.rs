@@ -2,7 +2,17 @@
 //!
 //! The store itself is in `runtime`: what is decided here needs no memory of its own.
 
+mod bypass;
+mod canonical;
+mod json;
+pub mod key;
+mod number;
+mod question;
+mod sink;
+
 use std::time::Duration;
+
+pub use key::{Bypass, FIELDS, Facts, Key, Secret, key};
 
 use crate::config::{Determinism, Replay, Scope};
 
