@@ -1,6 +1,7 @@
 //! Layer 3: the config made live. [`compile()`] turns plain data into a [`Snapshot`], and one pointer says which
 //! snapshot is in force. A request takes it once and keeps it, whatever happens to the pointer meanwhile.
 
+pub mod cache;
 pub mod client_keys;
 pub mod compile;
 pub mod jwt;
