@@ -2,7 +2,17 @@
 //!
 //! The store itself is in `runtime`: what is decided here needs no memory of its own.
 
+pub mod directives;
+pub mod freshness;
+pub mod key;
+pub mod worth;
+
 use std::time::Duration;
+
+pub use directives::{Directives, MaxStale};
+pub use freshness::{Dates, Use, judge};
+pub use key::Key;
+pub use worth::{Kind, Reply, Unfit, worth};
 
 use crate::config::{Determinism, Replay, Scope};
 
