@@ -8,14 +8,14 @@ use http::{HeaderMap, StatusCode, header::CONTENT_ENCODING};
 use super::super::{decoded, observe::Media, trail::Paying};
 use crate::{
     config::Replay,
-    policy::cache::{
-        Dates, Kind, Spec, Unfit,
-        worth::{Reply, worth},
-    },
+    policy::cache::{Dates, Reply, Spec, Unfit, freshness::JITTER, worth},
     provider::finish::{self, Finish},
     runtime::{
         Held,
-        cache::{Entry, Pause},
+        cache::{
+            Entry, Pause,
+            entry,
+        },
     },
     types::{Dialect, Ending, Moment, Question},
 };
@@ -102,10 +102,10 @@ impl Keeper {
         let paid = paying.get();
         Ok(Entry {
             status: self.status,
-            headers: self.headers,
+            headers: entry::own(self.headers.iter()),
             body,
             pauses: self.pauses.into(),
-            dates: Dates { stored: now.nanos, jitter: fastrand::i16(-100..=100), negative: kind == Kind::Refusal },
+            dates: Dates::new(&self.spec, kind, now, fastrand::i16(-JITTER..=JITTER)),
             usage: paid.usage,
             cost: paid.cost,
             client: client.map(Into::into),

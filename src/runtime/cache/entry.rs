@@ -32,7 +32,7 @@ pub struct Entry {
     pub headers: HeaderMap,
     /// The body in one piece, in memory of its own: a slice would keep what it was sliced from.
     pub body: Bytes,
-    /// Where the body's frames ended and how long it took until the next, if it is played at a pace; else nothing.
+    /// Where the body's frames ended and how long each took to come, if it is played at a pace; else nothing.
     pub pauses: Box<[Pause]>,
     /// When it was stored.
     pub dates: Dates,
@@ -46,12 +46,12 @@ pub struct Entry {
     pub model: Option<Box<str>>,
 }
 
-/// A pause in a stream.
+/// A frame of a stream.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Pause {
-    /// Behind which byte of the body.
+    /// Where it ends in the body.
     pub at: u32,
-    /// How long, in milliseconds.
+    /// How long after the one before it came, in milliseconds.
     pub after_ms: u32,
 }
 
