@@ -148,7 +148,9 @@ pub fn goes_down(name: &HeaderName) -> bool {
 
 /// Whether it would be taken for one that we add.
 fn is_ours(name: &HeaderName) -> bool {
-    name.as_str().strip_prefix("x-sidegate-").is_some_and(|rest| matches!(rest, "key" | "attempts" | "cache" | "limit" | "target" | "queue-ms"))
+    name.as_str()
+        .strip_prefix("x-sidegate-")
+        .is_some_and(|rest| matches!(rest, "key" | "attempts" | "cache" | "limit" | "target" | "queue-ms"))
 }
 
 /// Whether a reply's field tells how much a provider lets its account have: OpenAI's `x-ratelimit-…` and their like at other

@@ -173,7 +173,7 @@ impl Pipeline {
     ) -> Result<Served<'s>, Reject> {
         let snapshot = generations.own;
         // 1: before anything else is believed of it.
-        let mut request = admit::admit(head, present, peer, &snapshot.listen, &snapshot.trust)?;
+        let request = admit::admit(head, present, peer, &snapshot.listen, &snapshot.trust)?;
         // 2: before the body is polled, so that who is refused is not invited to send it.
         let certified = certified.as_ref();
         let origin = (&snapshot.trust, &snapshot.regions);
@@ -214,7 +214,8 @@ impl Pipeline {
         }
         let repeat = candidates.repeat(&asked.ask);
         trail.asked(asked.ask, asked.waited, candidates.tells_usage);
-        let (route, question, counts) = (route?, candidates.question, candidates.counts());
+        let route = route?;
+        let (question, counts) = (candidates.question(route), candidates.counts());
         trail.routed(&route.path);
         let ask::Asked { upload, reserved, prompt, .. } = asked;
         let wanted = Wanted { request, client, upload, reserved, prompt, whose, repeat, counts, is_charged: false };

@@ -18,7 +18,7 @@ mod cached;
 mod charge;
 mod end;
 mod limited;
-pub mod request_id;
+mod request_id;
 mod slow;
 mod span;
 mod spent;

@@ -70,7 +70,7 @@ use crate::{
 };
 
 /// In how many turns of the upkeep what is stored and over is swept.
-const SWEEP: u64 = 30;
+const SWEEP: usize = 30;
 
 /// How often metric samples are folded into buckets. Until then each takes eight bytes.
 const UPKEEP: Duration = Duration::from_secs(1);

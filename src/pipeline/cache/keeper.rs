@@ -12,10 +12,7 @@ use crate::{
     provider::finish::{self, Finish},
     runtime::{
         Held,
-        cache::{
-            Entry, Pause,
-            entry,
-        },
+        cache::{Entry, Pause, entry},
     },
     types::{Dialect, Ending, Moment, Question},
 };
@@ -52,7 +49,13 @@ impl Keeper {
             status,
             headers: headers.clone(),
             media,
-            finish: is_read.then(|| Finish::of(dialect.request_format(), question, media == Media::Events)),
+            finish: is_read.then(|| {
+                Finish::of(
+                    dialect.request_format(),
+                    question,
+                    if media == Media::Events { finish::Media::Events } else { finish::Media::Json },
+                )
+            }),
             frames: Vec::new(),
             size: 0,
             pauses: Vec::new(),
@@ -102,7 +105,7 @@ impl Keeper {
         let paid = paying.get();
         Ok(Entry {
             status: self.status,
-            headers: entry::own(self.headers.iter()),
+            headers: entry::own(&self.headers),
             body,
             pauses: self.pauses.into(),
             dates: Dates::new(&self.spec, kind, now, fastrand::i16(-JITTER..=JITTER)),

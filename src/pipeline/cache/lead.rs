@@ -7,15 +7,14 @@
 
 use std::{
     future::{Future, poll_fn},
-    pin::{Pin, pin},
+    pin::pin,
     rc::Rc,
     sync::Arc,
     task::Poll,
     time::Duration,
 };
 
-use bytes::Bytes;
-use http::{Response, StatusCode, header::CONTENT_LENGTH, response::Parts};
+use http::{HeaderValue, Response, StatusCode, header::CONTENT_LENGTH, response::Parts};
 use http_body::{Body as _, Frame};
 use tokio::{sync::oneshot, time::timeout};
 
@@ -90,7 +89,7 @@ pub async fn lead(pipeline: Pipeline, snapshot: &Arc<Snapshot>, lead: Lead, mut 
         Ok(Heard::Stale(source, trail)) => told::answer(source, snapshot, trail),
         Ok(Heard::Rejected(reject, trail)) => reject::answer(&reject, None, trail, snapshot.annotate),
         // It was dropped with its worker: there is nobody left to hear of it.
-        Err(_) => Reject::Upstream(Failure::new(Phase::Head, Reason::Closed)).respond(&crate::pipeline::trail::request_id::new()),
+        Err(_) => Reject::Upstream(Failure::new(Phase::Head, Reason::Closed)).respond(&HeaderValue::from_static("req_")),
     }
 }
 
@@ -152,7 +151,8 @@ impl Call {
 /// The head as all may have it.
 fn shared(parts: &Parts) -> Head {
     let length = parts.headers.get(CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse().ok());
-    let is_answer = matches!(parts.status, StatusCode::OK | StatusCode::BAD_REQUEST | StatusCode::NOT_FOUND | StatusCode::UNPROCESSABLE_ENTITY);
+    let is_answer =
+        matches!(parts.status, StatusCode::OK | StatusCode::BAD_REQUEST | StatusCode::NOT_FOUND | StatusCode::UNPROCESSABLE_ENTITY);
     Head { status: parts.status, headers: told::kept(&parts.headers), length, is_answer }
 }
 

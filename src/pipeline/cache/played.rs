@@ -169,7 +169,12 @@ impl Drop for Played {
 }
 
 /// The next part of what is stored: all of it at once, or a frame when its time has come.
-fn play(entry: &Entry, (at, next): (&mut usize, &mut usize), pause: &mut Option<Pin<Box<Sleep>>>, cx: &mut Context<'_>) -> Poll<Option<Bytes>> {
+fn play(
+    entry: &Entry,
+    (at, next): (&mut usize, &mut usize),
+    pause: &mut Option<Pin<Box<Sleep>>>,
+    cx: &mut Context<'_>,
+) -> Poll<Option<Bytes>> {
     if *at == entry.body.len() {
         return Poll::Ready(None);
     }

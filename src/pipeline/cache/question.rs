@@ -10,7 +10,6 @@ use super::super::{
     admit::Admitted,
     client::{Client, Identity, Name},
     fields::Present,
-    include_usage,
     wanted::Wanted,
 };
 use crate::{
@@ -37,10 +36,8 @@ pub(super) fn directives(request: &Admitted) -> Directives {
 pub(super) fn key((cache, spec): (&Cache, &Spec), route: &Route, question: Question, wanted: &Wanted) -> Result<Key, Bypass> {
     let Wanted { request, client, upload, .. } = wanted;
     let headers = &request.head.headers;
-    if !include_usage::may_change(headers, request.present) {
-        return Err(Bypass::Body);
-    }
-    let body = upload.whole().ok_or(Bypass::Body)?;
+    // What is encoded is not read here.
+    let body = upload.whole().filter(|_| !request.present.has(Present::ENCODING)).ok_or(Bypass::Body)?;
     let path = request.head.uri.path_and_query().map_or("", |path| path.as_str());
     let scope = scope(spec.scope, client);
     let facts = Facts { scope: &scope, question, target: &route.identity, path, body };

@@ -1,6 +1,6 @@
 //! The head of a reply that no call was made for: what all may have of the provider's, and what is this client's own.
 
-use std::{sync::Arc, time::Duration};
+use std::sync::Arc;
 
 use http::{
     HeaderMap, HeaderName, HeaderValue, Response,
@@ -20,13 +20,8 @@ use crate::{config::Annotate, runtime::Snapshot, types::Cached};
 
 /// What is known of a reply whoever asks. The others speak of one call, one connection or one account: its id, its cookies, what is left
 /// of its limits.
-const KEPT: [HeaderName; 5] = [
-    CONTENT_TYPE,
-    CONTENT_ENCODING,
-    CONTENT_LANGUAGE,
-    HeaderName::from_static("openai-version"),
-    HeaderName::from_static("openai-model"),
-];
+const KEPT: [HeaderName; 5] =
+    [CONTENT_TYPE, CONTENT_ENCODING, CONTENT_LANGUAGE, HeaderName::from_static("openai-version"), HeaderName::from_static("openai-model")];
 
 /// What all may have of a reply's head.
 #[must_use]

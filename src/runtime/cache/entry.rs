@@ -84,7 +84,7 @@ impl fmt::Debug for Entry {
 
 /// The same fields in memory of their own: those of a reply are slices of what was read from its connection, and would keep all of it.
 #[must_use]
-pub fn own<'a>(fields: impl ExactSizeIterator<Item = (&'a HeaderName, &'a HeaderValue)>) -> HeaderMap {
+pub fn own(fields: &HeaderMap) -> HeaderMap {
     let mut owned = HeaderMap::with_capacity(fields.len());
     for (name, value) in fields {
         let copy = Bytes::copy_from_slice(value.as_bytes());

@@ -396,7 +396,8 @@ impl Cursor {
     #[must_use]
     pub fn is_at_end(&self) -> bool {
         let state = self.flight.state();
-        let is_last = state.readers[self.slot].as_ref().is_some_and(|reader| !reader.is_cut && reader.at == state.first + state.frames.len());
+        let is_last =
+            state.readers[self.slot].as_ref().is_some_and(|reader| !reader.is_cut && reader.at == state.first + state.frames.len());
         is_last && matches!(state.end, Some(End::Whole(None, _)))
     }
 }

@@ -38,7 +38,12 @@ impl Cache {
     #[must_use]
     pub fn new((max_bytes, max_entries): (Size, NonZeroU32)) -> Self {
         let record = CacheRecord::new(Bypass::ALL.map(Bypass::name), Unfit::ALL.map(Unfit::name));
-        Self { secret: Secret::random(), store: Box::new(Memory::new(max_bytes.0, max_entries.get().into())), flights: Flights::default(), record: Arc::new(record) }
+        Self {
+            secret: Secret::random(),
+            store: Box::new(Memory::new(max_bytes.0, max_entries.get().into())),
+            flights: Flights::default(),
+            record: Arc::new(record),
+        }
     }
 }
 
