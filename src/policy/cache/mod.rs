@@ -17,7 +17,7 @@ use std::time::Duration;
 
 pub use directives::{Directives, MaxStale};
 pub use freshness::{Dates, Use, judge};
-pub use key::{Bypass, Facts, Key};
+pub use key::{Bypass, FIELDS, Facts, Key, Secret, key};
 pub use worth::{Kind, Reply, Unfit, worth};
 
 use crate::config::{Determinism, Replay, Scope};
