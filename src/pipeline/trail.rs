@@ -321,6 +321,7 @@ impl Trail {
             key_name: key.map(|key| &*key.name),
             model: self.0.ask.model.as_deref().map(|model| &model[..model.floor_char_boundary(LONGEST_MODEL)]),
             stream: self.0.ask.stream,
+            cache: None,
             attempts: self.0.attempts,
             tried: tries.count(),
             verdict: tries.verdict().filter(|cause| *cause != Cause::Served).map(Cause::name),
