@@ -30,7 +30,7 @@ pub(super) const ROWS: [Metric; 10] = [
         Kind::Counter,
         &["outcome"],
         "Requests of routes with a cache, by how it answered them: hit, stale (too old, but nobody else could answer), collapsed (by \
-         the call of an equal request), miss, bypass (it was not asked).",
+         the call of an equal request), miss, bypass (it was not asked). Without such a route all series of the cache are absent.",
     ),
     row(
         CACHE_BYPASSES,
