@@ -65,7 +65,7 @@ fn numbers(review: &mut Review<'_>, at: &FieldPath, cache: &Cache, off: &str) {
     } else if cache.max_entry > cache.max_size && review.intact(&field!["cache"]) {
         let fault = Fault::new(
             format!("a reply of {} does not fit into a store of {}", cache.max_entry, cache.max_size),
-            "lower `max_entry`, or raise `cache.max_size`",
+            "write a smaller `max_entry`, or a larger `cache.max_size`",
         );
         review.value(place, fault);
     }

@@ -34,7 +34,7 @@ fn nothing_is_kept_unless_the_config_says_so() {
     let silent = load(&with("")).unwrap().config;
     assert_eq!((silent.cache, &silent.routes[0].cache), (None, &None));
     assert!(!silent.annotate.cache_status && silent.annotate.cache);
-    for top in ["", "cache:", "cache:\n  # ttl: 1h"] {
+    for top in ["", "cache:", "cache:\n  # ttl: 1h", "cache: off"] {
         assert_eq!(specs(top, &["", ", cache:", ", cache: off"]), [None, None, None], "{top}");
     }
 }
