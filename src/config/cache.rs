@@ -21,11 +21,13 @@ pub struct Cache {
     pub negative_ttl: Period,
     /// How long after its time a reply still answers where nobody else can: the breaker is open, or every attempt has failed. `0s` for never.
     pub stale_if_error: Period,
-    /// The most memory that all replies together take up, with all that is kept of each. What is asked for least goes first.
+    /// The most memory that all replies together take up, with all that is kept of each; calls under way may hold as much again. What
+    /// is asked for least goes first.
     pub max_size: Size,
     /// The most replies that are kept.
     pub max_entries: NonZeroU32,
-    /// The largest body that is kept. A longer one is passed on and not kept, and nobody joins it any more.
+    /// The largest body that is kept: 16 MiB at most, and half of `max_size`. A longer one is passed on and not kept, and nobody joins it
+    /// any more.
     pub max_entry: Size,
     /// Who may be answered with what another has asked: the same client alone (`client`), those of its tier (`tier`), or everybody (`all`).
     pub scope: Scope,

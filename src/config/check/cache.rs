@@ -12,8 +12,8 @@ use crate::{
     types::{Period, Size},
 };
 
-/// The largest `max_entry`: a call under way holds as much of its reply in memory.
-const LARGEST: Size = Size::mib(64);
+/// The largest `max_entry`: a call under way holds as much of its reply in memory, and the store has parts that nothing larger fits into.
+const LARGEST: Size = Size::mib(16);
 /// The most `headers`: each is looked up in every request.
 const MOST_HEADERS: usize = 16;
 
@@ -62,9 +62,9 @@ fn numbers(review: &mut Review<'_>, at: &FieldPath, cache: &Cache, off: &str) {
     } else if cache.max_entry > LARGEST {
         let fault = Fault::new("a call under way holds as much in memory as is kept of it", format!("write at most `{LARGEST}`"));
         review.value(place, fault);
-    } else if cache.max_entry > cache.max_size && review.intact(&field!["cache"]) {
+    } else if cache.max_entry.0 > cache.max_size.0 / 2 && review.intact(&field!["cache"]) {
         let fault = Fault::new(
-            format!("a reply of {} does not fit into a store of {}", cache.max_entry, cache.max_size),
+            format!("one reply of {} would take up more than half of a store of {}", cache.max_entry, cache.max_size),
             "write a smaller `max_entry`, or a larger `cache.max_size`",
         );
         review.value(place, fault);
