@@ -321,7 +321,7 @@ impl Trail {
             key_name: key.map(|key| &*key.name),
             model: self.0.ask.model.as_deref().map(|model| &model[..model.floor_char_boundary(LONGEST_MODEL)]),
             stream: self.0.ask.stream,
-            cache: None,
+            cache: self.0.cached.map(|(cached, _)| cached.name()),
             attempts: self.0.attempts,
             tried: tries.count(),
             verdict: tries.verdict().filter(|cause| *cause != Cause::Served).map(Cause::name),

@@ -14,7 +14,7 @@ use super::super::{
 };
 use crate::{
     config::Scope,
-    policy::cache::{Bypass, Directives, Facts, Key, Spec, key},
+    policy::cache::{self, Bypass, Directives, FIELDS, Facts, Key, Spec},
     runtime::{Route, cache::Cache},
     types::Question,
 };
@@ -33,7 +33,7 @@ pub(super) fn directives(request: &Admitted) -> Directives {
 }
 
 /// The key of what is asked, or why it has none.
-pub(super) fn key((cache, spec): (&Cache, &Spec), route: &Route, question: Question, wanted: &Wanted) -> Result<Key, Bypass> {
+pub(super) fn key((kept, spec): (&Cache, &Spec), route: &Route, question: Question, wanted: &Wanted) -> Result<Key, Bypass> {
     let Wanted { request, client, upload, .. } = wanted;
     let headers = &request.head.headers;
     // What is encoded is not read here.
@@ -41,12 +41,12 @@ pub(super) fn key((cache, spec): (&Cache, &Spec), route: &Route, question: Quest
     let path = request.head.uri.path_and_query().map_or("", |path| path.as_str());
     let scope = scope(spec.scope, client);
     let facts = Facts { scope: &scope, question, target: &route.identity, path, body };
-    key::key(&cache.secret, &facts, fields(headers, spec), spec.determinism)
+    cache::key(&kept.secret, &facts, fields(headers, spec), spec.determinism)
 }
 
 /// The fields that make a difference, each value with its name.
 fn fields<'a>(headers: &'a HeaderMap, spec: &'a Spec) -> impl Iterator<Item = (&'a str, &'a [u8])> {
-    let names = key::FIELDS.iter().copied().chain(spec.headers.iter().map(|name| &**name));
+    let names = FIELDS.iter().copied().chain(spec.headers.iter().map(|name| &**name));
     names.flat_map(|name| headers.get_all(name).iter().map(move |value| (name, value.as_bytes())))
 }
 

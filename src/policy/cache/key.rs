@@ -147,3 +147,6 @@ fn name(question: Question) -> &'static [u8] {
         Question::ContentEmbedding => b"content embedding",
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -3,10 +3,7 @@
 use std::{
     collections::HashMap,
     fmt,
-    sync::{
-        Arc, Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicU64, Ordering},
-    },
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
     task::{Context, Poll},
 };
 
@@ -20,19 +17,20 @@ use super::{
 use crate::{
     policy::cache::Key,
     runtime::Held,
+    telemetry::CacheRecord,
     upstream::{Failure, Phase, Reason},
 };
 
 /// All flights of the process.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub struct Flights(Arc<Inner>);
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Inner {
     by_key: Mutex<HashMap<Key, Arc<Flight>>>,
     /// Bytes of replies that are kept for who may join.
     held: Held,
-    in_progress: AtomicU64,
+    record: Arc<CacheRecord>,
 }
 
 /// What a request is to do that has no answer yet.
@@ -58,6 +56,12 @@ pub struct Bounds {
 }
 
 impl Flights {
+    /// None, counted here.
+    #[must_use]
+    pub fn new(record: Arc<CacheRecord>) -> Self {
+        Self(Arc::new(Inner { by_key: Mutex::default(), held: Held::default(), record }))
+    }
+
     /// Joins the flight that asks the same, or begins one.
     #[must_use]
     pub fn board(&self, key: Key, bounds: Bounds) -> Boarded {
@@ -83,14 +87,8 @@ impl Flights {
     fn begin(&self, key: Key, Bounds { most_kept, most_held, finishes }: Bounds) -> (Pilot, Cursor) {
         let reserved = self.0.held.reserve(0, most_held).map(|reserved| (reserved, most_held));
         let (flight, cursor) = Flight::new(most_kept, finishes, reserved);
-        self.0.in_progress.fetch_add(1, Ordering::Relaxed);
+        self.0.record.flight_began();
         (Pilot { flights: self.clone(), key, flight, is_over: false }, cursor)
-    }
-
-    /// How many there are now.
-    #[must_use]
-    pub fn in_progress(&self) -> u64 {
-        self.0.in_progress.load(Ordering::Relaxed)
     }
 
     /// Bytes that are kept of their replies now.
@@ -165,12 +163,6 @@ impl Pilot {
         self.flight.cut_slowest();
     }
 
-    /// How many have joined.
-    #[must_use]
-    pub fn joined(&self) -> u32 {
-        self.flight.joined()
-    }
-
     /// All of the reply is here, and this is what it took.
     pub fn complete(mut self, trailers: Option<HeaderMap>, paid: Paid) {
         self.is_over = true;
@@ -199,7 +191,7 @@ impl Drop for Pilot {
             self.flight.fail(Failed::Refused);
             self.flight.end(Err(Failure::because(Phase::Body, Reason::Closed, Abandoned)));
         }
-        self.flights.0.in_progress.fetch_sub(1, Ordering::Relaxed);
+        self.flights.0.record.flight_ended(self.flight.joined());
     }
 }
 

@@ -37,12 +37,12 @@ impl Cache {
     /// An empty one, which holds at most so many bytes and entries.
     #[must_use]
     pub fn new((max_bytes, max_entries): (Size, NonZeroU32)) -> Self {
-        let record = CacheRecord::new(Bypass::ALL.map(Bypass::name), Unfit::ALL.map(Unfit::name));
+        let record = Arc::new(CacheRecord::new(Bypass::ALL.map(Bypass::name), Unfit::ALL.map(Unfit::name)));
         Self {
             secret: Secret::random(),
             store: Box::new(Memory::new(max_bytes.0, max_entries.get().into())),
-            flights: Flights::default(),
-            record: Arc::new(record),
+            flights: Flights::new(Arc::clone(&record)),
+            record,
         }
     }
 }
