@@ -2,10 +2,7 @@
 
 use http::{Method, Uri};
 
-use super::{
-    limit::{Asking, Expected},
-    reject::Reject,
-};
+use super::{reject::Reject, wanted::Counts};
 use crate::{
     config::Credentials,
     policy::key_pool::homes::Whose,
@@ -121,8 +118,8 @@ impl<'s> Candidates<'s, '_> {
 
     /// What the limits of step 7 turn on.
     #[must_use]
-    pub fn asking<'a>(&self, ask: &'a Ask, expected: Expected) -> Asking<'a> {
-        Asking { ask, has_model: self.has_model() || self.hides_model, tells_usage: self.tells_usage, expected }
+    pub fn counts(&self) -> Counts {
+        Counts { has_model: self.has_model() || self.hides_model, tells_usage: self.tells_usage, tells_if_asked: self.tells_if_asked }
     }
 
     /// What the operation asks, where this route serves it. A route that takes the path for something else, or may, is not asked.
