@@ -1,6 +1,6 @@
 //! `cache:`: whether the same question is paid for once.
 
-use std::{fmt, num::NonZeroU32};
+use std::{borrow::Cow, fmt, num::NonZeroU32};
 
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{
@@ -66,39 +66,45 @@ impl Default for Cache {
     }
 }
 
-/// `off` says what leaving it out says, so that it can be written down.
+/// The section as it is written. `off` says what leaving it out says, so that it can be written down.
+pub(super) struct OffOrFields;
+
 pub(super) fn off_or_fields<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Cache>, D::Error> {
-    struct OffOrFields;
-
-    impl<'de> Visitor<'de> for OffOrFields {
-        type Value = Option<Cache>;
-
-        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-            f.write_str("`off` or fields such as `{ ttl: 10m }`")
-        }
-
-        fn visit_str<E: de::Error>(self, word: &str) -> Result<Option<Cache>, E> {
-            match word {
-                "off" => Ok(None),
-                _ => Err(E::invalid_value(de::Unexpected::Str(word), &self)),
-            }
-        }
-
-        fn visit_unit<E: de::Error>(self) -> Result<Option<Cache>, E> {
-            Ok(None)
-        }
-
-        fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Option<Cache>, A::Error> {
-            Cache::deserialize(MapAccessDeserializer::new(map)).map(Some)
-        }
-    }
-
     deserializer.deserialize_any(OffOrFields)
 }
 
-pub(super) fn off_or_fields_schema(generator: &mut SchemaGenerator) -> Schema {
-    let fields = generator.subschema_for::<Cache>();
-    json_schema!({ "anyOf": [{ "const": "off" }, fields, { "type": "null" }] })
+impl<'de> Visitor<'de> for OffOrFields {
+    type Value = Option<Cache>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("`off` or fields such as `{ ttl: 10m }`")
+    }
+
+    fn visit_str<E: de::Error>(self, word: &str) -> Result<Option<Cache>, E> {
+        match word {
+            "off" => Ok(None),
+            _ => Err(E::invalid_value(de::Unexpected::Str(word), &self)),
+        }
+    }
+
+    fn visit_unit<E: de::Error>(self) -> Result<Option<Cache>, E> {
+        Ok(None)
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Option<Cache>, A::Error> {
+        Cache::deserialize(MapAccessDeserializer::new(map)).map(Some)
+    }
+}
+
+impl JsonSchema for OffOrFields {
+    fn schema_name() -> Cow<'static, str> {
+        "CacheOrOff".into()
+    }
+
+    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
+        let fields = generator.subschema_for::<Cache>();
+        json_schema!({ "anyOf": [{ "const": "off" }, fields] })
+    }
 }
 
 impl Config {

@@ -186,7 +186,7 @@ pub struct Config {
     pub retry: Retry,
     /// Whether the same question is paid for once. Left out, or `off`, only routes with a `cache:` of their own have one.
     #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "cache::off_or_fields")]
-    #[schemars(schema_with = "cache::off_or_fields_schema")]
+    #[schemars(with = "Option<cache::OffOrFields>")]
     pub cache: Option<Cache>,
     /// Which region a request comes from.
     #[serde(default)]
