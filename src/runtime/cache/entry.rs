@@ -33,7 +33,7 @@ pub struct Entry {
     pub headers: HeaderMap,
     /// The body.
     pub body: Pieces,
-    /// Where the body's frames ended and how long each took to come, if it is played at a pace; else nothing.
+    /// Where the body's frames ended and how long it took until the next, if it is played at a pace; else nothing.
     pub pauses: Box<[Pause]>,
     /// When it was stored.
     pub dates: Dates,
@@ -47,12 +47,12 @@ pub struct Entry {
     pub model: Option<Box<str>>,
 }
 
-/// A frame of a stream.
+/// A pause in a stream.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Pause {
-    /// Where it ends in the body.
+    /// Behind which byte of the body.
     pub at: u32,
-    /// How long after the one before it came, in milliseconds.
+    /// How long, in milliseconds.
     pub after_ms: u32,
 }
 
@@ -85,8 +85,9 @@ impl fmt::Debug for Entry {
 
 /// The same fields in memory of their own: those of a reply are slices of what was read from its connection, and would keep all of it.
 #[must_use]
-pub fn own(fields: &HeaderMap) -> HeaderMap {
-    let mut owned = HeaderMap::with_capacity(fields.len());
+pub fn own<'a>(fields: impl IntoIterator<Item = (&'a HeaderName, &'a HeaderValue)>) -> HeaderMap {
+    let fields = fields.into_iter();
+    let mut owned = HeaderMap::with_capacity(fields.size_hint().0);
     for (name, value) in fields {
         let copy = Bytes::copy_from_slice(value.as_bytes());
         // What has been a value once is one again; else the field is missing, and nothing else.
