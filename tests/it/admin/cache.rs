@@ -22,7 +22,7 @@ fn clients() -> String {
 async fn with_a_cache(provider: &Provider) -> Sidegate {
     provider.otherwise(Script::json("200 OK", ANSWER));
     let prices = "prices: { models: { gpt-4o: { input: 1, output: 2 }, o3: { input: 1, output: 2 } } }";
-    let cache = "cache: { max_entries: 50, max_size: 1MiB }";
+    let cache = "cache: { max_entries: 50, max_size: 8MiB }";
     [cache, prices, &clients(), "retry: { attempts: 1 }"].into_iter().fold(Setup::of(provider.address, ""), Setup::section).start().await
 }
 
@@ -55,7 +55,7 @@ async fn it_is_told_what_is_held_how_requests_were_answered_and_what_that_saved(
     let sidegate = with_a_cache(&provider).await;
     let untouched = json(&sidegate, "/cache").await;
     assert_eq!((&untouched["routes"], &untouched["entries"], &untouched["bytes"]), (&1.into(), &0.into(), &0.into()));
-    assert_eq!((&untouched["max_entries"], &untouched["max_bytes"]), (&50.into(), &(1 << 20).into()));
+    assert_eq!((&untouched["max_entries"], &untouched["max_bytes"]), (&50.into(), &(8 << 20).into()));
     assert_eq!(untouched["total"]["hit_ratio"], Value::Null);
 
     for _ in 0..4 {
