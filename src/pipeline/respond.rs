@@ -10,6 +10,7 @@ use http::{
 
 use super::{
     body::Body,
+    cache,
     deliver::Delivery,
     fields::{SERVER_TIMING, X_REQUEST_ID, X_SHOULD_RETRY, X_SIDEGATE_ATTEMPTS, X_SIDEGATE_KEY, X_SIDEGATE_QUEUE, X_SIDEGATE_TARGET},
     observe::{Media, Observer, learner::Learner},
@@ -26,19 +27,19 @@ use crate::{
 };
 
 /// The most fields that are added to a reply's head, besides the caller's [`super::standing`].
-pub const ADDED: usize = 5;
+pub const ADDED: usize = 7;
 
 /// The reply's head is complete, its body follows as it comes.
 #[must_use]
 pub fn respond(delivery: Delivery<'_>, snapshot: &Snapshot, mut trail: Trail) -> Response<Body> {
-    let Delivery { target, mut reply, id, key, holds, tunnel, is_spent } = delivery;
+    let Delivery { target, mut reply, id, key, holds, tunnel } = delivery;
     if let Some(id) = id {
         trail.named(id);
     }
     let overhead = trail.overhead();
     trail.streams();
     annotate(reply.headers_mut(), snapshot.annotate, key.map(|key| &key.fingerprint), (&mut trail, overhead));
-    annotate_target(reply.headers_mut(), snapshot.annotate, target, (&trail, is_spent));
+    annotate_target(reply.headers_mut(), snapshot.annotate, target, &trail);
     if let Some(standings) = trail.standings() {
         standings.tell(reply.headers_mut(), snapshot.annotate, standing::provider_is_told(snapshot, key.is_some()));
     }
@@ -92,14 +93,14 @@ fn takes_usage_out<B>(reply: &mut Response<B>, trail: &Trail, stream: bool) -> O
 }
 
 /// Adds what the config lets it add: at most [`ADDED`] fields.
-fn annotate(headers: &mut HeaderMap, add: Annotate, key: Option<&HeaderValue>, (trail, overhead): (&mut Trail, Duration)) {
+pub(super) fn annotate(headers: &mut HeaderMap, add: Annotate, key: Option<&HeaderValue>, (trail, overhead): (&mut Trail, Duration)) {
     if add.request_id && !trail.is_named() {
         headers.insert(X_REQUEST_ID, trail.request_id());
     }
     if let Some(key) = key.filter(|_| add.key) {
         headers.insert(X_SIDEGATE_KEY, key.clone());
     }
-    if add.attempts {
+    if add.attempts && trail.attempts() > 0 {
         let attempts = match trail.attempts() {
             1 => const { HeaderValue::from_static("1") },
             attempts => HeaderValue::from(attempts),
@@ -111,17 +112,18 @@ fn annotate(headers: &mut HeaderMap, add: Annotate, key: Option<&HeaderValue>, (
     {
         headers.append(SERVER_TIMING, timing);
     }
+    cache::told::annotate(headers, add, trail);
 }
 
 /// Adds what few replies have: several targets, a line, or an end of all that could be tried.
-fn annotate_target(headers: &mut HeaderMap, add: Annotate, target: &Target, (trail, is_spent): (&Trail, bool)) {
+fn annotate_target(headers: &mut HeaderMap, add: Annotate, target: &Target, trail: &Trail) {
     if let Some(label) = target.label.as_ref().filter(|_| add.target) {
         headers.insert(X_SIDEGATE_TARGET, label.clone());
     }
     if let Some(waited) = trail.waited_in_line().filter(|_| add.queue && target.provider.queue.is_some()) {
         headers.insert(X_SIDEGATE_QUEUE, HeaderValue::from(u64::try_from(waited.as_millis()).unwrap_or(u64::MAX)));
     }
-    if is_spent && add.should_retry && !headers.contains_key(X_SHOULD_RETRY) {
+    if add.should_retry && trail.is_spent() && !headers.contains_key(X_SHOULD_RETRY) {
         headers.insert(X_SHOULD_RETRY, const { HeaderValue::from_static("false") });
     }
 }

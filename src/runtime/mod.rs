@@ -1,6 +1,7 @@
 //! Layer 3: the config made live. [`compile()`] turns plain data into a [`Snapshot`], and one pointer says which
 //! snapshot is in force. A request takes it once and keeps it, whatever happens to the pointer meanwhile.
 
+pub mod cache;
 pub mod client_keys;
 pub mod compile;
 pub mod jwt;
@@ -21,6 +22,7 @@ use std::{
 
 use arc_swap::ArcSwap;
 
+pub use cache::Cache;
 pub use client_keys::ClientKeys;
 pub use compile::{CompileError, compile};
 pub use jwt::JwtIdentity;
@@ -39,7 +41,7 @@ use crate::{
         log::{Ration, Seldom},
         trace::Spans,
     },
-    types::Moment,
+    types::{Moment, moment::nanos},
 };
 
 /// What all workers share.
@@ -69,6 +71,8 @@ pub struct Runtime {
     pub cooled: Seldom,
     /// Whether a slow request may be told of in the log.
     pub slow: Ration,
+    /// Replies that answer more than one request.
+    pub cache: Cache,
     /// How the last requests were decided.
     pub decisions: Ring,
     /// When the process began.
@@ -81,9 +85,8 @@ impl Runtime {
     /// Now, as policies take it.
     #[must_use]
     pub fn moment(&self) -> Moment {
-        let nanos = self.began.elapsed().as_nanos().try_into().unwrap_or(u64::MAX);
         let unix = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).map_or(0, |since| since.as_secs());
-        Moment { nanos, unix }
+        Moment { nanos: nanos(self.began.elapsed()), unix }
     }
 
     /// Brings the metrics up to date that are read rather than counted.
