@@ -12,7 +12,7 @@ use crate::{
     provider::finish::{self, Finish},
     runtime::{
         Held,
-        cache::{Entry, Pause, entry},
+        cache::{Entry, Pause, Pieces, entry},
     },
     types::{Dialect, Ending, Moment, Question},
 };
@@ -81,9 +81,11 @@ impl Keeper {
         }
         if self.spec.replay == Replay::Paced {
             let now = Instant::now();
-            let after_ms = (now - self.last).as_millis().try_into().unwrap_or(u32::MAX);
+            if let Some(pause) = self.pauses.last_mut() {
+                pause.after_ms = (now - self.last).as_millis().try_into().unwrap_or(u32::MAX);
+            }
             self.last = now;
-            self.pauses.push(Pause { at: self.size as u32, after_ms });
+            self.pauses.push(Pause { at: self.size as u32, after_ms: 0 });
         }
     }
 
@@ -98,15 +100,14 @@ impl Keeper {
         if self.size > self.spec.max_entry {
             return Err(Unfit::Large);
         }
-        let body = joined(&self.frames);
-        let ending = self.ending(&body, memory);
+        let ending = self.ending(memory);
         let reply = Reply { status: self.status.as_u16(), ending, whole: true, bytes: self.size, stands_in: self.stands_in };
         let kind = worth(&self.spec, &reply)?;
         let paid = paying.get();
         Ok(Entry {
             status: self.status,
             headers: entry::own(&self.headers),
-            body,
+            body: Pieces::of(&self.frames),
             pauses: self.pauses.into(),
             dates: Dates::new(&self.spec, kind, now, fastrand::i16(-JITTER..=JITTER)),
             usage: paid.usage,
@@ -116,9 +117,19 @@ impl Keeper {
         })
     }
 
-    fn ending(&mut self, body: &[u8], memory: (&Held, u64)) -> Ending {
-        let decoded;
-        let (text, is_encoded) = match self.headers.get(CONTENT_ENCODING) {
+    fn ending(&mut self, memory: (&Held, u64)) -> Ending {
+        let (decoded, joined);
+        let encoding = self.headers.get(CONTENT_ENCODING);
+        // Events have been read as they came.
+        let body = match &self.frames[..] {
+            _ if self.media == Media::Events && encoding.is_none() => &[],
+            [only] => &only[..],
+            frames => {
+                joined = frames.concat();
+                &joined[..]
+            }
+        };
+        let (text, is_encoded) = match encoding {
             None => (body, false),
             // A text is seldom more than eight times as long as its code; one that is, is not kept.
             Some(coding) => match decoded::decode(coding, body, self.spec.max_entry.saturating_mul(8), memory) {
@@ -140,11 +151,4 @@ impl Keeper {
         }
         finish.ending()
     }
-}
-
-/// The frames in one piece that holds nothing else: a frame by itself keeps what it was read into alive.
-fn joined(frames: &[Bytes]) -> Bytes {
-    let mut joined = Vec::with_capacity(frames.iter().map(Bytes::len).sum());
-    frames.iter().for_each(|frame| joined.extend_from_slice(frame));
-    joined.into()
 }

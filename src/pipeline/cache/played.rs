@@ -168,7 +168,7 @@ impl Drop for Played {
     }
 }
 
-/// The next part of what is stored: all of it at once, or a frame when its time has come.
+/// The next part of what is stored: as much as is at hand, or a frame when its time has come.
 fn play(
     entry: &Entry,
     (at, next): (&mut usize, &mut usize),
@@ -178,18 +178,18 @@ fn play(
     if *at == entry.body.len() {
         return Poll::Ready(None);
     }
-    let Some(frame) = entry.pauses.get(*next) else {
-        let rest = entry.body.slice(*at..);
-        *at = entry.body.len();
-        return Poll::Ready(Some(rest));
-    };
-    let after = (Duration::from_millis(frame.after_ms.into()) / PACE.0).min(PACE.1);
-    if !after.is_zero() {
-        ready!(pause.get_or_insert_with(|| Box::pin(sleep(after))).as_mut().poll(cx));
+    if let Some(paused) = pause {
+        ready!(paused.as_mut().poll(cx));
         *pause = None;
     }
-    let end = (frame.at as usize).clamp(*at, entry.body.len());
-    let data = entry.body.slice(*at..end);
-    (*at, *next) = (end, *next + 1);
-    Poll::Ready(Some(data))
+    let frame = entry.pauses.get(*next);
+    let end = frame.map_or(entry.body.len(), |frame| (frame.at as usize).clamp(*at, entry.body.len()));
+    let part = entry.body.part(*at..end);
+    *at += part.len();
+    if let Some(frame) = frame.filter(|_| *at == end) {
+        *next += 1;
+        let after = (Duration::from_millis(frame.after_ms.into()) / PACE.0).min(PACE.1);
+        *pause = Some(after).filter(|after| !after.is_zero()).map(|after| Box::pin(sleep(after)));
+    }
+    Poll::Ready(Some(part))
 }

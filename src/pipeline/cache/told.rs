@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use http::{
     HeaderMap, HeaderName, HeaderValue, Response,
-    header::{AGE, CONTENT_ENCODING, CONTENT_LANGUAGE, CONTENT_TYPE},
+    header::{AGE, CONTENT_ENCODING, CONTENT_LANGUAGE, CONTENT_TYPE, DATE},
 };
 
 use super::{
@@ -20,8 +20,14 @@ use crate::{config::Annotate, runtime::Snapshot, types::Cached};
 
 /// What is known of a reply whoever asks. The others speak of one call, one connection or one account: its id, its cookies, what is left
 /// of its limits.
-const KEPT: [HeaderName; 5] =
-    [CONTENT_TYPE, CONTENT_ENCODING, CONTENT_LANGUAGE, HeaderName::from_static("openai-version"), HeaderName::from_static("openai-model")];
+const KEPT: [HeaderName; 6] = [
+    DATE,
+    CONTENT_TYPE,
+    CONTENT_ENCODING,
+    CONTENT_LANGUAGE,
+    HeaderName::from_static("openai-version"),
+    HeaderName::from_static("openai-model"),
+];
 
 /// What all may have of a reply's head.
 #[must_use]
