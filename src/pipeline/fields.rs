@@ -36,7 +36,7 @@ pub const SERVER_TIMING: HeaderName = HeaderName::from_static("server-timing");
 /// Which fields that mean something to a proxy a head has. One look at all names finds them: a look-up by name costs a hash, and
 /// most heads have few of them.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Present(u16);
+pub struct Present(u32);
 
 impl Present {
     /// `host`.
@@ -71,6 +71,10 @@ impl Present {
     pub const TRACE: Self = Self(1 << 14);
     /// `cache-control` or `pragma`.
     pub const DIRECTIVES: Self = Self(1 << 15);
+    /// `range`.
+    const RANGE: Self = Self(1 << 16);
+    /// `content-encoding` or `range`.
+    pub const ENCODING_OR_RANGE: Self = Self(Self::ENCODING.0 | Self::RANGE.0);
     /// Any field in which a client may present a key.
     pub const ANY_KEY: Self = Self(Self::AUTHORIZATION.0 | Self::OTHER_KEY.0);
     /// Whatever may not go up as it is, credentials and framing aside.
@@ -88,6 +92,7 @@ impl Present {
     fn of(name: &str) -> Self {
         match (name.len(), name) {
             (4, "host") => Self::HOST,
+            (5, "range") => Self::RANGE,
             (14, "content-length") => Self::LENGTH,
             (17, "transfer-encoding") => Self::CODING,
             (10, "connection") => Self::CONNECTION,

@@ -225,7 +225,7 @@ impl Pipeline {
             Some((spec, question)) => match Box::pin(cache::ask((snapshot, route, spec), question, wanted, trail)).await? {
                 Found::Answer(source) => return Ok(Served::Cached(source)),
                 Found::Nothing(lead) => return Ok(Served::Shared(lead)),
-                Found::Bypass(wanted) => wanted,
+                Found::Bypass(wanted) => *wanted,
             },
         };
         self.buy(generations, route, wanted, trail).await.map(Served::Delivered)
@@ -261,6 +261,7 @@ impl Pipeline {
 }
 
 /// How a request is answered.
+#[expect(clippy::large_enum_variant, reason = "a provider's reply is the common case, and boxing it would cost each request an allocation")]
 enum Served<'s> {
     /// By a provider.
     Delivered(Delivery<'s>),

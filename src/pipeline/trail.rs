@@ -22,6 +22,7 @@ mod request_id;
 mod slow;
 mod span;
 mod spent;
+mod tells;
 mod times;
 mod tried;
 mod watched;
@@ -212,23 +213,6 @@ impl Trail {
     /// The last attempt got no reply, for this reason.
     pub fn failed(&mut self, reason: &'static str) {
         self.0.failure = Some(reason);
-    }
-
-    /// Whether the reply may tell what it used.
-    #[must_use]
-    pub fn tells_usage(&self) -> bool {
-        self.0.tells_usage
-    }
-
-    /// The reply may tell ids of objects that its account keeps.
-    pub fn tells_objects(&mut self) {
-        self.0.tells_objects = true;
-    }
-
-    /// Whether it may.
-    #[must_use]
-    pub fn may_tell_objects(&self) -> bool {
-        self.0.tells_objects
     }
 
     /// The model that is asked for.
