@@ -1,0 +1,106 @@
+//! Equal requests at the same time share one call: each gets every byte of it, none waits for another, and what ends it
+//! early ends it for all alike.
+
+mod bounds;
+mod changes;
+mod failures;
+mod joins;
+mod leaving;
+
+use crate::{
+    cache::{ASK, CACHED, CHAT, STORED, STREAMED, answer, ask, cached, events, reply, stored, stream},
+    support::{Client, Gate, Provider, Script, Setup, Sidegate, client::Reply, within},
+};
+
+/// A stream that has said its first event and says the rest when the story opens `go`, an event at each opening.
+struct Held {
+    events: [String; 4],
+    begun: Gate,
+    go: Gate,
+}
+
+impl Held {
+    fn saying(says: &str) -> Self {
+        Self { events: events(says), begun: Gate::new(), go: Gate::new() }
+    }
+
+    /// What everybody has got when it is held.
+    fn first(&self) -> &str {
+        &self.events[0]
+    }
+
+    fn whole(&self) -> String {
+        self.events.concat()
+    }
+
+    fn script(&self) -> Script {
+        let [first, rest @ ..] = &self.events;
+        let begun = Script::sse().chunk(first).tell(&self.begun);
+        rest.iter().fold(begun, |script, event| script.wait(&self.go).chunk(event)).end()
+    }
+
+    /// The same, which holds even its head back.
+    fn silent_script(&self) -> Script {
+        let begun = Script::on_request().tell(&self.begun).wait(&self.go);
+        let begun = begun.write("HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n\r\n");
+        self.events.iter().fold(begun, |script, event| script.chunk(event)).end()
+    }
+}
+
+/// So many workers, a cache, and what else is said; each request is sent once.
+async fn house(workers: usize, sections: &str) -> (Provider, Sidegate) {
+    let provider = Provider::start().await;
+    let cached = if sections.contains("cache:") { "" } else { CACHED };
+    let setup = Setup::of(provider.address, "breaker: off, http_version: \"1.1\"").more_workers(workers - 1);
+    let sidegate = setup.section("retry: { attempts: 1 }").section(cached).section(sections).start().await;
+    (provider, sidegate)
+}
+
+/// One who has asked and reads nothing yet.
+async fn asking_with(sidegate: &Sidegate, fields: &str, body: &str) -> Client {
+    let mut client = Client::connect(sidegate.address).await;
+    client.post_with(CHAT, &format!("Content-Type: application/json\r\n{fields}"), body).await;
+    client
+}
+
+async fn asking(sidegate: &Sidegate) -> Client {
+    asking_with(sidegate, "", STREAMED).await
+}
+
+/// One who has asked and got this, and leaves it unread.
+async fn following(sidegate: &Sidegate, mark: &str) -> Client {
+    let mut client = asking(sidegate).await;
+    sees(&mut client, mark).await;
+    client
+}
+
+/// Waits until this has come, and leaves it unread.
+async fn sees(client: &mut Client, mark: &str) {
+    let coming = async {
+        while memchr::memmem::find(&client.wire.buffer, mark.as_bytes()).is_none() {
+            assert_ne!(client.wire.fill().await.unwrap(), 0, "the connection ends before {mark}");
+        }
+    };
+    within(mark, coming).await;
+}
+
+/// Waits until so many requests are under way.
+async fn under_way(sidegate: &Sidegate, count: u32) {
+    let counting = async {
+        loop {
+            let page = sidegate.ask_admin("/metrics").await.text();
+            let samples = page.lines().filter(|line| line.starts_with("sidegate_requests_in_flight{"));
+            let now: f64 = samples.filter_map(|line| line.rsplit(' ').next()?.parse::<f64>().ok()).sum();
+            if now == f64::from(count) {
+                break;
+            }
+            tokio::time::sleep(std::time::Duration::from_millis(2)).await;
+        }
+    };
+    within(&format!("{count} requests are under way"), counting).await;
+}
+
+/// How many replies say each of these words of the cache.
+fn words<const N: usize>(replies: &[Reply], words: [&str; N]) -> [usize; N] {
+    words.map(|word| replies.iter().filter(|reply| cached(reply) == word).count())
+}
