@@ -3,7 +3,7 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-/// The fields that Sidegate adds to replies. All are on by default but those of the IETF's draft.
+/// The fields that Sidegate adds to replies. All are on by default but `cache_status` and `ietf_rate_limits`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Annotate {
@@ -21,6 +21,10 @@ pub struct Annotate {
     pub should_retry: bool,
     /// `server-timing: sidegate;dur=…`: the milliseconds that Sidegate itself added.
     pub timing: bool,
+    /// `x-sidegate-cache`: what the cache had to do with the reply, such as `hit`, and `age` where it was stored; where a route has a cache.
+    pub cache: bool,
+    /// `cache-status`: the same in the form of RFC 9211, and why the cache was not asked.
+    pub cache_status: bool,
     /// Whose limits replies tell of, in fields such as `x-ratelimit-remaining-requests`.
     pub rate_limits: RateLimits,
     /// `ratelimit-policy` and `ratelimit`: the caller's own limits in the form of the IETF's draft
@@ -38,6 +42,8 @@ impl Default for Annotate {
             queue: true,
             should_retry: true,
             timing: true,
+            cache: true,
+            cache_status: false,
             rate_limits: RateLimits::default(),
             ietf_rate_limits: false,
         }

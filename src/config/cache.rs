@@ -1,7 +1,85 @@
-//! `cache:` and `routes.N.cache:`: whether the same question is paid for once.
+//! `cache:`: whether the same question is paid for once.
+
+use std::num::NonZeroU32;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+
+use super::{CacheChoice, Config, Route};
+use crate::types::{Period, Size};
+
+/// Whether the same question is paid for once. Present, it holds for every route that has no `cache: off`; where it is left out, only routes
+/// with a `cache:` of their own have one.
+#[derive(Clone, Debug, PartialEq, Deserialize, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct Cache {
+    /// How long a reply answers, give or take a tenth.
+    pub ttl: Period,
+    /// How long a refusal answers that is the request's own fault, in its own client's scope alone; `0s` for never.
+    pub negative_ttl: Period,
+    /// How long after its time a reply still answers where nobody else can: the breaker is open, or every attempt has failed. `0s` for never.
+    pub stale_if_error: Period,
+    /// The most memory that all replies together take up, with all that is kept of each. What is asked for least goes first.
+    pub max_size: Size,
+    /// The most replies that are kept.
+    pub max_entries: NonZeroU32,
+    /// The largest body that is kept. A longer one is passed on and not kept, and nobody joins it any more.
+    pub max_entry: Size,
+    /// Who may be answered with what another has asked: the same client alone (`client`), those of its tier (`tier`), or everybody (`all`).
+    pub scope: Scope,
+    /// Which questions have an answer worth keeping: all (`any`), or those that always have the same one, about (`strict`).
+    pub determinism: Determinism,
+    /// Request fields that make a difference, besides those that always do: two requests that differ in one of them are two questions.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub headers: Vec<String>,
+    /// Whether equal requests at the same time share one call.
+    pub collapse: bool,
+    /// Whether a call goes on to its end for the cache when nobody reads it any more. It is paid for then, read or not.
+    pub finish: bool,
+    /// How a stream is played again: all at once (`instant`), or at four times the pace at which it came (`paced`).
+    pub replay: Replay,
+    /// Whether limits of tokens and cost count what a hit would have used.
+    pub count_hits: bool,
+}
+
+impl Default for Cache {
+    fn default() -> Self {
+        Self {
+            ttl: Period::secs(10 * 60),
+            negative_ttl: Period::secs(10),
+            stale_if_error: Period::secs(60 * 60),
+            max_size: Size::mib(256),
+            max_entries: const { NonZeroU32::new(100_000).unwrap() },
+            max_entry: Size::mib(1),
+            scope: Scope::default(),
+            determinism: Determinism::default(),
+            headers: Vec::new(),
+            collapse: true,
+            finish: false,
+            replay: Replay::default(),
+            count_hits: false,
+        }
+    }
+}
+
+impl Config {
+    /// How replies of this route are kept, if they are.
+    #[must_use]
+    pub fn cache_of(&self, route: &Route) -> Option<Cache> {
+        match &route.cache {
+            None => self.cache.clone(),
+            Some(CacheChoice::Off) => None,
+            Some(CacheChoice::On(own)) => Some(own.over(self.cache.clone().unwrap_or_default())),
+        }
+    }
+
+    /// The most memory that all replies together take up, in bytes, and the most replies: one store serves all routes.
+    #[must_use]
+    pub fn cache_bounds(&self) -> (Size, NonZeroU32) {
+        let Cache { max_size, max_entries, .. } = self.cache.clone().unwrap_or_default();
+        (max_size, max_entries)
+    }
+}
 
 /// Who may be answered with what another has asked.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Deserialize, Serialize, JsonSchema)]

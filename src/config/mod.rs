@@ -6,14 +6,13 @@
 //!
 //! | what | files |
 //! | --- | --- |
-//! | a section of the config | the file of its name; `listen` has `admin:` and `body:` too |
+//! | a section of the config | the file of its name; `listen` has `admin:` and `body:` too, `route_cache` what a route says of `cache:` |
 //! | values of their own kind in it | `base_url`, `jwk` and `key_set`, `places`, `proxy`, `secret_text`, `sealed` |
 //! | from the text to the tree | `source`, `parse`, `end`, `syntax`; then `expand` puts variables and files in |
 //! | from the tree to [`Config`] | `decode`, `decoder`, `path`; `check` says what the types can't |
 //! | what is wrong, in words | `problem`, `excerpt`, `mask`, `suggest` |
 //! | all of this in a row | `load`, from an `origin` in an `environment`; `diff` compares two |
-//! | files beside the config | `files`, `certificates`, `database`; `stamp` and `renewal` see them change |
-//! | files beside the config | `files`, `certificates`, `price_list`; `stamp` and `renewal` see them change |
+//! | files beside the config | `files`, `certificates`, `database`, `price_list`; `stamp` and `renewal` see them change |
 //! | for the command line | `schema`, `sealer` |
 
 pub mod annotate;
@@ -48,6 +47,7 @@ pub mod queue;
 pub mod regions;
 pub mod renewal;
 pub mod retry;
+pub mod route_cache;
 pub mod routes;
 pub mod schema;
 pub mod sealed;
@@ -84,7 +84,7 @@ pub use annotate::{Annotate, RateLimits};
 pub use autoscaling::Autoscaling;
 pub use base_url::BaseUrl;
 pub use breaker::{Breaker, BreakerChoice};
-pub use cache::{Determinism, Replay, Scope};
+pub use cache::{Cache, Determinism, Replay, Scope};
 pub use clients::{Anonymous, ClientKey, Clients, KeyHash};
 pub use database::DatabaseFile;
 pub use diff::Diff;
@@ -111,6 +111,7 @@ pub use queue::Queue;
 pub use regions::{Geoip, Network, Regions};
 pub use renewal::Renewal;
 pub use retry::{Ambiguous, Retry};
+pub use route_cache::{CacheChoice, RouteCache};
 pub use routes::{Credentials, LastResort, ModelPattern, Order, Route};
 pub use schema::schema;
 pub use sealed::{MasterKey, Sealed};
@@ -183,6 +184,9 @@ pub struct Config {
     /// How often a request is tried again.
     #[serde(default)]
     pub retry: Retry,
+    /// Whether the same question is paid for once. Left out, and not in a route either, nothing is kept.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cache: Option<Cache>,
     /// Which region a request comes from.
     #[serde(default)]
     pub regions: Regions,

@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
-use super::{Target, pattern};
+use super::{CacheChoice, Target, pattern};
 
 /// One rule: requests under `path` for one of `models` go to the first of `targets` that can serve.
 #[derive(Clone, Debug, PartialEq, Deserialize, Serialize, JsonSchema)]
@@ -28,6 +28,9 @@ pub struct Route {
     /// What is answered in place of an error when no target could.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub last_resort: Option<LastResort>,
+    /// `off`, or what it does otherwise than `cache:` says; where that is left out, fields here give this route one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cache: Option<CacheChoice>,
 }
 
 /// Which of a route's targets comes first.

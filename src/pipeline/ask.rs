@@ -8,13 +8,13 @@ use std::{
     time::{Duration, Instant},
 };
 
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 use http::{HeaderMap, header::CONTENT_ENCODING};
 use http_body_util::BodyExt;
 use hyper::body::{Body, Incoming};
 use tokio::time::{Instant as Deadline, timeout_at};
 
-use super::{decoded, fields::Present, outgoing, reject::Reject, reservation, route::Candidates};
+use super::{decoded, fields::Present, joined::Joined, outgoing, reject::Reject, reservation, route::Candidates};
 use crate::{
     config,
     policy::estimate::Prompt,
@@ -178,46 +178,5 @@ async fn hold(mut body: Incoming, limits: &config::Body, held: &Held, decisive: 
         if !grown || total > limits.buffer.0 {
             return Ok((read.into_bytes(), Rest::More(body), reserved));
         }
-    }
-}
-
-/// The parts of a body in one piece; a single part is not copied. Kept apart, parts of a byte each would cost fifty times
-/// the memory that is counted for them.
-#[derive(Default)]
-struct Joined {
-    first: Bytes,
-    joined: BytesMut,
-}
-
-impl Joined {
-    fn push(&mut self, part: Bytes) {
-        if self.first.is_empty() && self.joined.is_empty() {
-            self.first = part;
-            return;
-        }
-        self.joined.extend_from_slice(&std::mem::take(&mut self.first));
-        self.joined.extend_from_slice(&part);
-    }
-
-    fn into_bytes(self) -> Bytes {
-        if self.joined.is_empty() { self.first } else { self.joined.freeze() }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn parts_are_joined_and_a_single_one_is_not_copied() {
-        let joined = |parts: &[&Bytes]| {
-            let mut joined = Joined::default();
-            parts.iter().for_each(|part| joined.push(Bytes::clone(part)));
-            joined.into_bytes()
-        };
-        let [empty, one, two] = [b"".as_slice(), b"one", b"two"].map(Bytes::copy_from_slice);
-        assert_eq!(joined(&[]), "");
-        assert_eq!(joined(&[&empty, &one]).as_ptr(), one.as_ptr());
-        assert_eq!(joined(&[&one, &empty, &two, &one]), "onetwoone");
     }
 }

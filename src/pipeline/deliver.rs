@@ -16,7 +16,7 @@ mod send;
 mod stopped;
 mod taken;
 
-use std::{rc::Rc, sync::Arc, time::Duration};
+use std::{rc::Rc, sync::Arc};
 
 use http::{HeaderValue, Response};
 use tokio::time::sleep;
@@ -37,7 +37,7 @@ use crate::{
         retry::{self, Course, Next, Occasion, Stop},
     },
     runtime::{Route, Snapshot, Target, snapshot::PoolKey},
-    types::{Action, Blame, Cause, Moment, Repeat},
+    types::{Action, Blame, Cause, Moment, Repeat, moment::nanos},
     upstream::{ReplyBody, Switched, Upload, Upstream, body::Progress},
 };
 
@@ -56,8 +56,6 @@ pub struct Delivery<'s> {
     pub holds: Holds,
     /// The WebSocket behind the head, if the provider has granted one, and what counts the bytes that go up.
     pub tunnel: Option<Box<(Switched, Rc<Progress>)>>,
-    /// Whether it is no good, and all that could be tried was: the client should not try it all over again.
-    pub is_spent: bool,
 }
 
 /// What a request asks of the pool, and what a second send of it would do.
@@ -269,7 +267,7 @@ impl<'s> Round<'s> {
                 if failed.is_some() {
                     trail.over(failed, "pass");
                 }
-                Ok(Delivery { is_spent, ..*delivery })
+                Ok(*delivery)
             }
             None => Err(reject),
         }
@@ -280,8 +278,4 @@ impl<'s> Round<'s> {
 fn same_route<'s>(newer: &'s Snapshot, old: &Route) -> Option<&'s Route> {
     let same = |route: &&Route| (&route.path, &route.models, route.credentials) == (&old.path, &old.models, old.credentials);
     newer.routes.iter().find(same)
-}
-
-fn nanos(duration: Duration) -> u64 {
-    u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)
 }

@@ -1,4 +1,5 @@
-//! Which header fields belong to one hop, to Sidegate, or to the framing of a message: pure functions over names and values.
+//! Which header fields belong to one hop, to Sidegate, to the framing of a message, or vouch for its body: pure functions over
+//! names and values.
 
 use http::{
     HeaderMap, HeaderName, HeaderValue,
@@ -269,6 +270,16 @@ impl Framing {
     }
 }
 
+/// Fields that say something about the bytes of the body: RFC 9530, RFC 3230, RFC 1864, RFC 9421, and the signatures of AWS.
+const DIGESTS: [&str; 7] =
+    ["content-digest", "content-md5", "digest", "repr-digest", "signature", "signature-input", "x-amz-content-sha256"];
+
+/// Whether the body behind this head may be changed: not if it is encoded, nor if its sender has signed or digested it.
+#[must_use]
+pub fn body_may_change(headers: &HeaderMap, present: Present) -> bool {
+    !present.has(Present::ENCODING) && !DIGESTS.iter().any(|name| headers.contains_key(*name))
+}
+
 /// Digits and nothing else.
 fn plain_number(text: &[u8]) -> Option<u64> {
     let digit = |byte: &u8| byte.is_ascii_digit().then(|| u64::from(byte - b'0'));
@@ -324,6 +335,18 @@ mod tests {
         for name in names.iter().chain(&more).chain(&claims) {
             assert!(Present::of(name.as_str()).has(Present::FILTERED), "{name}");
         }
+    }
+
+    #[test]
+    fn a_body_that_is_encoded_digested_or_signed_may_not_be_changed() {
+        let may_change = |name| {
+            let headers = headers(&[("content-type", "application/json"), (name, "x")]);
+            body_may_change(&headers, Present::read(&headers))
+        };
+        for name in DIGESTS.into_iter().chain(["content-encoding"]) {
+            assert!(!may_change(name), "{name}");
+        }
+        assert!(may_change("accept-encoding"));
     }
 
     #[test]

@@ -8,12 +8,12 @@
 
 use std::{collections::VecDeque, time::Duration};
 
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 use http::{Response, StatusCode, header::CONTENT_ENCODING};
 use http_body_util::BodyExt;
 use tokio::time::{Instant, timeout_at};
 
-use super::{decoded, observe::Media};
+use super::{decoded, joined::Joined, observe::Media};
 use crate::{
     provider::{sse::Splitter, verdict},
     runtime::Held,
@@ -82,13 +82,13 @@ async fn of_beginning(reply: &mut Response<ReplyBody>, dialect: Dialect, unix: u
 
 /// Reads on until that is enough, and puts everything back. Returns the bytes.
 async fn ahead(body: &mut ReplyBody, (most, patience): (usize, Duration), mut is_enough: impl FnMut(&[u8]) -> bool) -> Bytes {
-    let (mut frames, mut text) = (VecDeque::new(), Text::default());
+    let (mut frames, mut text) = (VecDeque::new(), Joined::default());
     let deadline = Instant::now() + patience;
     while text.len() < most {
         let Ok(Some(frame)) = timeout_at(deadline, body.frame()).await else { break };
         let is_over = match &frame {
             Ok(frame) => frame.data_ref().is_some_and(|data| {
-                text.push(data);
+                text.push(data.clone());
                 is_enough(data)
             }),
             Err(_) => true,
@@ -99,35 +99,9 @@ async fn ahead(body: &mut ReplyBody, (most, patience): (usize, Duration), mut is
         }
     }
     body.put_back(frames);
-    text.into_bytes(most)
-}
-
-/// The bytes of some frames; those of a single one are not copied.
-#[derive(Default)]
-struct Text {
-    only: Bytes,
-    joined: BytesMut,
-}
-
-impl Text {
-    fn len(&self) -> usize {
-        self.only.len() + self.joined.len()
-    }
-
-    fn push(&mut self, data: &Bytes) {
-        if self.len() == 0 {
-            self.only = data.clone();
-            return;
-        }
-        self.joined.extend_from_slice(&std::mem::take(&mut self.only));
-        self.joined.extend_from_slice(data);
-    }
-
-    fn into_bytes(self, most: usize) -> Bytes {
-        let mut bytes = if self.joined.is_empty() { self.only } else { self.joined.freeze() };
-        bytes.truncate(most);
-        bytes
-    }
+    let mut bytes = text.into_bytes();
+    bytes.truncate(most);
+    bytes
 }
 
 /// What it says that there was no reply.

@@ -14,7 +14,7 @@
 //! | 10 | **settle**, exactly once, also on `Drop` | `settle.rs`, `holds.rs`, `attempt.rs`, `tell.rs` |
 //! | ! | **reject**: any `Err` becomes a response, there and nowhere else | `reject.rs` |
 //!
-//! What they work on: `body.rs`. `trial.rs` takes the steps that need no body for a request that nobody has sent.
+//! What they work on: `body.rs`, `joined.rs`. `trial.rs` takes the steps that need no body for a request that nobody has sent.
 //!
 //! Cancel: the server drops the future, or later the body, when the client leaves. Everything that was taken is held by
 //! a guard and gives itself back; the exchange with the provider ends at once.
@@ -31,6 +31,7 @@ pub mod fields;
 pub mod holds;
 pub mod identify;
 pub mod include_usage;
+pub mod joined;
 pub mod judge;
 pub mod limit;
 pub mod observe;

@@ -31,14 +31,14 @@ pub const ADDED: usize = 5;
 /// The reply's head is complete, its body follows as it comes.
 #[must_use]
 pub fn respond(delivery: Delivery<'_>, snapshot: &Snapshot, mut trail: Trail) -> Response<Body> {
-    let Delivery { target, mut reply, id, key, holds, tunnel, is_spent } = delivery;
+    let Delivery { target, mut reply, id, key, holds, tunnel } = delivery;
     if let Some(id) = id {
         trail.named(id);
     }
     let overhead = trail.overhead();
     trail.streams();
     annotate(reply.headers_mut(), snapshot.annotate, key.map(|key| &key.fingerprint), (&mut trail, overhead));
-    annotate_target(reply.headers_mut(), snapshot.annotate, target, (&trail, is_spent));
+    annotate_target(reply.headers_mut(), snapshot.annotate, target, &trail);
     if let Some(standings) = trail.standings() {
         standings.tell(reply.headers_mut(), snapshot.annotate, standing::provider_is_told(snapshot, key.is_some()));
     }
@@ -114,14 +114,14 @@ fn annotate(headers: &mut HeaderMap, add: Annotate, key: Option<&HeaderValue>, (
 }
 
 /// Adds what few replies have: several targets, a line, or an end of all that could be tried.
-fn annotate_target(headers: &mut HeaderMap, add: Annotate, target: &Target, (trail, is_spent): (&Trail, bool)) {
+fn annotate_target(headers: &mut HeaderMap, add: Annotate, target: &Target, trail: &Trail) {
     if let Some(label) = target.label.as_ref().filter(|_| add.target) {
         headers.insert(X_SIDEGATE_TARGET, label.clone());
     }
     if let Some(waited) = trail.waited_in_line().filter(|_| add.queue && target.provider.queue.is_some()) {
         headers.insert(X_SIDEGATE_QUEUE, HeaderValue::from(u64::try_from(waited.as_millis()).unwrap_or(u64::MAX)));
     }
-    if is_spent && add.should_retry && !headers.contains_key(X_SHOULD_RETRY) {
+    if add.should_retry && trail.is_spent() && !headers.contains_key(X_SHOULD_RETRY) {
         headers.insert(X_SHOULD_RETRY, const { HeaderValue::from_static("false") });
     }
 }

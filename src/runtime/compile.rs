@@ -11,8 +11,9 @@ use super::{
     snapshot::{Clients, Known, PoolKey, Provider, Route, SessionIn, Snapshot, Stranger, Target},
 };
 use crate::{
-    config::{self, Affinity, Anonymous, Config, Credentials, Key, Loaded, LoadedJwt, Order, Proxy, SessionField},
+    config::{self, Affinity, Anonymous, Cache, Config, Credentials, Key, Loaded, LoadedJwt, Order, Proxy, SessionField},
     policy::{
+        cache,
         key_pool::{self, Slot, homes::MakerId},
         prices::Prices,
         retry::When,
@@ -85,6 +86,7 @@ pub fn compile(loaded: Loaded, ground: Ground<'_>) -> Result<Snapshot, CompileEr
         regions,
         clients,
         limits,
+        cache: _,
     } = config.clone();
     let listen = Arc::new(listen);
     let limited = limits.iter().any(|limit| limit.cost.is_some()) || routes.iter().any(|route| route.order == Order::Cheapest);
@@ -96,7 +98,10 @@ pub fn compile(loaded: Loaded, ground: Ground<'_>) -> Result<Snapshot, CompileEr
             Ok((name.clone(), Arc::new(compile_provider(name, provider, named, (listen.keep_case, &prices, ground))?)))
         })
         .collect::<Result<BTreeMap<_, _>, CompileError>>()?;
-    let routes = routes.into_iter().enumerate().map(|(at, route)| compile_route(at, route, &providers, (&told_apart, ground)));
+    let routes = routes.into_iter().enumerate().map(|(at, route)| {
+        let cache = config.cache_of(&route).map(|cache| Arc::new(compile_cache(cache)));
+        compile_route(at, route, cache, &providers, (&told_apart, ground))
+    });
     let routes = routes.collect::<Result<Vec<_>, _>>()?;
     let passes_credentials = routes.iter().any(|route| route.credentials == Credentials::Client);
     let clients = clients.map(|clients| compile_clients(clients, jwt, ground)).transpose()?.unwrap_or_default();
@@ -215,6 +220,7 @@ fn compile_slots((provider, affinity): (&ProviderName, bool), keys: &[Key], stat
 fn compile_route(
     at: usize,
     route: config::Route,
+    cache: Option<Arc<cache::Spec>>,
     providers: &BTreeMap<ProviderName, Arc<Provider>>,
     (told_apart, ground): (&config::Metrics, Ground<'_>),
 ) -> Result<Route, CompileError> {
@@ -244,7 +250,27 @@ fn compile_route(
     let any = |is: fn(&Provider) -> bool| targets.iter().any(|target| is(&target.provider));
     let (weighs, has_affinity) = (any(|provider| provider.weighs), any(|provider| provider.has_affinity));
     let (models, credentials) = (route.models, route.credentials);
-    Ok(Route { path, models, format, credentials, targets, order, weighs, has_affinity, last_resort })
+    Ok(Route { path, models, format, credentials, targets, order, weighs, has_affinity, last_resort, cache })
+}
+
+/// A route's numbers. What its fields are called stands in one order and once, so that a config that says the same asks the same.
+fn compile_cache(cache: Cache) -> cache::Spec {
+    let mut headers: Vec<Box<str>> = cache.headers.iter().map(|name| name.to_ascii_lowercase().into()).collect();
+    headers.sort_unstable();
+    headers.dedup();
+    cache::Spec {
+        ttl: cache.ttl.0,
+        negative_ttl: cache.negative_ttl.0,
+        stale_if_error: cache.stale_if_error.0,
+        max_entry: cache.max_entry.0,
+        scope: cache.scope,
+        determinism: cache.determinism,
+        headers: headers.into(),
+        collapse: cache.collapse,
+        finish: cache.finish,
+        replay: cache.replay,
+        counts_hits: cache.count_hits,
+    }
 }
 
 /// A target as replies tell of it: its provider, and its model where it has one of its own that a header can hold.

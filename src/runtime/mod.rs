@@ -39,7 +39,7 @@ use crate::{
         log::{Ration, Seldom},
         trace::Spans,
     },
-    types::Moment,
+    types::{Moment, moment::nanos},
 };
 
 /// What all workers share.
@@ -81,9 +81,8 @@ impl Runtime {
     /// Now, as policies take it.
     #[must_use]
     pub fn moment(&self) -> Moment {
-        let nanos = self.began.elapsed().as_nanos().try_into().unwrap_or(u64::MAX);
         let unix = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).map_or(0, |since| since.as_secs());
-        Moment { nanos, unix }
+        Moment { nanos: nanos(self.began.elapsed()), unix }
     }
 
     /// Brings the metrics up to date that are read rather than counted.

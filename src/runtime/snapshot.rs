@@ -8,6 +8,7 @@ use super::{ClientKeys, Guard, JwtIdentity, Limits, Queue, Regions, Waiting};
 use crate::{
     config::{Annotate, Body, ClientKey, Config, Credentials, LastResort, Listen, ModelPattern, Mtls, Order, Trust},
     policy::{
+        cache,
         key_pool::{
             self, Asked, Choice, Lease, Slot, Turn, Unavailable,
             homes::{Homes, MakerId, Whose},
@@ -127,6 +128,8 @@ pub struct Route {
     pub has_affinity: bool,
     /// What is answered when none could.
     pub last_resort: Option<Arc<LastResort>>,
+    /// How its replies are kept, if they are.
+    pub cache: Option<Arc<cache::Spec>>,
 }
 
 impl Route {

@@ -2,10 +2,10 @@
 
 use std::time::Duration;
 
-use http::{HeaderMap, HeaderName, header::CONTENT_ENCODING};
+use http::{HeaderMap, HeaderName};
 
 use super::{
-    super::{Generations, admit::Admitted, client::Client, include_usage, trail::Trail, upgrade},
+    super::{Generations, admit::Admitted, client::Client, fields::body_may_change, trail::Trail, upgrade},
     Asks,
     stopped::Stopped,
 };
@@ -118,10 +118,9 @@ impl<'a, 's> Errand<'a, 's> {
             return Ok(());
         }
         let fits = || {
-            let (head, upload) = (&self.request.as_ref()?.head, self.upload.as_ref()?);
-            let is_signed = include_usage::DIGESTS.iter().any(|name| head.headers.contains_key(*name));
-            let is_plain = !head.headers.contains_key(CONTENT_ENCODING) && !is_signed;
-            (is_plain && upload.whole().is_some()).then_some(trail.ask().model_at.as_ref()?)
+            let (request, upload) = (self.request.as_ref()?, self.upload.as_ref()?);
+            let may_change = body_may_change(&request.head.headers, request.present);
+            (may_change && upload.whole().is_some()).then_some(trail.ask().model_at.as_ref()?)
         };
         fits().map(drop).ok_or(Stopped::Unrenamable)
     }

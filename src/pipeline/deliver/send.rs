@@ -115,7 +115,7 @@ pub(super) async fn send<'s>(
     let (permit, slot) = (taken.permit.take(), taken.slot.take());
     let pace = (route.order == Order::Fastest).then(|| Arc::clone(&target.pace));
     let holds = Holds { lease, permit, slot, pace, in_flight: Some(in_flight) };
-    Ok(Ended::Answered(Box::new(Delivery { target, reply, id, key, holds, tunnel, is_spent: false }), verdict, is_held))
+    Ok(Ended::Answered(Box::new(Delivery { target, reply, id, key, holds, tunnel }), verdict, is_held))
 }
 
 /// Whether it did not go out for want of a key.

@@ -17,7 +17,6 @@ use super::{
     super::{Generations, attempt::Way, standing, tell, trail::Trail},
     Round,
     errand::Errand,
-    nanos,
     stopped::Stopped,
 };
 use crate::{
@@ -30,7 +29,7 @@ use crate::{
     },
     provider::auth,
     runtime::{Provider, Queue, Route, Target, snapshot::PoolKey},
-    types::{Action, Cause, Headroom, Moment, Verdict, fields::retain},
+    types::{Action, Cause, Headroom, Moment, Verdict, fields::retain, moment::nanos},
 };
 
 /// No wait for a key is shorter: timers are no finer.

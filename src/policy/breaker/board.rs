@@ -12,7 +12,7 @@ use super::{
     served::Served,
     words::{Forced, Phase, Refused, Scope, Standing, Transition},
 };
-use crate::types::Moment;
+use crate::types::{Moment, moment::nanos};
 
 /// The breakers of one provider: its host's and its models'. Shared by all workers and all generations of the config.
 ///
@@ -133,7 +133,7 @@ impl Locked<'_> {
         let Locked { circuits, spec, now, .. } = self;
         let Circuits { epoch, host, models } = &mut **circuits;
         let mut open: Vec<u64> = models.open().collect();
-        let well = served.since(now.saturating_sub(super::window::nanos(spec.window)), &open);
+        let well = served.since(now.saturating_sub(nanos(spec.window)), &open);
         if well > 0 {
             open.retain(|hash| served.knows(*hash));
         }

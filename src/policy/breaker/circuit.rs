@@ -6,9 +6,10 @@
 
 use super::{
     Spec,
-    window::{Counts, Window, nanos},
+    window::{Counts, Window},
     words::{Forced, Phase, Why},
 };
+use crate::types::moment::nanos;
 
 /// Probes at the same time.
 pub(super) const PROBES: u32 = 3;

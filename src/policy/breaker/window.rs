@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use crate::types::moment::nanos;
+
 /// Into so many parts a window is cut.
 const BUCKETS: usize = 10;
 
@@ -76,8 +78,4 @@ impl Window {
         self.buckets.iter().filter(|bucket| Self::covers(length, bucket.began, now)).for_each(|bucket| sum.add(bucket.counts));
         sum
     }
-}
-
-pub(super) fn nanos(duration: Duration) -> u64 {
-    u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)
 }

@@ -24,11 +24,7 @@ use std::{
     time::Duration,
 };
 
-use crate::types::verdict::Cause;
-
-const fn nanos(duration: Duration) -> u64 {
-    duration.as_nanos() as u64
-}
+use crate::types::{moment::nanos, verdict::Cause};
 
 /// The longest that anything is left alone, whatever its provider says. Longer than a quarter of a day, and what an operator
 /// mended in the morning would be found out in the evening.
@@ -255,7 +251,7 @@ impl Machine {
         if epoch != self.epoch() {
             return None;
         }
-        let told = told.map_or(0, |told| u64::try_from(told.as_nanos()).unwrap_or(u64::MAX)).min(LONGEST);
+        let told = told.map_or(0, nanos).min(LONGEST);
         let (from, was_out) = match inner.phase {
             // Who holds a lease of this epoch took it while this one was good or when it rested no longer.
             Phase::Sound | Phase::Resting { .. } => (Health::Active, false),

@@ -14,6 +14,7 @@ use super::{
 };
 use crate::types::{
     headroom::Headroom,
+    moment::nanos,
     verdict::{Cause, Dimension, Verdict},
 };
 
@@ -195,6 +196,6 @@ impl Model {
 /// What is told, within bounds: a quarter of a second, so that no refusal is asked for again at once, and [`LONGEST`], since a
 /// quota by the day says hours and means it.
 fn stretched(told: Duration, part: f64) -> u64 {
-    let told = u64::try_from(told.as_nanos()).unwrap_or(u64::MAX).clamp(SHORTEST, LONGEST);
+    let told = nanos(told).clamp(SHORTEST, LONGEST);
     told + (told as f64 * 0.1 * part) as u64
 }

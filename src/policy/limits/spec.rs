@@ -2,7 +2,7 @@
 
 use std::{num::NonZeroU64, time::Duration};
 
-use crate::types::{CostRate, Moment, Money, Rate, Unit, Window};
+use crate::types::{CostRate, Moment, Money, Rate, Unit, Window, moment::nanos};
 
 /// Up to so many are counted one by one; more are counted in steps of the window.
 const COUNTED_SINGLY: u64 = 64;
@@ -83,7 +83,7 @@ impl Spec {
 
     fn new(unit: Unit, amount: u64, burst: u64, counting: Counting) -> Self {
         let length = match counting {
-            Counting::Sliding(length) | Counting::Bucket(length) => length.as_nanos().try_into().unwrap_or(u64::MAX),
+            Counting::Sliding(length) | Counting::Bucket(length) => nanos(length),
             Counting::Day | Counting::Month | Counting::Permits => 0,
         };
         Self { unit, amount, burst, counting, length, scale: Scale::of(length) }

@@ -16,7 +16,7 @@ use std::{
 use hashbrown::HashTable;
 
 use super::{Spec, Standing, Subject};
-use crate::types::Moment;
+use crate::types::{Moment, moment::nanos};
 
 /// Shards, of which each has a lock.
 const SHARDS: usize = 72;
@@ -201,7 +201,7 @@ impl<C: Cell> Cells<C> {
             let grows = cells.by_key.len() == cells.by_key.capacity();
             grows && cells.by_key.capacity() >= MOST || cells.is_tight()
         };
-        if is_full(self) && now.nanos.saturating_sub(self.swept) >= SWEEP.as_nanos() as u64 {
+        if is_full(self) && now.nanos.saturating_sub(self.swept) >= nanos(SWEEP) {
             self.sweep(spec, now);
         }
         !is_full(self)

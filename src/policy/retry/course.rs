@@ -8,7 +8,7 @@ use super::{
 };
 use crate::{
     config::Ambiguous,
-    types::{Cause, Moment, Repeat, Verdict},
+    types::{Cause, Moment, Repeat, Verdict, moment::nanos},
 };
 
 /// The first back-off is up to this long, and each next one twice as long.
@@ -121,8 +121,7 @@ impl Course {
     #[must_use]
     pub fn new(spec: &Spec, request: Request, began: Moment) -> Self {
         let most = spec.attempts.saturating_add(1).saturating_sub(request.client_retries).clamp(1, spec.attempts.max(1));
-        let within = u64::try_from(spec.within.as_nanos()).unwrap_or(u64::MAX);
-        Self { request, most, made: 0, on_target: 0, kept: 1, deadline: began.nanos.saturating_add(within), stopped: None }
+        Self { request, most, made: 0, on_target: 0, kept: 1, deadline: began.nanos.saturating_add(nanos(spec.within)), stopped: None }
     }
 
     /// No attempt begins later than this, on the clock of [`Moment::nanos`]. A caller that has less time says so with
@@ -139,7 +138,7 @@ impl Course {
 
     /// So long it waited for its turn, which is not held against it.
     pub fn extend(&mut self, waited: Duration) {
-        self.deadline = self.deadline.saturating_add(u64::try_from(waited.as_nanos()).unwrap_or(u64::MAX));
+        self.deadline = self.deadline.saturating_add(nanos(waited));
     }
 
     /// So many targets could take over: each gets its attempt, as far as there are enough.
@@ -252,8 +251,7 @@ impl Course {
     }
 
     fn has_time(&self, after: Duration, now: Moment) -> bool {
-        let after = u64::try_from(after.as_nanos()).unwrap_or(u64::MAX);
-        now.nanos.saturating_add(after) < self.deadline
+        now.nanos.saturating_add(nanos(after)) < self.deadline
     }
 
     /// Full jitter: anything up to the bound, so that those that failed together do not come back together.

@@ -15,7 +15,7 @@ use crate::{
         samples::Samples,
         window::Window,
     },
-    types::ProviderName,
+    types::{ProviderName, moment::nanos},
 };
 
 /// Over how long a rate is told.
@@ -136,8 +136,4 @@ fn counts(provider: &ProviderRecord) -> [u64; 2] {
     // The errors first: one that ends in between must not make a share above one.
     let errors = provider.errors();
     [provider.requests(), errors]
-}
-
-fn nanos(time: Duration) -> u64 {
-    u64::try_from(time.as_nanos()).unwrap_or(u64::MAX)
 }

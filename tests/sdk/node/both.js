@@ -5,8 +5,9 @@ import { Agent, fetch as fetchWithHttp2 } from "undici";
 
 /** One way to the provider. */
 class Way {
-  constructor(name, origin, http2 = false) {
-    Object.assign(this, { name, origin, http2 });
+  constructor(name, origin, admin, http2 = false) {
+    // `admin` is where the proxy's operator asks; nobody does on the way straight to the provider.
+    Object.assign(this, { name, origin, admin, http2 });
     // Node's own `fetch` has no HTTP/2.
     this.agent = http2 ? new Agent({ allowH2: true }) : null;
     this.fetch = http2 ? (url, init) => fetchWithHttp2(url, { ...init, dispatcher: this.agent }) : undefined;
@@ -22,7 +23,12 @@ export const DIRECT = new Way("direct", process.env.DIRECT_URL);
 // Without the proxy there is one way, and every scenario is compared with itself.
 const plain = process.env.SIDEGATE_URL || DIRECT.origin;
 const tls = process.env.SIDEGATE_TLS_URL || DIRECT.origin;
-export const THROUGH = [new Way("sidegate", plain), new Way("sidegate-tls", tls), new Way("sidegate-h2", tls, tls !== DIRECT.origin)];
+const { SIDEGATE_ADMIN_URL: plainAdmin, SIDEGATE_TLS_ADMIN_URL: tlsAdmin } = process.env;
+export const THROUGH = [
+  new Way("sidegate", plain, plainAdmin),
+  new Way("sidegate-tls", tls, tlsAdmin),
+  new Way("sidegate-h2", tls, tlsAdmin, tls !== DIRECT.origin),
+];
 
 /** Each way, for what can't be compared. */
 export const WAYS = [DIRECT, ...THROUGH];
@@ -40,6 +46,8 @@ export async function outcome(scenario, way, client, options) {
     // A scenario that is wrong in itself must not look like an outcome.
     if (error instanceof assert.AssertionError || error instanceof ReferenceError) throw error;
     returned = client.failure(error);
+  } finally {
+    await forgetRefusals(way);
   }
   return { returned, requests: (await counters()).requests - before };
 }
@@ -66,6 +74,16 @@ export async function all(stream) {
 export async function counters() {
   const reply = await fetch(DIRECT.url("/simulator/counters"));
   return reply.json();
+}
+
+/** Makes the proxy's keys sound again. One that a scenario had refused would be asked once a second, and the next one wait for it. */
+async function forgetRefusals({ admin }) {
+  if (!admin) return;
+  const { keys } = await (await fetch(`${admin}/keys`)).json();
+  for (const { id } of keys.filter((key) => key.last_error)) {
+    const reply = await fetch(`${admin}/keys/${id}/reset`, { method: "POST" });
+    assert.equal(reply.status, 200, `the key ${id} can't be reset`);
+  }
 }
 
 /** Runs something and waits, with a deadline, until the provider has seen one cancel more. */

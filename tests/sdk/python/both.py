@@ -15,6 +15,8 @@ class Way:
     name: str
     origin: str
     http2: bool = False
+    # Where the proxy's operator asks; nobody does on the way straight to the provider.
+    admin: str | None = None
 
     def url(self, path: str) -> str:
         """The base URL that a client is given."""
@@ -23,10 +25,10 @@ class Way:
 
 DIRECT = Way("direct", os.environ["DIRECT_URL"])
 # Without the proxy there is one way, and every scenario is compared with itself.
-PLAIN = Way("sidegate", os.environ.get("SIDEGATE_URL") or DIRECT.origin)
-TLS = Way("sidegate-tls", os.environ.get("SIDEGATE_TLS_URL") or DIRECT.origin)
+PLAIN = Way("sidegate", os.environ.get("SIDEGATE_URL") or DIRECT.origin, admin=os.environ.get("SIDEGATE_ADMIN_URL"))
+TLS = Way("sidegate-tls", os.environ.get("SIDEGATE_TLS_URL") or DIRECT.origin, admin=os.environ.get("SIDEGATE_TLS_ADMIN_URL"))
 # Python's clients speak HTTP/2 over TLS alone.
-H2 = Way("sidegate-h2", TLS.origin, http2=True)
+H2 = Way("sidegate-h2", TLS.origin, http2=True, admin=TLS.admin)
 
 Scenario = Callable[[Any], Any]
 
@@ -44,10 +46,23 @@ def plain(value: Any) -> Any:
     return value
 
 
+def fetched(url: str, method: str = "GET") -> Any:
+    """What the provider, or a proxy's operator, is told there."""
+    with urllib.request.urlopen(urllib.request.Request(url, method=method), timeout=5) as reply:
+        return json.load(reply)
+
+
 def counters() -> dict[str, int]:
     """What the provider has counted so far."""
-    with urllib.request.urlopen(DIRECT.url("/simulator/counters"), timeout=5) as reply:
-        return json.load(reply)
+    return fetched(DIRECT.url("/simulator/counters"))
+
+
+def forget_refusals(way: Way) -> None:
+    """Makes the proxy's keys sound again. One that a scenario had refused would be asked once a second, and the next one wait for it."""
+    if way.admin:
+        for key in fetched(f"{way.admin}/keys")["keys"]:
+            if key["last_error"]:
+                fetched(f"{way.admin}/keys/{key['id']}/reset", "POST")
 
 
 @dataclasses.dataclass
@@ -65,4 +80,6 @@ def outcome(scenario: Scenario, way: Way, client: Any, connect: Callable[..., An
         returned = plain(scenario((connect or client.connect)(way, **options)))
     except client.ERRORS as error:
         returned = client.failure(error)
+    finally:
+        forget_refusals(way)
     return Outcome(returned, counters()["requests"] - before)
