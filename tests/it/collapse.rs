@@ -84,20 +84,22 @@ async fn sees(client: &mut Client, mark: &str) {
     within(mark, coming).await;
 }
 
-/// Waits until so many requests are under way.
+/// Waits until all that these `count` clients have sent has been looked at: nothing tells how many wait for a call, but a worker
+/// takes connections in turn, and each worker has answered others that came later.
 async fn under_way(sidegate: &Sidegate, count: u32) {
-    let counting = async {
-        loop {
-            let page = sidegate.ask_admin("/metrics").await.text();
-            let samples = page.lines().filter(|line| line.starts_with("sidegate_requests_in_flight{"));
-            let now: f64 = samples.filter_map(|line| line.rsplit(' ').next()?.parse::<f64>().ok()).sum();
-            if now == f64::from(count) {
-                break;
-            }
-            tokio::time::sleep(std::time::Duration::from_millis(2)).await;
+    sidegate.metric_becomes("sidegate_downstream_connections", f64::from(count)).await;
+    for _ in 0..2 {
+        let mut later = Vec::new();
+        for _ in 0..8 {
+            let mut client = Client::connect(sidegate.address).await;
+            client.get_with("/nowhere", "Connection: close\r\n").await;
+            later.push(client);
         }
-    };
-    within(&format!("{count} requests are under way"), counting).await;
+        for client in &mut later {
+            assert_eq!(client.reply("GET").await.status(), 404);
+        }
+    }
+    sidegate.metric_becomes("sidegate_downstream_connections", f64::from(count)).await;
 }
 
 /// How many replies say each of these words of the cache.

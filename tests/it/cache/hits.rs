@@ -91,7 +91,7 @@ async fn whatever_the_answer_may_depend_on_makes_a_difference() {
     let b_a = tool(r#""b":{"type":"string"},"a":{"type":"string"}"#);
     let model = ASK.replace("gpt-4o", "gpt-4.1");
     let members =
-        ["\"temperature\":0", "\"temperature\":1", "\"seed\":9007199254740992", "\"seed\":9007199254740993", "\"n\":1", "\"user\":null"]
+        ["\"temperature\":0", "\"temperature\":1", "\"seed\":9007199254740992", "\"seed\":9007199254740993", "\"n\":1", "\"stop\":null"]
             .map(with);
     let mut asks: Vec<(&str, &str)> = vec![("", ASK), ("", OTHER), ("", &model), ("", &a_b), ("", &b_a)];
     asks.extend(members.iter().map(|body| ("", body.as_str())));

@@ -205,7 +205,7 @@ providers:
 routes:
   - { path: /one, targets: [one] }
   - { path: /two, targets: [two] }
-  - { path: /renamed, targets: [{ provider: one, model: gpt-4.1 }] }
+  - { path: /renamed, targets: [{ provider: one, model: gpt-4.1 }], models: ["gpt-4o"] }
 cache: { ttl: 10m }
 "#;
     let mut provider = Provider::start().await;

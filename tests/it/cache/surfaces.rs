@@ -22,7 +22,7 @@ cache: { ttl: 10m }
 "#;
 
 const EMBEDDING: &str = r#"{"object":"list","data":[{"object":"embedding","index":0,"embedding":[0.25,-0.5]}],"model":"e","usage":{"prompt_tokens":1,"total_tokens":1}}"#;
-const MODERATION: &str = r#"{"id":"modr-1","model":"omni","results":[{"flagged":false,"categories":{},"category_scores":{}}]}"#;
+const MODERATION: &str = r#"{"id":"modr-1","model":"omni","results":[{"flagged":false,"categories":{"hate":false},"category_scores":{"hate":0.01}}]}"#;
 const COMPLETION: &str = r#"{"id":"cmpl-1","object":"text_completion","created":1,"model":"g","choices":[{"text":"x","index":0,"logprobs":null,"finish_reason":"length"}],"usage":{"prompt_tokens":1,"completion_tokens":1,"total_tokens":2}}"#;
 const RESPONSE: &str = r#"{"id":"resp_1","object":"response","created_at":1,"status":"completed","error":null,"incomplete_details":null,"model":"g","output":[{"type":"message","id":"msg_1","status":"completed","role":"assistant","content":[{"type":"output_text","text":"x","annotations":[]}]}],"usage":{"input_tokens":1,"output_tokens":1,"total_tokens":2}}"#;
 const MESSAGE: &str = r#"{"id":"msg_1","type":"message","role":"assistant","model":"claude","content":[{"type":"text","text":"x"}],"stop_reason":"end_turn","stop_sequence":null,"usage":{"input_tokens":1,"output_tokens":1}}"#;

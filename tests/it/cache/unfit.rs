@@ -207,23 +207,28 @@ async fn bodies_that_are_not_read_are_asked_each_time() {
     }
 }
 
-/// Another target's answer is served while the first can't; the next who asks may have the first's.
+/// Another model's answer is served while the first can't; the next who asks may have the first's.
 #[tokio::test]
-async fn the_answer_of_a_target_that_stands_in_is_not_kept() {
+async fn the_answer_of_a_model_that_stands_in_is_not_kept() {
     let down = r#"{"error":{"message":"The server is overloaded.","type":"server_error","param":null,"code":null}}"#;
-    let (first, mut second) = (Provider::start().await, Provider::always(reply("stood in")).await);
-    let setup = Setup::of(first.address, "breaker: off").provider("second", second.address, "breaker: off").target("second");
-    let sidegate = setup.section(CACHED).section("retry: { attempts: 1 }").start().await;
-    first.script(Script::json("503 Service Unavailable", down));
-    let got = ask(&sidegate, ASK).await;
-    assert_eq!((got.text(), cached(&got).as_str()), (answer("stood in"), "miss"));
-    settled(&sidegate, 1).await;
-    first.script(reply("its own"));
-    let got = ask(&sidegate, ASK).await;
-    assert_eq!((got.text(), cached(&got).as_str()), (answer("its own"), "miss"));
-    stored(&sidegate, 1).await;
-    assert_eq!(ask(&sidegate, ASK).await.text(), answer("its own"));
-    assert_eq!(second.new_requests().len(), 1);
+    for (stands_in, is_kept) in [("{ provider: second, model: gpt-4o-mini }", false), ("second", true)] {
+        let (mut first, mut second) = (Provider::start().await, Provider::always(reply("stood in")).await);
+        let setup = Setup::of(first.address, "breaker: off").provider("second", second.address, "breaker: off").target(stands_in);
+        let sidegate = setup.route("models: [\"gpt-4o\"]").section(CACHED).section("retry: { attempts: 1 }").start().await;
+        first.script(Script::json("503 Service Unavailable", down));
+        let got = ask(&sidegate, ASK).await;
+        assert_eq!((got.text(), cached(&got).as_str()), (answer("stood in"), "miss"));
+        settled(&sidegate, 1).await;
+        if !is_kept {
+            first.script(reply("its own"));
+        }
+        let (says, word) = if is_kept { ("stood in", "hit") } else { ("its own", "miss") };
+        let got = ask(&sidegate, ASK).await;
+        assert_eq!((got.text(), cached(&got).as_str()), (answer(says), word));
+        stored(&sidegate, 1).await;
+        assert_eq!(ask(&sidegate, ASK).await.text(), answer(says));
+        assert_eq!((first.new_requests().len(), second.new_requests().len()), (if is_kept { 1 } else { 2 }, 1));
+    }
 }
 
 /// A call that nobody reads is not paid for to its end, and what came of it is no answer.

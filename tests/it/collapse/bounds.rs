@@ -77,16 +77,17 @@ async fn what_is_too_long_is_followed_by_those_who_came_in_time_and_by_nobody_la
     let begun = parts[1..500].iter().fold(Script::sse().chunk(&parts[0]).wait(&first), |script, event| script.chunk(event));
     provider.script(parts[500..].iter().fold(begun.wait(&second), |script, event| script.chunk(event)).end());
     provider.script(script(&parts));
-    let mut clients = vec![following(&sidegate, &parts[0]).await, following(&sidegate, &parts[0]).await];
+    let mut clients = [following(&sidegate, &parts[0]).await, following(&sidegate, &parts[0]).await];
     first.open();
-    for client in &mut clients {
-        sees(client, &parts[499]).await;
-    }
+    // It goes at the pace of the slowest from here on, so both read.
+    let [one, two] = clients.each_mut();
+    tokio::join!(sees(one, &parts[499]), sees(two, &parts[499]));
     let late = ask(&sidegate, STREAMED).await;
     assert_eq!((cached(&late).as_str(), late.text() == whole), ("miss", true), "it makes a call of its own");
     second.open();
-    for client in &mut clients {
-        let got = client.reply("POST").await;
+    let [one, two] = clients.each_mut();
+    let (one, two) = tokio::join!(one.reply("POST"), two.reply("POST"));
+    for got in [one, two] {
         assert!(got.is_complete() && got.text() == whole);
     }
     assert_eq!(provider.new_requests().len(), 2);
@@ -99,8 +100,8 @@ async fn what_is_too_long_is_followed_by_those_who_came_in_time_and_by_nobody_la
 async fn what_never_ends_is_not_kept_in_memory() {
     let (mut provider, sidegate) = house(1, "cache: { ttl: 10m, max_entry: 64KiB }\n").await;
     let event = format!("data: {}\n\n", "x".repeat(8192));
-    let begun = Gate::new();
-    provider.script(Script::sse().chunk("data: first\n\n").tell(&begun).flood(format!("{:x}\r\n{event}\r\n", event.len())));
+    let go = Gate::new();
+    provider.script(Script::sse().chunk("data: first\n\n").wait(&go).flood(format!("{:x}\r\n{event}\r\n", event.len())));
     let mut sleepers = Vec::new();
     for _ in 0..3 {
         let mut client = Client::connect_with_small_buffer(sidegate.address).await;
@@ -108,6 +109,7 @@ async fn what_never_ends_is_not_kept_in_memory() {
         sees(&mut client, "data: first").await;
         sleepers.push(client);
     }
+    go.open();
     let flooded = crate::support::at_rest("the provider", || provider.flooded()).await;
     assert!(flooded < 64 << 20, "{flooded} bytes were taken from the provider for three who do not read");
     drop(sleepers);
