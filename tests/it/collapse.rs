@@ -7,9 +7,11 @@ mod failures;
 mod joins;
 mod leaving;
 
+use serde_json::Value;
+
 use crate::{
     cache::{ASK, CACHED, CHAT, STORED, STREAMED, answer, ask, cached, events, reply, stored, stream},
-    support::{Client, Gate, Provider, Script, Setup, Sidegate, client::Reply, within},
+    support::{Client, Gate, Provider, Script, Setup, Sidegate, client::Reply, eventually, within},
 };
 
 /// A stream that has said its first event and says the rest when the story opens `go`, an event at each opening.
@@ -100,6 +102,14 @@ async fn under_way(sidegate: &Sidegate, count: u32) {
         }
     }
     sidegate.metric_becomes("sidegate_downstream_connections", f64::from(count)).await;
+}
+
+/// The lines of the log about so many questions, once they are there, and no more than those.
+async fn lines(sidegate: &Sidegate, count: usize) -> Vec<Value> {
+    let about = || sidegate.log_lines().into_iter().filter(|line| line.contains(CHAT)).collect::<Vec<_>>();
+    let lines = eventually("the access log", about, |lines| lines.len() >= count).await;
+    assert_eq!(lines.len(), count, "more lines than questions: {lines:#?}");
+    lines.iter().map(|line| serde_json::from_str(line).unwrap()).collect()
 }
 
 /// How many replies say each of these words of the cache.

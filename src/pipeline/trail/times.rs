@@ -5,6 +5,11 @@ use std::time::{Duration, Instant};
 use super::Trail;
 
 impl Trail {
+    /// It has waited so long for another's call.
+    pub fn held_up(&mut self, waited: Duration) {
+        self.0.held_up += waited;
+    }
+
     /// From sending to the reply's head.
     #[must_use]
     pub fn first_byte(&self) -> Option<Duration> {

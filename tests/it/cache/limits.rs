@@ -33,9 +33,7 @@ async fn a_hit_takes_no_tokens_and_is_served_where_none_are_left() {
 #[tokio::test]
 async fn a_hit_counts_against_tokens_where_the_operator_says_so() {
     for (count_hits, expected) in [(false, 200), (true, 429)] {
-        let sections = format!(
-            "cache: {{ ttl: 10m, count_hits: {count_hits} }}\nlimits: [{{ name: tokens, per: all, tokens: 75/day }}]\n"
-        );
+        let sections = format!("cache: {{ ttl: 10m, count_hits: {count_hits} }}\nlimits: [{{ name: tokens, per: all, tokens: 75/day }}]\n");
         let (provider, sidegate) = house(&sections).await;
         provider.script(reply("one"));
         ask(&sidegate, SMALL).await;

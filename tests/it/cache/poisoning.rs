@@ -74,7 +74,9 @@ async fn a_path_that_is_written_otherwise_is_another_question() {
 
 #[tokio::test]
 async fn a_query_is_part_of_the_question() {
-    for query in ["?", "?a=1", "?a=1&a=2", "?a=2&a=1", "?A=1", "?a=%31", "?a=1&", "?stream=true", "?model=gpt-4.1", "?utm_source=x", "?key=sk-x"] {
+    for query in
+        ["?", "?a=1", "?a=1&a=2", "?a=2&a=1", "?A=1", "?a=%31", "?a=1&", "?stream=true", "?model=gpt-4.1", "?utm_source=x", "?key=sk-x"]
+    {
         tricked(query, &request(&format!("{CHAT}{query}"), "Host: sidegate.test\r\n")).await;
     }
 }

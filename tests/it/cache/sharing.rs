@@ -138,9 +138,8 @@ async fn what_was_the_first_callers_own_is_not_told_to_the_second() {
         let whole = if body == ASK { answer("one") } else { events("one").concat() };
         let media = if body == ASK { "application/json" } else { "text/event-stream" };
         let length = whole.len();
-        provider.script(Script::reply(format!(
-            "HTTP/1.1 200 OK\r\nContent-Type: {media}\r\n{fields}Content-Length: {length}\r\n\r\n{whole}"
-        )));
+        provider
+            .script(Script::reply(format!("HTTP/1.1 200 OK\r\nContent-Type: {media}\r\n{fields}Content-Length: {length}\r\n\r\n{whole}")));
         let first = ask_with(&sidegate, &credential(0), body).await;
         // It is the first one's reply: nothing of it is kept back from its own caller.
         assert_eq!(first.head.get("x-not-yet-invented").as_deref(), Some("of-the-first"));

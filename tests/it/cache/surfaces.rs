@@ -22,7 +22,8 @@ cache: { ttl: 10m }
 "#;
 
 const EMBEDDING: &str = r#"{"object":"list","data":[{"object":"embedding","index":0,"embedding":[0.25,-0.5]}],"model":"e","usage":{"prompt_tokens":1,"total_tokens":1}}"#;
-const MODERATION: &str = r#"{"id":"modr-1","model":"omni","results":[{"flagged":false,"categories":{"hate":false},"category_scores":{"hate":0.01}}]}"#;
+const MODERATION: &str =
+    r#"{"id":"modr-1","model":"omni","results":[{"flagged":false,"categories":{"hate":false},"category_scores":{"hate":0.01}}]}"#;
 const COMPLETION: &str = r#"{"id":"cmpl-1","object":"text_completion","created":1,"model":"g","choices":[{"text":"x","index":0,"logprobs":null,"finish_reason":"length"}],"usage":{"prompt_tokens":1,"completion_tokens":1,"total_tokens":2}}"#;
 const RESPONSE: &str = r#"{"id":"resp_1","object":"response","created_at":1,"status":"completed","error":null,"incomplete_details":null,"model":"g","output":[{"type":"message","id":"msg_1","status":"completed","role":"assistant","content":[{"type":"output_text","text":"x","annotations":[]}]}],"usage":{"input_tokens":1,"output_tokens":1,"total_tokens":2}}"#;
 const MESSAGE: &str = r#"{"id":"msg_1","type":"message","role":"assistant","model":"claude","content":[{"type":"text","text":"x"}],"stop_reason":"end_turn","stop_sequence":null,"usage":{"input_tokens":1,"output_tokens":1}}"#;
@@ -92,7 +93,11 @@ async fn streams_of_every_operation_are_kept() {
     for (target, body, events) in [
         ("/v1/completions", r#"{"model":"g","prompt":"hi","stream":true}"#, COMPLETION_EVENTS),
         ("/v1/responses", r#"{"model":"g","input":"hi","store":false,"stream":true}"#, RESPONSE_EVENTS),
-        ("/anthropic/messages", r#"{"model":"claude","max_tokens":9,"messages":[{"role":"user","content":"hi"}],"stream":true}"#, MESSAGE_EVENTS),
+        (
+            "/anthropic/messages",
+            r#"{"model":"claude","max_tokens":9,"messages":[{"role":"user","content":"hi"}],"stream":true}"#,
+            MESSAGE_EVENTS,
+        ),
         ("/v1beta/models/g:streamGenerateContent?alt=sse", r#"{"contents":[{"role":"user","parts":[{"text":"hi"}]}]}"#, CONTENT_EVENTS),
     ] {
         once(target, body, Script::events(events)).await;
@@ -143,9 +148,7 @@ async fn a_compressed_reply_is_kept_with_its_coding() {
         encoder.write_all(plain.as_bytes()).unwrap();
         encoder.finish().unwrap()
     };
-    for (body, plain, media) in
-        [(ASK, answer("one"), "application/json"), (STREAMED, events("one").concat(), "text/event-stream")]
-    {
+    for (body, plain, media) in [(ASK, answer("one"), "application/json"), (STREAMED, events("one").concat(), "text/event-stream")] {
         let (mut provider, sidegate) = house("").await;
         let bytes = zipped(&plain);
         let length = bytes.len();
@@ -158,7 +161,9 @@ async fn a_compressed_reply_is_kept_with_its_coding() {
         let second = ask_with(&sidegate, gzip, body).await;
         assert_eq!((cached(&second).as_str(), second.head.get("content-encoding").as_deref()), ("hit", Some("gzip")));
         assert_same(&first, &second);
-        for (n, other) in ["", "Accept-Encoding: identity\r\n", "Accept-Encoding: gzip;q=0\r\n", "Accept-Encoding: br, gzip\r\n"].into_iter().enumerate() {
+        for (n, other) in
+            ["", "Accept-Encoding: identity\r\n", "Accept-Encoding: gzip;q=0\r\n", "Accept-Encoding: br, gzip\r\n"].into_iter().enumerate()
+        {
             provider.script(if body == ASK { reply("plain") } else { stream("plain") });
             let got = ask_with(&sidegate, other, body).await;
             assert_eq!((cached(&got).as_str(), got.head.get("content-encoding")), ("miss", None), "{other}");

@@ -92,7 +92,15 @@ async fn whole_replies_that_are_not_good_are_never_kept() {
 
 #[tokio::test]
 async fn other_statuses_are_never_kept() {
-    for status in ["201 Created", "202 Accepted", "203 Non-Authoritative Information", "206 Partial Content", "207 Multi-Status", "301 Moved Permanently", "302 Found"] {
+    for status in [
+        "201 Created",
+        "202 Accepted",
+        "203 Non-Authoritative Information",
+        "206 Partial Content",
+        "207 Multi-Status",
+        "301 Moved Permanently",
+        "302 Found",
+    ] {
         never_kept(status, ASK, Script::json_with(status, "Location: /elsewhere\r\n", &answer("one"))).await;
     }
     never_kept("204", ASK, Script::reply("HTTP/1.1 204 No Content\r\n\r\n")).await;

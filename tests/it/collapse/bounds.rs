@@ -188,7 +188,8 @@ async fn a_call_that_is_made_again_with_another_key_is_still_one() {
     let keys = "breaker: off, keys: [{ name: one, value: sk-one }, { name: two, value: sk-two }]";
     let sidegate = Setup::of(provider.address, keys).section(CACHED).start().await;
     let (begun, go) = (Gate::new(), Gate::new());
-    let revoked = r#"{"error":{"message":"Incorrect API key provided.","type":"invalid_request_error","param":null,"code":"invalid_api_key"}}"#;
+    let revoked =
+        r#"{"error":{"message":"Incorrect API key provided.","type":"invalid_request_error","param":null,"code":"invalid_api_key"}}"#;
     let length = revoked.len();
     let refusal = format!("HTTP/1.1 401 Unauthorized\r\nContent-Type: application/json\r\nContent-Length: {length}\r\n\r\n{revoked}");
     provider.script(Script::on_request().tell(&begun).wait(&go).write(refusal));

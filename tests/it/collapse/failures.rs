@@ -83,7 +83,7 @@ async fn where_the_next_fails_too_all_are_told() {
         }
         assert_eq!((provider.new_requests().len(), sidegate.metric(STORED).await), (2, 0.0), "two failures are two calls, not nine");
         sidegate.holds_nothing().await;
-        let lines = sidegate.log(9).await;
+        let lines = lines(&sidegate, 9).await;
         assert!(lines.iter().all(|line| line["status"] == first.status()), "{lines:#?}");
     }
 }
@@ -126,7 +126,7 @@ async fn a_stream_that_breaks_off_breaks_off_for_all_alike_and_is_not_kept() {
             }
             assert_eq!(provider.new_requests().len(), 1, "it is not made again");
             sidegate.holds_nothing().await;
-            let lines = sidegate.log(6).await;
+            let lines = lines(&sidegate, 6).await;
             assert!(lines.iter().all(|line| line["end"] == "truncated"), "{lines:#?}");
             assert_eq!(sidegate.metric(STORED).await, 0.0);
             provider.script(stream("two"));

@@ -29,7 +29,7 @@ async fn a_hundred_equal_streams_are_one_call_and_the_same_bytes() {
     ids.sort();
     ids.dedup();
     assert_eq!(ids.len(), 100, "each request has an id of its own");
-    let lines = sidegate.log(100).await;
+    let lines = lines(&sidegate, 100).await;
     let collapsed = lines.iter().filter(|line| line["cache"] == "collapsed" && line["end"] == "complete" && line["status"] == 200).count();
     assert_eq!(collapsed, 99);
     stored(&sidegate, 1).await;

@@ -127,7 +127,7 @@ async fn when_the_last_has_left_the_call_is_cancelled_and_nothing_is_kept() {
             }
             provider.departure().await;
             sidegate.holds_nothing().await;
-            let lines = sidegate.log(3).await;
+            let lines = lines(&sidegate, 3).await;
             assert!(lines.iter().all(|line| line["end"] == "left"), "{lines:#?}");
             provider.script(stream("two"));
             let next = ask(&sidegate, STREAMED).await;

@@ -3,13 +3,13 @@
 use std::time::Duration;
 
 use sidegate::{
-    config::{Cache, CacheChoice, Config, Determinism, Replay, RouteCache, Scope},
+    config::{self, Cache, CacheChoice, Config, Determinism, Replay, RouteCache, Scope},
     policy::cache::Spec,
     runtime::{Registry, compile, compile::Ground},
     telemetry::Metrics,
 };
 
-use super::{load, problems, with};
+use super::{environment, load, problems, root, with};
 
 /// The config of one route for each of `routes`, with this said at the top.
 fn text(top: &str, routes: &[&str]) -> String {
@@ -139,4 +139,20 @@ fn callers_with_accounts_of_their_own_never_share() {
     {
         assert_eq!(fields(top, more), None, "{top} {more}");
     }
+}
+
+#[test]
+fn the_examples_keep_and_share_what_they_speak_of() {
+    let of = |name: &str| {
+        let loaded = config::load(&root().join("examples/cache").join(name), &environment());
+        let config = loaded.unwrap_or_else(|problems| panic!("{problems}")).config;
+        config.routes.iter().map(|route| config.cache_of(route)).collect::<Vec<_>>()
+    };
+    let repeats = of("repeats.yaml").remove(0).unwrap();
+    assert_eq!((repeats.scope, repeats.stale_if_error.0), (Scope::Client, Duration::from_secs(86_400)));
+    let streams = of("streams.yaml").remove(0).unwrap();
+    assert_eq!((streams.scope, streams.replay, streams.finish, streams.collapse), (Scope::All, Replay::Paced, true, true));
+    let [Some(embeddings), None, Some(chats)] = &of("tenants.yaml")[..] else { panic!("embeddings, none, and the others") };
+    assert_eq!((embeddings.scope, embeddings.headers.len(), embeddings.count_hits), (Scope::All, 0, true));
+    assert_eq!((chats.scope, &chats.headers[..], chats.count_hits), (Scope::Client, &["x-tenant".to_owned()][..], true));
 }
