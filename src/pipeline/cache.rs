@@ -31,7 +31,7 @@ use crate::{
             flights::Bounds,
         },
     },
-    types::Question,
+    types::{Cached, Question},
 };
 
 /// What the cache has to say.
@@ -98,9 +98,18 @@ pub async fn ask(
     loop {
         let began = Instant::now();
         let cursor = match runtime.cache.flights.board(key, bounds) {
-            Boarded::First(pilot, cursor) => return Ok(Found::Nothing(lead((pilot, cursor), wanted))),
+            Boarded::First(pilot, cursor) => {
+                // A call that ended since the first look has stored its reply before it was over: nobody makes it again.
+                if let Some((entry, Use::Fresh { age, left })) = look(&runtime, spec, &key, &directives) {
+                    return Ok(Found::Answer(Source::Stored { entry, age, left: Some(left) }));
+                }
+                return Ok(Found::Nothing(lead((pilot, cursor), wanted)));
+            }
             Boarded::Joined(cursor) => cursor,
-            Boarded::Full => return Ok(Found::Bypass(wanted)),
+            Boarded::Full => {
+                trail.cached(Cached::Bypass);
+                return Ok(Found::Bypass(wanted));
+            }
         };
         let came = poll_fn(|cx| cursor.poll_head(cx)).await;
         trail.held_up(began.elapsed());
@@ -108,7 +117,10 @@ pub async fn ask(
             Ok(head) if head.is_answer || failures > 0 => return Ok(Found::Answer(Source::Flying { cursor, head })),
             // The second failure is everybody's; a refusal of ours is nobody else's.
             Err(Failed::Upstream(failure)) if failures > 0 && stale.is_none() => return Err(Reject::Upstream(failure)),
-            Err(Failed::Refused | Failed::Unserved) if failures > 0 && stale.is_none() => return Ok(Found::Bypass(wanted)),
+            Err(Failed::Refused | Failed::Unserved) if failures > 0 && stale.is_none() => {
+                trail.cached(Cached::Bypass);
+                return Ok(Found::Bypass(wanted));
+            }
             Ok(head) => is_unserved(&head),
             Err(Failed::Refused) => false,
             Err(Failed::Unserved | Failed::Upstream(_)) => true,
