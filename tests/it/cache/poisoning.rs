@@ -22,10 +22,12 @@ async fn tricked(name: &str, bytes: &[u8]) {
     // A call that goes on would be joined, and one that is done is stored.
     sidegate.holds_nothing().await;
     let before: Vec<_> = provider.new_requests().iter().map(sent).collect();
-    let asked_plainly = before.contains(&(PLAIN.to_owned(), ASK.as_bytes().to_vec()));
+    let is_plain = |sent: &(String, Vec<u8>)| *sent == (PLAIN.to_owned(), ASK.as_bytes().to_vec());
+    let asked_plainly = before.iter().any(is_plain);
     provider.otherwise(reply("plain"));
     let plain = ask(&sidegate, ASK).await;
-    if provider.new_requests().is_empty() {
+    // What stood behind the trick on its connection may come to the provider now.
+    if !provider.new_requests().iter().map(sent).any(|sent| is_plain(&sent)) {
         assert!(asked_plainly, "what was answered to {name} is told to who asks plainly: {before:?}");
         assert_eq!(cached(&plain), "hit", "{name}");
     } else {

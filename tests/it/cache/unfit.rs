@@ -222,7 +222,7 @@ async fn the_answer_of_a_model_that_stands_in_is_not_kept() {
     for (stands_in, is_kept) in [("{ provider: second, model: gpt-4o-mini }", false), ("second", true)] {
         let (mut first, mut second) = (Provider::start().await, Provider::always(reply("stood in")).await);
         let setup = Setup::of(first.address, "breaker: off").provider("second", second.address, "breaker: off").target(stands_in);
-        let sidegate = setup.route("models: [\"gpt-4o\"]").section(CACHED).section("retry: { attempts: 1 }").start().await;
+        let sidegate = setup.route("models: [\"gpt-4o\"]").section(CACHED).section("retry: { attempts: 2 }").start().await;
         first.script(Script::json("503 Service Unavailable", down));
         let got = ask(&sidegate, ASK).await;
         assert_eq!((got.text(), cached(&got).as_str()), (answer("stood in"), "miss"));

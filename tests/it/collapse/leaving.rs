@@ -75,7 +75,7 @@ async fn whoever_leaves_whenever_who_stays_gets_it_all() {
         provider.script(held.script());
         let body = STREAMED.replace("hi", &round.to_string());
         let mut clients = Vec::new();
-        for n in 0..6 {
+        for _ in 0..6 {
             if clients.len() > 1 && drawn(2) == 0 {
                 clients.remove(drawn(clients.len()));
             }
