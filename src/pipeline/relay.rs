@@ -33,8 +33,6 @@ pub struct TakenOut {
     last: Bytes,
     /// What comes behind it.
     next: Option<Item>,
-    /// Whether the server had the time to write what came before.
-    paused: bool,
 }
 
 /// A reply on its way down.
@@ -150,11 +148,6 @@ impl Relay {
             if let Some(taken_out) = &mut self.taken_out
                 && taken_out.next.is_some()
             {
-                // Behind an error the server writes nothing, not even what it was handed before.
-                if matches!(taken_out.next, Some(Some(Err(_)))) && !std::mem::replace(&mut taken_out.paused, true) {
-                    cx.waker().wake_by_ref();
-                    return Poll::Pending;
-                }
                 return Poll::Ready(taken_out.next.take().flatten());
             }
             let item = ready!(self.poll_reply(cx));

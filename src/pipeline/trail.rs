@@ -339,8 +339,8 @@ impl Trail {
             limit: self.0.limit.as_ref().map(LimitName::as_str),
             failure: self.0.failure,
         };
-        self.0.runtime.access_log.write(&entry);
         self.0.count_cached();
+        self.0.runtime.access_log.write(&entry);
         self.0.tell_if_slow(&entry);
         self.0.tell_span(&entry);
         self.0.keep_decision(&entry, end, tries);

@@ -255,9 +255,9 @@ impl Flight {
         if !state.readers.iter().flatten().any(|reader| reader.at == next) {
             return;
         }
-        for reader in state.readers.iter_mut().flatten().filter(|reader| reader.at == first) {
-            reader.is_cut = true;
-        }
+        let slowest = state.readers.iter_mut().flatten().filter(|reader| !reader.is_cut && reader.at == first);
+        let cut = slowest.map(|reader| reader.is_cut = true).count();
+        state.present -= cut;
         state.let_go();
         wake(state);
     }
@@ -406,7 +406,8 @@ impl Drop for Cursor {
     fn drop(&mut self) {
         let mut guard = self.flight.state();
         let state = &mut *guard;
-        if state.readers[self.slot].take().is_none() {
+        // One that was cut off is gone already.
+        if !state.readers[self.slot].take().is_some_and(|reader| !reader.is_cut) {
             return;
         }
         state.present -= 1;
@@ -431,3 +432,6 @@ impl fmt::Display for Lagging {
 }
 
 impl std::error::Error for Lagging {}
+
+#[cfg(test)]
+mod tests;
