@@ -36,9 +36,9 @@ pub(super) fn directives(request: &Admitted) -> Directives {
 pub(super) fn key((kept, spec): (&Cache, &Spec), route: &Route, question: Question, wanted: &Wanted) -> Result<Key, Bypass> {
     let Wanted { request, client, upload, .. } = wanted;
     let headers = &request.head.headers;
-    // What is encoded is not read here, and a part of a reply is no answer to who wants all of it.
-    let is_plain = !request.present.has(Present::ENCODING_OR_RANGE);
-    let body = upload.whole().filter(|_| is_plain).ok_or(Bypass::Body)?;
+    // What is encoded is not read here, what is signed is for the provider to check, and a part of an answer is none.
+    let body =
+        upload.whole().filter(|_| !request.present.has(Present::TIED) && !request.present.has(Present::RANGE)).ok_or(Bypass::Body)?;
     let path = request.head.uri.path_and_query().map_or("", |path| path.as_str());
     let scope = scope(spec.scope, client);
     let facts = Facts { scope: &scope, question, target: &route.identity, path, body };

@@ -119,7 +119,7 @@ impl<'a, 's> Errand<'a, 's> {
         }
         let fits = || {
             let (request, upload) = (self.request.as_ref()?, self.upload.as_ref()?);
-            let may_change = body_may_change(&request.head.headers, request.present);
+            let may_change = body_may_change(request.present);
             (may_change && upload.whole().is_some()).then_some(trail.ask().model_at.as_ref()?)
         };
         fits().map(drop).ok_or(Stopped::Unrenamable)
