@@ -53,7 +53,7 @@ pub mod upgrade;
 
 use std::{cell::OnceCell, fmt, net::IpAddr, sync::Arc, time::Instant};
 
-use http::{Request, Response, request::Parts};
+use http::{Response, request::Parts};
 use hyper::body::Incoming;
 
 use self::{
@@ -75,8 +75,10 @@ use crate::{
 
 /// A request as the server hands it over.
 pub struct Inbound {
-    /// Head and body.
-    pub request: Request<Incoming>,
+    /// Its head, which goes from hand to hand.
+    pub head: Box<Parts>,
+    /// Its body.
+    pub body: Incoming,
     /// The peer's address; `None` on a Unix socket.
     pub peer: Option<IpAddr>,
     /// What the certificate that the peer showed calls it, if it had to show one.
@@ -88,7 +90,7 @@ pub struct Inbound {
 impl fmt::Debug for Inbound {
     /// Without its fields and its query: they hold what is the client's own.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Inbound({} {})", self.request.method(), self.request.uri().path())
+        write!(f, "Inbound({} {})", self.head.method, self.head.uri.path())
     }
 }
 
@@ -136,10 +138,7 @@ impl Pipeline {
     pub async fn handle(self, inbound: Inbound) -> Response<Body> {
         // 0: one generation of the config for the whole request.
         let snapshot = self.runtime.snapshot.load_full();
-        let Inbound { request, peer, certified, received } = inbound;
-        let (head, body) = request.into_parts();
-        // From here on it goes from hand to hand.
-        let head = Box::new(head);
+        let Inbound { head, body, peer, certified, received } = inbound;
         let mut unread = Some(body);
         let present = Present::read(&head.headers);
         let mut trail = Trail::start(Arc::clone(&self.runtime), received, peer, (&head, present));
@@ -159,7 +158,7 @@ impl Pipeline {
         (head, present, peer, certified): (Box<Parts>, Present, Option<IpAddr>, Option<ForeignName>),
         body: &mut Option<Incoming>,
         trail: &mut Trail,
-    ) -> Result<Delivery<'s>, Reject> {
+    ) -> Result<Box<Delivery<'s>>, Reject> {
         let snapshot = generations.own;
         // 1: before anything else is believed of it.
         let mut request = admit::admit(head, present, peer, &snapshot.listen, &snapshot.trust)?;
@@ -217,6 +216,7 @@ impl Pipeline {
         let tokens = reservation::expected(route, (&upload, asked.prompt), trail);
         let prefix = if route.has_affinity { upload.whole().and_then(|body| prefix::id(trail.model(), body)) } else { None };
         let asks = Asks { whose, repeat, tokens, prefix };
-        deliver::deliver(&self.upstream, (generations, route, asks), &client, (request, upload), trail).await
+        // By far the largest part of a request's future, which hyper moves as a whole before any of it is needed.
+        Box::pin(deliver::deliver(&self.upstream, (generations, route, asks), &client, (request, upload), trail)).await
     }
 }

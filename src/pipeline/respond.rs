@@ -30,8 +30,8 @@ pub const ADDED: usize = 5;
 
 /// The reply's head is complete, its body follows as it comes.
 #[must_use]
-pub fn respond(delivery: Delivery<'_>, snapshot: &Snapshot, mut trail: Trail) -> Response<Body> {
-    let Delivery { target, mut reply, id, key, holds, tunnel } = delivery;
+pub fn respond(delivery: Box<Delivery<'_>>, snapshot: &Snapshot, mut trail: Trail) -> Response<Body> {
+    let Delivery { target, mut reply, id, key, holds, tunnel } = *delivery;
     if let Some(id) = id {
         trail.named(id);
     }

@@ -138,7 +138,10 @@ async fn speak(
 ) -> Result<(), Ended> {
     activity.spoken();
     let io = TokioIo::new(Stream::new(stream, early, !multiplexed, Rc::clone(&activity)));
-    let inbound = |request| Inbound { request, peer, certified: certified.clone(), received: Instant::now() };
+    let inbound = |request: Request<Incoming>| {
+        let (head, body) = request.into_parts();
+        Inbound { head: Box::new(head), body, peer, certified: certified.clone(), received: Instant::now() }
+    };
     let result = if multiplexed {
         let service = service_fn(|request: Request<Incoming>| {
             // What it is made of is handed over, and not the future itself: it would stand there twice.
