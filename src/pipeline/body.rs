@@ -16,10 +16,10 @@ use crate::upstream::Failure;
 pub struct Body(Content);
 
 #[derive(Debug)]
-#[expect(clippy::large_enum_variant, reason = "a relay is the common case, and boxing it would cost each request an allocation")]
 enum Content {
     Ours(Bytes),
-    Relay(Relay),
+    /// Behind a pointer, as the whole goes through many hands on its way to the connection.
+    Relay(Box<Relay>),
     Tunnel(Box<Tunnel>),
 }
 
@@ -55,7 +55,7 @@ impl Body {
 
     /// A provider's reply.
     #[must_use]
-    pub fn relay(relay: Relay) -> Self {
+    pub fn relay(relay: Box<Relay>) -> Self {
         Self(Content::Relay(relay))
     }
 }
@@ -69,7 +69,7 @@ impl http_body::Body for Body {
             Content::Tunnel(_) => Poll::Ready(None),
             Content::Ours(bytes) if bytes.is_empty() => Poll::Ready(None),
             Content::Ours(bytes) => Poll::Ready(Some(Ok(Frame::data(std::mem::take(bytes))))),
-            Content::Relay(relay) => Pin::new(relay).poll_frame(cx),
+            Content::Relay(relay) => Pin::new(&mut **relay).poll_frame(cx),
         }
     }
 

@@ -60,7 +60,7 @@ pub fn respond(delivery: Box<Delivery<'_>>, snapshot: &Snapshot, mut trail: Trai
     // The version is the connection's to say.
     *reply.version_mut() = Version::HTTP_11;
     match tunnel {
-        None => reply.map(|body| Body::relay(Relay::new(body, without_body, unasked, settlement))),
+        None => reply.map(|body| Body::relay(Box::new(Relay::new(body, without_body, unasked, settlement)))),
         Some(tunnel) => {
             let (switched, progress) = *tunnel;
             let idle = target.provider.endpoint.timeouts.idle.0;

@@ -121,12 +121,8 @@ impl Settlement {
         }
     }
 
-    /// The request is over.
-    pub fn finish(mut self, end: End) {
-        self.record(end);
-    }
-
-    fn record(&mut self, end: End) {
+    /// The request is over. What it holds is given back when this goes.
+    pub fn finish(&mut self, end: End) {
         if std::mem::replace(&mut self.ended, true) {
             return;
         }
@@ -166,6 +162,6 @@ impl Settlement {
 
 impl Drop for Settlement {
     fn drop(&mut self) {
-        self.record(self.trail.dropped());
+        self.finish(self.trail.dropped());
     }
 }
