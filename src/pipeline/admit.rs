@@ -19,7 +19,6 @@ use super::{
 use crate::config::{Listen, Trust};
 
 /// A request head that may go further.
-#[derive(Clone)]
 pub struct Admitted {
     /// Method, target, fields: as they came.
     pub head: Box<Parts>,

@@ -57,24 +57,29 @@ impl<'a> Credentials<'a> {
     }
 }
 
-/// Composes what goes up, by a route, with its target's name for the model if that is another. `None` if the target can't be put behind the provider's base URL.
+/// Composes what goes up, by a route, with its target's name for the model if that is another. The request's fields stay where they
+/// are only if it `may_go_again`. `None` if the target can't be put behind the provider's base URL.
 #[must_use]
 pub fn compose(
-    request: Admitted,
+    (request, may_go_again): (&mut Admitted, bool),
     (route, renamed): (&Route, Option<&str>),
     provider: &Provider,
     credentials: Credentials<'_>,
     upload: Upload,
 ) -> Option<Box<Outgoing>> {
     let Admitted { head, present, nominated, .. } = request;
-    let path = target(&head, (route, renamed), provider, credentials.hides_clients())?;
+    let (present, version, method) = (*present, head.version, head.method.clone());
+    let path = target(head, (route, renamed), provider, credentials.hides_clients())?;
+    // A copy has no room for more fields, so it is the copy that stays.
+    let (stay, extensions) = if may_go_again { (head.headers.clone(), head.extensions.clone()) } else { Default::default() };
+    let incoming = std::mem::replace(&mut head.headers, stay);
     // Of the extensions there is the record of the fields' original case, which goes on.
-    let Parts { method, headers: incoming, extensions, version, .. } = *head;
+    let extensions = std::mem::replace(&mut head.extensions, extensions);
 
     let headers = if goes_as_it_is((present, version), credentials, &upload) {
         replace(incoming, present, provider, credentials, &upload)
     } else {
-        filter(incoming, (&method, version, present, &nominated), provider, credentials, &upload)
+        filter(incoming, (&method, version, present, nominated), provider, credentials, &upload)
     };
     Some(Box::new(Outgoing { method, path, headers, extensions, body: upload }))
 }

@@ -65,11 +65,12 @@ pub(super) async fn send<'s>(
         None => Credentials::Client { ours: errand.client.key_is_ours },
     };
     // invariant: the loop comes here only with something left to send.
-    let Some((request, mut upload)) = errand.take(could_be_another) else { return Ok(Ended::Withdrawn) };
+    let Some(mut upload) = errand.take(could_be_another) else { return Ok(Ended::Withdrawn) };
     errand::rename(&mut upload, target, trail);
     let progress = upload.progress();
     let renamed = target.model.as_deref().filter(|_| trail.ask().model.is_some());
-    let outgoing = outgoing::compose(request, (route, renamed), provider, credentials, upload);
+    let may_go_again = errand.can_be_sent();
+    let outgoing = outgoing::compose((&mut errand.request, may_go_again), (route, renamed), provider, credentials, upload);
     let mut outgoing = outgoing.ok_or(Reject::Malformed("the target is no path"))?;
     trail.trace().apply(&mut outgoing.headers);
     let in_flight = Raised::new(&target.metrics.in_flight);
