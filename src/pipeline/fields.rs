@@ -65,6 +65,8 @@ impl Present {
     pub const HOP: Self = Self(1 << 13);
     /// `traceparent` or `tracestate`.
     pub const TRACE: Self = Self(1 << 14);
+    /// What the client says of its own patience and retries, or an `idempotency-key`.
+    pub const AGAIN: Self = Self(1 << 15);
     /// Any field in which a client may present a key.
     pub const ANY_KEY: Self = Self(Self::AUTHORIZATION.0 | Self::OTHER_KEY.0);
     /// Whatever may not go up as it is, credentials and framing aside.
@@ -94,6 +96,8 @@ impl Present {
             (6, "cookie") | (14, "openai-project") | (19, "openai-organization" | "x-goog-user-project") => Self::ACCOUNT,
             (16, "content-encoding") => Self::ENCODING,
             (10, "tracestate") | (11, "traceparent") => Self::TRACE,
+            (15, "idempotency-key") | (19, "x-stainless-timeout") | (23, "x-stainless-retry-count") => Self::AGAIN,
+            (24, "x-stainless-read-timeout") => Self::AGAIN,
             (2, "te") | (7, "upgrade") | (10, "keep-alive") | (14, "http2-settings") => Self::HOP,
             (16, "proxy-connection") | (18, "proxy-authenticate") | (19, "proxy-authorization") => Self::HOP,
             _ if has_underscore(name) => Self::UNDERSCORE,
@@ -314,6 +318,7 @@ mod tests {
             ("authorization", Present::AUTHORIZATION),
             ("content-encoding", Present::ENCODING),
             ("traceparent", Present::TRACE),
+            ("idempotency-key", Present::AGAIN),
             ("x_api_key", Present::UNDERSCORE),
         ];
         for (name, present) in all {

@@ -53,7 +53,7 @@ pub mod upgrade;
 
 use std::{cell::OnceCell, fmt, net::IpAddr, sync::Arc, time::Instant};
 
-use http::{Response, request::Parts};
+use http::{Request, Response, request::Parts};
 use hyper::body::Incoming;
 
 use self::{
@@ -77,6 +77,8 @@ use crate::{
 pub struct Inbound {
     /// Its head, which goes from hand to hand.
     pub head: Box<Parts>,
+    /// Which of the fields that mean something here it has.
+    pub present: Present,
     /// Its body.
     pub body: Incoming,
     /// The peer's address; `None` on a Unix socket.
@@ -85,6 +87,16 @@ pub struct Inbound {
     pub certified: Option<ForeignName>,
     /// When its head was read.
     pub received: Instant,
+}
+
+impl Inbound {
+    /// A request whose head was read just now.
+    #[must_use]
+    pub fn new(request: Request<Incoming>, peer: Option<IpAddr>, certified: Option<ForeignName>) -> Self {
+        let (head, body) = request.into_parts();
+        let present = Present::read(&head.headers);
+        Self { head: Box::new(head), present, body, peer, certified, received: Instant::now() }
+    }
 }
 
 impl fmt::Debug for Inbound {
@@ -138,9 +150,8 @@ impl Pipeline {
     pub async fn handle(self, inbound: Inbound) -> Response<Body> {
         // 0: one generation of the config for the whole request.
         let snapshot = self.runtime.snapshot.load_full();
-        let Inbound { head, body, peer, certified, received } = inbound;
+        let Inbound { head, present, body, peer, certified, received } = inbound;
         let mut unread = Some(body);
-        let present = Present::read(&head.headers);
         let mut trail = Trail::start(Arc::clone(&self.runtime), received, peer, (&head, present));
         trail.watched(Traced::of(&head.headers, present, &snapshot.config.trace), snapshot.config.log.slow);
         let generations = Generations { own: &snapshot, newest: Default::default(), runtime: &self.runtime };

@@ -5,7 +5,14 @@ use std::time::Duration;
 use http::{HeaderMap, HeaderName};
 
 use super::{
-    super::{Generations, admit::Admitted, client::Client, fields::body_may_change, trail::Trail, upgrade},
+    super::{
+        Generations,
+        admit::Admitted,
+        client::Client,
+        fields::{Present, body_may_change},
+        trail::Trail,
+        upgrade,
+    },
     Asks,
     stopped::Stopped,
 };
@@ -57,13 +64,16 @@ impl<'a, 's> Errand<'a, 's> {
     ) -> Self {
         let upgrades = upgrade::asked(&mut request.head, &upload);
         let headers = &request.head.headers;
+        // One look says whether any of them is there.
+        let says = request.present.has(Present::AGAIN);
+        let number = |name: &HeaderName| if says { number(headers, name) } else { None };
         let facts = retry::Request {
             repeat: asks.repeat,
-            is_idempotent: request.head.method.is_idempotent() || headers.contains_key(IDEMPOTENCY_KEY),
+            is_idempotent: request.head.method.is_idempotent() || says && headers.contains_key(IDEMPOTENCY_KEY),
             key_is_callers: route.credentials == config::Credentials::Client,
-            client_retries: number(headers, &CLIENT_RETRIES).map_or(0, |count| count as u32),
+            client_retries: number(&CLIENT_RETRIES).map_or(0, |count| count as u32),
         };
-        let patience = CLIENT_TIMEOUTS.iter().find_map(|name| number(headers, name)).map(Duration::from_secs_f64);
+        let patience = CLIENT_TIMEOUTS.iter().find_map(number).map(Duration::from_secs_f64);
         Self { upstream, generations, client, asks, upgrades, facts, patience, request, upload: Some(upload) }
     }
 
