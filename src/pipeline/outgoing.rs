@@ -96,14 +96,22 @@ fn goes_as_it_is((present, version): (Present, Version), credentials: Credential
 /// Fields of ours stand where the client's stood.
 fn replace(mut headers: HeaderMap, present: Present, provider: &Provider, credentials: Credentials<'_>, upload: &Upload) -> HeaderMap {
     headers.insert(HOST, provider.endpoint.host.clone());
-    // Written anew from what is known of the body, never copied.
-    if let Some(length) = upload.length().filter(|_| present.has(Present::LENGTH)) {
+    // Written anew from what is known of the body, unless just that stands there.
+    if let Some(length) = upload.length().filter(|_| present.has(Present::LENGTH))
+        && !tells_length(&headers, length)
+    {
         headers.insert(CONTENT_LENGTH, HeaderValue::from(length));
     }
     if let Credentials::Pool(credential) = credentials {
         credential.apply(&mut headers);
     }
     headers
+}
+
+/// Whether the length stands there once, as it would be written.
+fn tells_length(headers: &HeaderMap, length: u64) -> bool {
+    let (mut digits, mut told) = (itoa::Buffer::new(), headers.get_all(CONTENT_LENGTH).iter());
+    told.next().is_some_and(|value| value.as_bytes() == digits.format(length).as_bytes()) && told.next().is_none()
 }
 
 /// The same, and what may not go up is left out.
