@@ -1,15 +1,17 @@
 //! `cache:`: whether the same question is paid for once.
 
-use std::num::NonZeroU32;
+use std::{borrow::Cow, fmt, num::NonZeroU32};
 
-use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
+use serde::{
+    Deserialize, Deserializer, Serialize,
+    de::{self, MapAccess, Visitor, value::MapAccessDeserializer},
+};
 
 use super::{CacheChoice, Config, Route};
 use crate::types::{Period, Size};
 
-/// Whether the same question is paid for once. Present, it holds for every route that has no `cache: off`; where it is left out, only routes
-/// with a `cache:` of their own have one.
+/// Whether the same question is paid for once. It holds for every route that has no `cache: off`.
 #[derive(Clone, Debug, PartialEq, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Cache {
@@ -19,11 +21,13 @@ pub struct Cache {
     pub negative_ttl: Period,
     /// How long after its time a reply still answers where nobody else can: the breaker is open, or every attempt has failed. `0s` for never.
     pub stale_if_error: Period,
-    /// The most memory that all replies together take up, with all that is kept of each. What is asked for least goes first.
+    /// The most memory that all replies together take up, with all that is kept of each; calls under way may hold as much again. What
+    /// is asked for least goes first.
     pub max_size: Size,
     /// The most replies that are kept.
     pub max_entries: NonZeroU32,
-    /// The largest body that is kept. A longer one is passed on and not kept, and nobody joins it any more.
+    /// The largest body that is kept: 16 MiB at most, and half of `max_size`. A longer one is passed on and not kept, and nobody joins it
+    /// any more.
     pub max_entry: Size,
     /// Who may be answered with what another has asked: the same client alone (`client`), those of its tier (`tier`), or everybody (`all`).
     pub scope: Scope,
@@ -59,6 +63,47 @@ impl Default for Cache {
             replay: Replay::default(),
             count_hits: false,
         }
+    }
+}
+
+/// The section as it is written. `off` says what leaving it out says, so that it can be written down.
+pub(super) struct OffOrFields;
+
+pub(super) fn off_or_fields<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Cache>, D::Error> {
+    deserializer.deserialize_any(OffOrFields)
+}
+
+impl<'de> Visitor<'de> for OffOrFields {
+    type Value = Option<Cache>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("`off` or fields such as `{ ttl: 10m }`")
+    }
+
+    fn visit_str<E: de::Error>(self, word: &str) -> Result<Option<Cache>, E> {
+        match word {
+            "off" => Ok(None),
+            _ => Err(E::invalid_value(de::Unexpected::Str(word), &self)),
+        }
+    }
+
+    fn visit_unit<E: de::Error>(self) -> Result<Option<Cache>, E> {
+        Ok(None)
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Option<Cache>, A::Error> {
+        Cache::deserialize(MapAccessDeserializer::new(map)).map(Some)
+    }
+}
+
+impl JsonSchema for OffOrFields {
+    fn schema_name() -> Cow<'static, str> {
+        "CacheOrOff".into()
+    }
+
+    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
+        let fields = generator.subschema_for::<Cache>();
+        json_schema!({ "anyOf": [{ "const": "off" }, fields] })
     }
 }
 

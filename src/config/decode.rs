@@ -35,7 +35,7 @@ pub(super) fn decode<T: DeserializeOwned>(tree: &mut Node, findings: &mut Vec<Fi
 fn describe(kind: &Kind, path: &FieldPath, tree: &Node) -> Finding {
     let node = tree.at(path);
     let fault = match kind {
-        Kind::Unknown { field, known } => unknown(field, known),
+        Kind::Unknown { field, known } => unknown(path, field, known),
         Kind::Missing { field } => {
             Fault::new(format!("the field `{field}` is missing"), format!("add `{field}:`")).noting(format!("`{field}` is needed here"))
         }
@@ -54,7 +54,10 @@ fn describe(kind: &Kind, path: &FieldPath, tree: &Node) -> Finding {
     Finding { path: path.clone(), span: Some(span), fault }
 }
 
-fn unknown(field: &str, known: &[&str]) -> Fault {
+fn unknown(path: &FieldPath, field: &str, known: &[&str]) -> Fault {
+    if path.starts_with("routes") && matches!(field, "max_size" | "max_entries") {
+        return Fault::new(format!("`{field}` is not for a route: one store serves all"), "write it below `cache:` at the top of the file");
+    }
     let message = format!("unknown field `{field}`");
     let fields = suggest::listed(known.iter().copied());
     match suggest::nearest(field, known.iter().copied()) {

@@ -184,8 +184,9 @@ pub struct Config {
     /// How often a request is tried again.
     #[serde(default)]
     pub retry: Retry,
-    /// Whether the same question is paid for once. Left out, and not in a route either, nothing is kept.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    /// Whether the same question is paid for once. Left out, or `off`, only routes with a `cache:` of their own have one.
+    #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "cache::off_or_fields")]
+    #[schemars(with = "Option<cache::OffOrFields>")]
     pub cache: Option<Cache>,
     /// Which region a request comes from.
     #[serde(default)]

@@ -1,4 +1,4 @@
-//! The body of whatever goes down: our own few bytes, or a provider's reply as it comes.
+//! The body of whatever goes down: our own few bytes, a provider's reply as it comes, or one that others have had.
 
 use std::{
     pin::Pin,
@@ -8,7 +8,7 @@ use std::{
 use bytes::Bytes;
 use http_body::{Frame, SizeHint};
 
-use super::{relay::Relay, tunnel::Tunnel};
+use super::{cache::played::Played, relay::Relay, tunnel::Tunnel};
 use crate::upstream::Failure;
 
 /// What the server sends to the client.
@@ -20,6 +20,7 @@ enum Content {
     Ours(Bytes),
     /// Behind a pointer, as the whole goes through many hands on its way to the connection.
     Relay(Box<Relay>),
+    Played(Box<Played>),
     Tunnel(Box<Tunnel>),
 }
 
@@ -53,6 +54,12 @@ impl Body {
         }
     }
 
+    /// A reply that others have had, or have as well.
+    #[must_use]
+    pub fn played(played: Played) -> Self {
+        Self(Content::Played(Box::new(played)))
+    }
+
     /// A provider's reply.
     #[must_use]
     pub fn relay(relay: Box<Relay>) -> Self {
@@ -70,6 +77,7 @@ impl http_body::Body for Body {
             Content::Ours(bytes) if bytes.is_empty() => Poll::Ready(None),
             Content::Ours(bytes) => Poll::Ready(Some(Ok(Frame::data(std::mem::take(bytes))))),
             Content::Relay(relay) => Pin::new(&mut **relay).poll_frame(cx),
+            Content::Played(played) => played.poll_frame(cx),
         }
     }
 
@@ -78,6 +86,7 @@ impl http_body::Body for Body {
             Content::Ours(bytes) => bytes.is_empty(),
             Content::Tunnel(_) => true,
             Content::Relay(relay) => relay.is_end_stream(),
+            Content::Played(played) => played.is_end_stream(),
         }
     }
 
@@ -85,6 +94,7 @@ impl http_body::Body for Body {
         match &self.0 {
             Content::Ours(bytes) => SizeHint::with_exact(bytes.len() as u64),
             Content::Relay(relay) => relay.size_hint(),
+            Content::Played(played) => played.size_hint(),
             Content::Tunnel(_) => SizeHint::with_exact(0),
         }
     }

@@ -22,6 +22,10 @@ pub const X_SIDEGATE_ATTEMPTS: HeaderName = HeaderName::from_static("x-sidegate-
 pub const X_SIDEGATE_TARGET: HeaderName = HeaderName::from_static("x-sidegate-target");
 /// How long the request waited in its provider's line, in milliseconds.
 pub const X_SIDEGATE_QUEUE: HeaderName = HeaderName::from_static("x-sidegate-queue-ms");
+/// What the cache had to do with the reply.
+pub const X_SIDEGATE_CACHE: HeaderName = HeaderName::from_static("x-sidegate-cache");
+/// The same as RFC 9211 has it.
+pub const CACHE_STATUS: HeaderName = HeaderName::from_static("cache-status");
 /// What SDKs ask before they try again by themselves.
 pub const X_SHOULD_RETRY: HeaderName = HeaderName::from_static("x-should-retry");
 /// The name of the limit that refused the request.
@@ -32,7 +36,7 @@ pub const SERVER_TIMING: HeaderName = HeaderName::from_static("server-timing");
 /// Which fields that mean something to a proxy a head has. One look at all names finds them: a look-up by name costs a hash, and
 /// most heads have few of them.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Present(u16);
+pub struct Present(u32);
 
 impl Present {
     /// `host`.
@@ -65,8 +69,10 @@ impl Present {
     pub const HOP: Self = Self(1 << 13);
     /// `traceparent` or `tracestate`.
     pub const TRACE: Self = Self(1 << 14);
+    /// `cache-control` or `pragma`.
+    pub const DIRECTIVES: Self = Self(1 << 15);
     /// What the client says of its own patience and retries, or an `idempotency-key`.
-    pub const AGAIN: Self = Self(1 << 15);
+    pub const AGAIN: Self = Self(1 << 16);
     /// Any field in which a client may present a key.
     pub const ANY_KEY: Self = Self(Self::AUTHORIZATION.0 | Self::OTHER_KEY.0);
     /// Whatever may not go up as it is, credentials and framing aside.
@@ -92,6 +98,7 @@ impl Present {
             (12, "x-request-id") => Self::ID,
             (8, "x-region") | (10, "x-api-tier" | "x-priority") | (15, "x-forwarded-for") => Self::CLAIM,
             (13, "authorization") => Self::AUTHORIZATION,
+            (6, "pragma") | (13, "cache-control") => Self::DIRECTIVES,
             (7, "api-key") | (9, "x-api-key") | (14, "x-goog-api-key") | (22, "sec-websocket-protocol") => Self::OTHER_KEY,
             (6, "cookie") | (14, "openai-project") | (19, "openai-organization" | "x-goog-user-project") => Self::ACCOUNT,
             (16, "content-encoding") => Self::ENCODING,
@@ -145,7 +152,9 @@ pub fn goes_down(name: &HeaderName) -> bool {
 
 /// Whether it would be taken for one that we add.
 fn is_ours(name: &HeaderName) -> bool {
-    name.as_str().strip_prefix("x-sidegate-").is_some_and(|rest| matches!(rest, "key" | "attempts" | "limit" | "target" | "queue-ms"))
+    name.as_str()
+        .strip_prefix("x-sidegate-")
+        .is_some_and(|rest| matches!(rest, "key" | "attempts" | "cache" | "limit" | "target" | "queue-ms"))
 }
 
 /// Whether a reply's field tells how much a provider lets its account have: OpenAI's `x-ratelimit-…` and their like at other

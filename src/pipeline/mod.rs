@@ -8,13 +8,14 @@
 //! | 3 | **endpoint**: path and method → candidate routes | `route.rs` |
 //! | 4 | **limit**, what needs no body: requests, concurrency | `limit.rs` |
 //! | 5 | **read the ask**: model and stream, by peeking at the bytes | `ask.rs`, `decoded.rs` |
+//! | 6 | **cache**: a hit, somebody else's call, or a call of one's own | `cache.rs`, `cache/` |
 //! | 7 | **limit**, per model, tokens, cost: reserve what it will take | `limit.rs`, `reservation.rs`, `include_usage.rs`, `readable.rs` |
 //! | 8 | **deliver**: breaker, place and key, send, verdict, and what comes next | `deliver.rs`, `deliver/`, `outgoing.rs`, `judge.rs`, `downward.rs` |
 //! | 9 | **relay** the body, frame by frame; or a WebSocket's bytes | `respond.rs`, `standing.rs`, `relay.rs`, `observe.rs`, `upgrade.rs`, `tunnel.rs` |
 //! | 10 | **settle**, exactly once, also on `Drop` | `settle.rs`, `holds.rs`, `attempt.rs`, `tell.rs` |
 //! | ! | **reject**: any `Err` becomes a response, there and nowhere else | `reject.rs` |
 //!
-//! What they work on: `body.rs`, `joined.rs`. `trial.rs` takes the steps that need no body for a request that nobody has sent.
+//! What they work on: `wanted.rs`, `body.rs`, `joined.rs`. `trial.rs` takes the steps that need no body for a request that nobody has sent.
 //!
 //! Cancel: the server drops the future, or later the body, when the client leaves. Everything that was taken is held by
 //! a guard and gives itself back; the exchange with the provider ends at once.
@@ -23,6 +24,7 @@ pub mod admit;
 pub mod ask;
 pub mod attempt;
 pub mod body;
+pub mod cache;
 pub mod client;
 pub mod decoded;
 pub mod deliver;
@@ -50,6 +52,7 @@ pub mod trail;
 pub mod trial;
 pub mod tunnel;
 pub mod upgrade;
+pub mod wanted;
 
 use std::{cell::OnceCell, fmt, net::IpAddr, sync::Arc, time::Instant};
 
@@ -58,6 +61,7 @@ use hyper::body::Incoming;
 
 use self::{
     body::Body,
+    cache::{Found, Lead, Source},
     deliver::{Asks, Delivery},
     fields::Present,
     identify::Unproven,
@@ -65,10 +69,11 @@ use self::{
     reject::Reject,
     trace::Traced,
     trail::Trail,
+    wanted::Wanted,
 };
 use crate::{
     provider::prefix,
-    runtime::{Runtime, Snapshot},
+    runtime::{Route, Runtime, Snapshot},
     types::ForeignName,
     upstream::Upstream,
 };
@@ -115,7 +120,11 @@ pub struct Generations<'p> {
     runtime: &'p Runtime,
 }
 
-impl Generations<'_> {
+impl<'p> Generations<'p> {
+    fn new(own: &'p Snapshot, runtime: &'p Runtime) -> Self {
+        Self { own, newest: Default::default(), runtime }
+    }
+
     /// The one in force when the request has come to its key, if that is another.
     fn newer(&self) -> Option<&Snapshot> {
         self.of(&self.newest[0])
@@ -154,10 +163,12 @@ impl Pipeline {
         let mut unread = Some(body);
         let mut trail = Trail::start(Arc::clone(&self.runtime), received, peer, (&head, present));
         trail.watched(Traced::of(&head.headers, present, &snapshot.config.trace), snapshot.config.log.slow);
-        let generations = Generations { own: &snapshot, newest: Default::default(), runtime: &self.runtime };
+        let generations = Generations::new(&snapshot, &self.runtime);
         match self.serve(&generations, (head, present, peer, certified), &mut unread, &mut trail).await {
             // 9, and 10 at the end of the body.
-            Ok(delivery) => respond::respond(delivery, &snapshot, trail),
+            Ok(Served::Delivered(delivery)) => respond::respond(delivery, &snapshot, trail),
+            Ok(Served::Cached(source)) => cache::told::answer(source, &snapshot, trail),
+            Ok(Served::Shared(lead)) => cache::lead::lead(self.clone(), &snapshot, *lead, trail).await,
             // !: the only place that answers for us.
             Err(reject) => reject::answer(&reject, unread, trail, snapshot.annotate),
         }
@@ -169,10 +180,10 @@ impl Pipeline {
         (head, present, peer, certified): (Box<Parts>, Present, Option<IpAddr>, Option<ForeignName>),
         body: &mut Option<Incoming>,
         trail: &mut Trail,
-    ) -> Result<Box<Delivery<'s>>, Reject> {
+    ) -> Result<Served<'s>, Reject> {
         let snapshot = generations.own;
         // 1: before anything else is believed of it.
-        let mut request = admit::admit(head, present, peer, &snapshot.listen, &snapshot.trust)?;
+        let request = admit::admit(head, present, peer, &snapshot.listen, &snapshot.trust)?;
         // 2: before the body is polled, so that who is refused is not invited to send it.
         let certified = certified.as_ref();
         let origin = (&snapshot.trust, &snapshot.regions);
@@ -214,20 +225,58 @@ impl Pipeline {
         let repeat = candidates.repeat(&asked.ask);
         trail.asked(asked.ask, asked.waited, candidates.tells_usage);
         let route = route?;
+        let (question, counts) = (candidates.question(route), candidates.counts());
         trail.routed(&route.path);
+        let ask::Asked { upload, reserved, prompt, .. } = asked;
+        let wanted = Wanted { request, client, upload, reserved, prompt, whose, repeat, counts, is_charged: false };
+        // 6: what was asked before is not asked again.
+        let wanted = match route.cache.as_ref().zip(question) {
+            None => wanted,
+            Some((spec, question)) => match Box::pin(cache::ask((snapshot, route, spec), question, wanted, trail)).await? {
+                Found::Answer(source) => return Ok(Served::Cached(source)),
+                Found::Nothing(lead) => return Ok(Served::Shared(lead)),
+                Found::Bypass(wanted) => wanted,
+            },
+        };
+        // By far the largest part of a request's future, which hyper moves as a whole before any of it is needed.
+        Box::pin(self.buy(generations, route, wanted, trail)).await.map(Served::Delivered)
+    }
+
+    /// Steps 7 and 8: what nobody has an answer to is paid for.
+    async fn buy<'s>(
+        &self,
+        generations: &'s Generations<'s>,
+        route: &'s Route,
+        wanted: Wanted,
+        trail: &mut Trail,
+    ) -> Result<Box<Delivery<'s>>, Reject> {
+        let Wanted { mut request, client, upload, reserved, prompt, whose, repeat, counts, is_charged } = wanted;
+        let limits = &generations.own.limits;
         // 7: the last gate before money.
-        reservation::reserve(&snapshot.limits, caller.as_ref(), (&candidates, route, asked.prompt), trail)?;
+        if !is_charged {
+            let caller = limit::limited_caller(limits, &client);
+            reservation::reserve(limits, caller.as_ref(), (counts, route, prompt), trail)?;
+        }
         if trail.counts() {
             readable::ask(&mut request.head.headers);
         }
-        let upload = if candidates.tells_if_asked { include_usage::ask(&request, asked.upload, trail) } else { asked.upload };
+        let upload = if counts.tells_if_asked { include_usage::ask(&request, upload, trail) } else { upload };
         // The memory of a body that may go up again is kept until a reply has begun.
-        let _held = asked.reserved;
+        let _held = reserved;
         // 8: the last step that may refuse. From here on the provider speaks.
-        let tokens = reservation::expected(route, (&upload, asked.prompt), trail);
+        let tokens = reservation::expected(route, (&upload, prompt), trail);
         let prefix = if route.has_affinity { upload.whole().and_then(|body| prefix::id(trail.model(), body)) } else { None };
         let asks = Asks { whose, repeat, tokens, prefix };
-        // By far the largest part of a request's future, which hyper moves as a whole before any of it is needed.
-        Box::pin(deliver::deliver(&self.upstream, (generations, route, asks), &client, (request, upload), trail)).await
+        deliver::deliver(&self.upstream, (generations, route, asks), &client, (request, upload), trail).await
     }
+}
+
+/// How a request is answered.
+enum Served<'s> {
+    /// By a provider.
+    Delivered(Box<Delivery<'s>>),
+    /// By what somebody else has paid for.
+    Cached(Source),
+    /// By a call that others may join.
+    Shared(Box<Lead>),
 }

@@ -68,6 +68,8 @@ pub enum Reject {
     BodyBroken,
     /// The memory for bodies that must be read is used up.
     Overloaded,
+    /// The client wants what is stored or nothing, and nothing is (RFC 9111 §5.2.1.7).
+    NotCached,
     /// Every key of every target is out of use.
     NoKey,
     /// Nothing was sent: what would have served it can't now.
@@ -126,6 +128,7 @@ impl Reject {
             Self::BodyTimeout => closing(caller(StatusCode::REQUEST_TIMEOUT, "request_timeout")),
             Self::BodyBroken => closing(caller(StatusCode::BAD_REQUEST, "request_incomplete")),
             Self::Overloaded => closing(Shape { kind: "server_error", ..upstream(StatusCode::SERVICE_UNAVAILABLE, "overloaded") }),
+            Self::NotCached => caller(StatusCode::GATEWAY_TIMEOUT, "not_cached"),
             Self::NoKey => upstream(StatusCode::SERVICE_UNAVAILABLE, "no_key_available"),
             Self::Unserved(unserved) => unserved.shape(),
             Self::Upstream(failure) => match (failure.phase, failure.reason) {
@@ -184,6 +187,7 @@ impl Reject {
             Self::BodyTimeout => "The request's body did not arrive in time.".to_owned(),
             Self::BodyBroken => "The request's body ended early or was malformed.".to_owned(),
             Self::Overloaded => "Too many large requests are being read at once.".to_owned(),
+            Self::NotCached => "No answer to this is stored, and `Cache-Control: only-if-cached` asks for nothing else.".to_owned(),
             Self::NoKey => "No key of the provider is in use.".to_owned(),
             Self::Unserved(unserved) => unserved.message(),
             Self::Upstream(failure) => match (failure.phase, failure.reason) {

@@ -12,10 +12,10 @@ use std::sync::Arc;
 use http::StatusCode;
 
 use super::{
-    limit::{self, Expected, Granted},
+    limit::{self, Asking, Expected, Granted},
     reject::Reject,
-    route::Candidates,
     trail::Trail,
+    wanted::Counts,
 };
 use crate::{
     policy::{
@@ -198,7 +198,7 @@ fn true_up(charge: &mut Charge, unit: Unit, (held, used): (u64, u64), now: Momen
 pub fn reserve(
     limits: &Limits,
     caller: Option<&Caller<'_>>,
-    (candidates, route, prompt): (&Candidates<'_, '_>, &Route, Prompt),
+    (counts, route, prompt): (Counts, &Route, Prompt),
     trail: &mut Trail,
 ) -> Result<(), Reject> {
     let Some(caller) = caller.filter(|_| !limits.second.is_empty()) else { return Ok(()) };
@@ -207,7 +207,9 @@ pub fn reserve(
     // What nobody knows the price of is more than any limit has.
     let cost = route.reserve(trail.ask().certain_model(), estimate.prompt, estimate.output).unwrap_or(Money(u64::MAX));
     let expected = Expected { tokens: estimate.total(), cost: cost.0 };
-    let Granted { charge, standings } = limit::second(limits, caller, candidates.asking(trail.ask(), expected), &runtime)?;
+    let Counts { has_model, tells_usage, .. } = counts;
+    let asking = Asking { ask: trail.ask(), has_model, tells_usage, expected };
+    let Granted { charge, standings } = limit::second(limits, caller, asking, &runtime)?;
     trail.limited(standings);
     // To tell clients apart, about, the end of a hash is enough.
     trail.reserved(charge, (estimate, cost), caller.client as u16);

@@ -13,6 +13,7 @@ use http::{
 
 use super::{
     body::Body,
+    cache,
     deliver::Delivery,
     fields::{SERVER_TIMING, X_REQUEST_ID, X_SHOULD_RETRY, X_SIDEGATE_ATTEMPTS, X_SIDEGATE_KEY, X_SIDEGATE_QUEUE, X_SIDEGATE_TARGET},
     observe::{Media, Observer, learner::Learner},
@@ -29,7 +30,7 @@ use crate::{
 };
 
 /// The most fields that are added to a reply's head, besides the caller's [`super::standing`].
-pub const ADDED: usize = 5;
+pub const ADDED: usize = 7;
 
 /// The reply's head is complete, its body follows as it comes.
 #[must_use]
@@ -96,14 +97,14 @@ fn takes_usage_out<B>(reply: &mut Response<B>, trail: &Trail, stream: bool) -> O
 }
 
 /// Adds what the config lets it add: at most [`ADDED`] fields.
-fn annotate(headers: &mut HeaderMap, add: Annotate, key: Option<&HeaderValue>, (trail, overhead): (&mut Trail, Duration)) {
+pub(super) fn annotate(headers: &mut HeaderMap, add: Annotate, key: Option<&HeaderValue>, (trail, overhead): (&mut Trail, Duration)) {
     if add.request_id && !trail.is_named() {
         headers.insert(X_REQUEST_ID, trail.request_id());
     }
     if let Some(key) = key.filter(|_| add.key) {
         headers.insert(X_SIDEGATE_KEY, key.clone());
     }
-    if add.attempts {
+    if add.attempts && trail.attempts() > 0 {
         let attempts = match trail.attempts() {
             1 => const { HeaderValue::from_static("1") },
             attempts => HeaderValue::from(attempts),
@@ -115,6 +116,7 @@ fn annotate(headers: &mut HeaderMap, add: Annotate, key: Option<&HeaderValue>, (
     {
         headers.append(SERVER_TIMING, timing);
     }
+    cache::told::annotate(headers, add, trail);
 }
 
 /// Adds what few replies have: several targets, a line, or an end of all that could be tried.

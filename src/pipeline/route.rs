@@ -2,16 +2,13 @@
 
 use http::{Method, Uri};
 
-use super::{
-    limit::{Asking, Expected},
-    reject::Reject,
-};
+use super::{reject::Reject, wanted::Counts};
 use crate::{
     config::Credentials,
     policy::key_pool::homes::Whose,
     provider::{Endpoint, ModelIn},
     runtime::{Route, Snapshot},
-    types::{Ask, Dialect, ObjectIds, Repeat},
+    types::{Ask, Dialect, ObjectIds, Question, Repeat, RequestFormat},
 };
 
 /// The routes that have a request's path, and what is known of its operation.
@@ -35,6 +32,8 @@ pub struct Candidates<'s, 'p> {
     pub tells_usage: bool,
     /// Whether a stream tells it only if the request asks for it.
     pub tells_if_asked: bool,
+    /// What the operation asks, and of which route that was read: in which format, and in what of the path.
+    question: Option<(RequestFormat, &'p str, Question)>,
     /// What a second send would do, as far as the path tells: the worst that any of the routes' formats makes of it.
     repeat: Repeat,
     /// Whether a limit turns on the model.
@@ -60,6 +59,7 @@ pub fn candidates<'s, 'p>(snapshot: &'s Snapshot, method: &Method, uri: &'p Uri)
         tells_objects: false,
         tells_usage: false,
         tells_if_asked: false,
+        question: None,
         repeat: Repeat::Safe,
         limits_turn_on_model: snapshot.limits.turn_on_model,
     };
@@ -67,13 +67,14 @@ pub fn candidates<'s, 'p>(snapshot: &'s Snapshot, method: &Method, uri: &'p Uri)
         return Err(Reject::NoRoute);
     }
     for (route, rest) in under_path() {
-        let Endpoint { model, keeps_objects, objects, tells_objects, tells_usage, tells_if_asked, repeat } =
+        let Endpoint { model, keeps_objects, objects, tells_objects, tells_usage, tells_if_asked, question, repeat } =
             Endpoint::of(route.format, method, (rest, uri.query()));
         found.keeps_objects |= keeps_objects;
         found.objects.extend(objects);
         found.tells_objects |= tells_objects;
         found.tells_usage |= tells_usage;
         found.tells_if_asked |= tells_if_asked;
+        found.question = question.map(|question| (route.format, rest, question)).or(found.question);
         found.repeat = found.repeat.max(repeat);
         match model {
             ModelIn::Body => found.reads_body = true,
@@ -117,8 +118,15 @@ impl<'s> Candidates<'s, '_> {
 
     /// What the limits of step 7 turn on.
     #[must_use]
-    pub fn asking<'a>(&self, ask: &'a Ask, expected: Expected) -> Asking<'a> {
-        Asking { ask, has_model: self.has_model() || self.hides_model, tells_usage: self.tells_usage, expected }
+    pub fn counts(&self) -> Counts {
+        Counts { has_model: self.has_model() || self.hides_model, tells_usage: self.tells_usage, tells_if_asked: self.tells_if_asked }
+    }
+
+    /// What the operation asks, where this route serves it. A route that takes the path for something else, or may, is not asked.
+    #[must_use]
+    pub fn question(&self, route: &Route) -> Option<Question> {
+        let (format, rest, question) = self.question?;
+        (route.format == format && route.rest(self.path) == Some(rest)).then_some(question)
     }
 
     /// What a second send of it would do.

@@ -7,12 +7,14 @@ use std::{
     fmt,
     net::IpAddr,
     ops::Range,
+    rc::Rc,
     sync::{Arc, atomic::Ordering},
     time::{Duration, Instant, SystemTime},
 };
 
 use http::{HeaderValue, Method, StatusCode, Uri, request::Parts};
 
+mod cached;
 mod charge;
 mod end;
 mod limited;
@@ -36,8 +38,9 @@ use crate::{
     policy::prices::Cost,
     runtime::{Runtime, snapshot::PoolKey},
     telemetry::{access_log::Entry, decisions::Tries, traffic::Ended},
-    types::{Ask, Cause, LimitName, Period, SpanId, TraceId, Usage, trace_context::Hex},
+    types::{Ask, Cached, Cause, LimitName, Period, SpanId, TraceId, Usage, trace_context::Hex},
 };
+pub use cached::Paying;
 pub use end::End;
 
 /// The most bytes of a model's name that the log repeats: a client may send megabytes.
@@ -96,6 +99,10 @@ struct Course {
     tells_objects: bool,
     usage: Usage,
     cost: Option<Cost>,
+    /// What the cache had to do with it, and why it was not asked.
+    cached: Option<(Cached, Option<&'static str>)>,
+    /// Where others learn what its call took.
+    paying: Option<Rc<Paying>>,
     /// What limits have charged for it, until that is settled.
     reservation: Option<Box<Reservation>>,
     ended: bool,
@@ -141,6 +148,8 @@ impl Trail {
             tells_objects: false,
             usage: Usage::default(),
             cost: None,
+            cached: None,
+            paying: None,
             reservation: None,
             ended: false,
         }))
@@ -312,6 +321,7 @@ impl Trail {
             key_name: key.map(|key| &*key.name),
             model: self.0.ask.model.as_deref().map(|model| &model[..model.floor_char_boundary(LONGEST_MODEL)]),
             stream: self.0.ask.stream,
+            cache: self.0.cached.map(|(cached, _)| cached.name()),
             attempts: self.0.attempts,
             tried: tries.count(),
             verdict: tries.verdict().filter(|cause| *cause != Cause::Served).map(Cause::name),
@@ -330,6 +340,7 @@ impl Trail {
             failure: self.0.failure,
         };
         self.0.runtime.access_log.write(&entry);
+        self.0.count_cached();
         self.0.tell_if_slow(&entry);
         self.0.tell_span(&entry);
         self.0.keep_decision(&entry, end, tries);

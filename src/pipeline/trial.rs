@@ -15,7 +15,7 @@ use super::{
     client::{Client, Name},
     fields::Present,
     identify::{self, Unproven},
-    limit::{self, Expected},
+    limit,
     reject::Reject,
     route,
 };
@@ -130,7 +130,7 @@ pub fn suppose<'s>(snapshot: &'s Snapshot, supposed: &Supposed, now: Moment) -> 
                 }
                 Err(unserved) => reject = reject.or_else(|| ask.model.is_some().then_some(unserved)),
             }
-            (has_model, tells_usage) = (candidates.asking(&ask, Expected::default()).has_model, candidates.tells_usage);
+            (has_model, tells_usage) = (candidates.counts().has_model, candidates.tells_usage);
         }
         Err(no_route) => reject = reject.or(Some(no_route)),
     }

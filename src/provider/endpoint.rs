@@ -5,7 +5,7 @@ use std::{borrow::Cow, ops::Range, sync::LazyLock};
 use http::Method;
 
 use super::{auth::unescape, objects, repeat::Repeat};
-use crate::types::{ObjectIds, RequestFormat};
+use crate::types::{ObjectIds, Question, RequestFormat};
 
 /// What is known of an operation before its body is read.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -22,6 +22,8 @@ pub struct Endpoint {
     pub tells_usage: bool,
     /// Whether its stream tells what it used only if the request asks for it, by `stream_options`.
     pub tells_if_asked: bool,
+    /// What it asks, if its reply answers its body and does nothing else.
+    pub question: Option<Question>,
     /// Whether it may be sent again, as far as the path tells.
     pub repeat: Repeat,
 }
@@ -56,6 +58,21 @@ const OPENAI: &[&str] = &[
 ];
 /// Those whose streams tell usage only if they are asked.
 const ASKED: &[&str] = &["/chat/completions", "/completions"];
+/// Those whose reply answers the body and does nothing else.
+const QUESTIONS: &[(&str, Question)] = &[
+    ("/chat/completions", Question::Chat),
+    ("/completions", Question::Completion),
+    ("/responses", Question::Response),
+    ("/embeddings", Question::Embedding),
+    ("/moderations", Question::Moderation),
+];
+/// And Gemini's, behind the model.
+const ACTIONS: &[(&str, Question)] = &[
+    ("generateContent", Question::Content),
+    ("streamGenerateContent", Question::Content),
+    ("embedContent", Question::ContentEmbedding),
+    ("batchEmbedContents", Question::ContentEmbedding),
+];
 /// Those with the model in the query: sessions over WebSockets and over WebRTC.
 const REALTIME: &[&str] = &["/realtime", "/realtime/calls"];
 const ANTHROPIC: &[&str] = &["/messages", "/messages/count_tokens", "/complete"];
@@ -94,12 +111,30 @@ impl Endpoint {
         };
         let tells_if_asked =
             format == RequestFormat::Openai && *method == Method::POST && is_among(ASKED, &rest) && query.is_none_or(knows_stream_options);
+        let question = if *method == Method::POST { question(format, &rest) } else { None };
         let repeat = Repeat::of(format, method, &rest);
         let keeps_objects = objects::are_meant(format, &rest);
         let objects = if keeps_objects { objects::in_path(&rest) } else { ObjectIds::default() };
         let tells_objects = objects::are_told(method, &rest);
-        Self { model, keeps_objects, objects, tells_objects, tells_usage, tells_if_asked, repeat }
+        Self { model, keeps_objects, objects, tells_objects, tells_usage, tells_if_asked, question, repeat }
     }
+}
+
+/// What a POST to this path asks. Nothing else does: what only looks like one of these may make, keep or change something.
+fn question(format: RequestFormat, rest: &str) -> Option<Question> {
+    let known: &[(&str, Question)] = match format {
+        RequestFormat::Openai => QUESTIONS,
+        RequestFormat::Anthropic => &[("/messages", Question::Message)],
+        RequestFormat::Gemini => return gemini_question(rest),
+    };
+    known.iter().find(|(operation, _)| operation.eq_ignore_ascii_case(rest)).map(|(_, question)| *question)
+}
+
+/// `/models/gemini-pro:generateContent` → [`Question::Content`].
+fn gemini_question(rest: &str) -> Option<Question> {
+    gemini_model(rest)?;
+    let (_, action) = rest.split_once(':')?;
+    ACTIONS.iter().find(|(name, _)| name.eq_ignore_ascii_case(action)).map(|(_, question)| *question)
 }
 
 /// Azure's versions of before 2024-09-01-preview refuse a request with `stream_options`. Dates compare as text.

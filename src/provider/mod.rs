@@ -2,6 +2,7 @@
 
 pub mod auth;
 pub mod endpoint;
+pub mod finish;
 pub mod objects;
 pub mod prefix;
 pub mod rate_headers;

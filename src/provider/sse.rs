@@ -68,6 +68,8 @@ pub struct Splitter {
     ends: Ends,
     /// Whether an event has ended before.
     begun: bool,
+    /// Whether one was too long.
+    skipped: bool,
     /// Whether nothing is left of an event that has not ended.
     between: bool,
 }
@@ -77,6 +79,12 @@ impl Splitter {
     #[must_use]
     pub fn is_between_events(&self) -> bool {
         self.between
+    }
+
+    /// Whether an event was stepped over, since it was longer than [`LONGEST`].
+    #[must_use]
+    pub fn has_skipped(&self) -> bool {
+        self.skipped
     }
 
     /// Takes the next bytes, and tells each event that ends in them: its lines, without the blank one.
@@ -98,6 +106,7 @@ impl Splitter {
             true => Some(rest),
             false => self.hold(rest).then_some(&*self.held),
         };
+        self.skipped |= whole.is_none();
         let first = !std::mem::replace(&mut self.begun, true);
         if let Some(mut whole) = whole {
             if first {
@@ -123,12 +132,13 @@ impl Splitter {
     }
 }
 
-/// The data of an event: what its `data` fields say, joined by line feeds. `None` if it has none.
-#[must_use]
-pub fn data(event: &[u8]) -> Option<Cow<'_, [u8]>> {
-    let mut data: Option<Cow<'_, [u8]>> = None;
+/// The fields of an event, as they stand there: names and values. A comment has no name.
+fn fields(event: &[u8]) -> impl Iterator<Item = (&[u8], &[u8])> {
     let mut rest = event;
-    while !rest.is_empty() {
+    std::iter::from_fn(move || {
+        if rest.is_empty() {
+            return None;
+        }
         let end = memchr2(b'\n', b'\r', rest).unwrap_or(rest.len());
         let line = &rest[..end];
         let skipped = usize::from(rest[end..].starts_with(b"\r\n"));
@@ -137,10 +147,21 @@ pub fn data(event: &[u8]) -> Option<Cow<'_, [u8]>> {
             Some(colon) => (&line[..colon], &line[colon + 1..]),
             None => (line, &b""[..]),
         };
-        if name != b"data" {
-            continue;
-        }
-        let value = value.strip_prefix(b" ").unwrap_or(value);
+        Some((name, value.strip_prefix(b" ").unwrap_or(value)))
+    })
+}
+
+/// The name of an event: what its last `event` field says. `None` if it has none.
+#[must_use]
+pub fn name(event: &[u8]) -> Option<&[u8]> {
+    fields(event).filter(|(name, _)| *name == b"event").map(|(_, value)| value).last()
+}
+
+/// The data of an event: what its `data` fields say, joined by line feeds. `None` if it has none.
+#[must_use]
+pub fn data(event: &[u8]) -> Option<Cow<'_, [u8]>> {
+    let mut data: Option<Cow<'_, [u8]>> = None;
+    for (_, value) in fields(event).filter(|(name, _)| *name == b"data") {
         match &mut data {
             None => data = Some(Cow::Borrowed(value)),
             Some(data) => {

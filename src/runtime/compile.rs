@@ -250,7 +250,16 @@ fn compile_route(
     let any = |is: fn(&Provider) -> bool| targets.iter().any(|target| is(&target.provider));
     let (weighs, has_affinity) = (any(|provider| provider.weighs), any(|provider| provider.has_affinity));
     let (models, credentials) = (route.models, route.credentials);
-    Ok(Route { path, models, format, credentials, targets, order, weighs, has_affinity, last_resort, cache })
+    let identity = identity(&targets);
+    Ok(Route { path, models, format, credentials, targets, order, weighs, has_affinity, last_resort, identity, cache })
+}
+
+/// What tells the first target from all others, through all generations: where its answers come from.
+fn identity(targets: &[Target]) -> Box<[u8]> {
+    let Some(Target { provider, model, .. }) = targets.first() else { return Box::default() };
+    // None of them holds a line break.
+    let parts = [provider.dialect.name(), &provider.endpoint.url.to_string(), model.as_deref().unwrap_or_default()];
+    parts.join("\n").into_bytes().into()
 }
 
 /// A route's numbers. What its fields are called stands in one order and once, so that a config that says the same asks the same.

@@ -1,6 +1,7 @@
 //! Layer 3: the config made live. [`compile()`] turns plain data into a [`Snapshot`], and one pointer says which
 //! snapshot is in force. A request takes it once and keeps it, whatever happens to the pointer meanwhile.
 
+pub mod cache;
 pub mod client_keys;
 pub mod compile;
 pub mod jwt;
@@ -21,6 +22,7 @@ use std::{
 
 use arc_swap::ArcSwap;
 
+pub use cache::Cache;
 pub use client_keys::ClientKeys;
 pub use compile::{CompileError, compile};
 pub use jwt::JwtIdentity;
@@ -69,6 +71,8 @@ pub struct Runtime {
     pub cooled: Seldom,
     /// Whether a slow request may be told of in the log.
     pub slow: Ration,
+    /// Replies that answer more than one request.
+    pub cache: Cache,
     /// How the last requests were decided.
     pub decisions: Ring,
     /// When the process began.

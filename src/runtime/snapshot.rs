@@ -128,6 +128,8 @@ pub struct Route {
     pub has_affinity: bool,
     /// What is answered when none could.
     pub last_resort: Option<Arc<LastResort>>,
+    /// What its first target is, apart from all others: whose answers are kept.
+    pub identity: Box<[u8]>,
     /// How its replies are kept, if they are.
     pub cache: Option<Arc<cache::Spec>>,
 }

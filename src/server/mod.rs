@@ -58,7 +58,7 @@ use self::{
 };
 use crate::{
     config::{Config, Loaded},
-    runtime::{self, Held, Registry, Reloader, Runtime, compile::Ground, reload::Fit},
+    runtime::{self, Cache, Held, Registry, Reloader, Runtime, compile::Ground, reload::Fit},
     telemetry::{
         AccessLog, Metrics,
         decisions::Ring,
@@ -68,6 +68,9 @@ use crate::{
     types::Address,
     upstream::{Resolver, dns, dns::Lookups},
 };
+
+/// In how many turns of the upkeep what is stored and over is swept.
+const SWEEP: usize = 30;
 
 /// How often metric samples are folded into buckets. Until then each takes eight bytes.
 const UPKEEP: Duration = Duration::from_secs(1);
@@ -190,6 +193,7 @@ pub fn start(loaded: Loaded, options: Options) -> Result<Running> {
         failures: Seldom::default(),
         cooled: Seldom::default(),
         slow: Ration::default(),
+        cache: Cache::new(config.cache_bounds()),
         decisions: Ring::new(config.log.decisions),
         began: Instant::now(),
         estimator: Default::default(),
@@ -285,6 +289,9 @@ async fn upkeep(runtime: Arc<Runtime>) {
         tokio::time::sleep(UPKEEP).await;
         runtime.refresh();
         runtime.registry.sweep(turn, runtime.moment());
+        if turn % SWEEP == SWEEP - 1 {
+            runtime.cache.store.sweep(runtime.moment());
+        }
         runtime.metrics.run_upkeep();
     }
 }

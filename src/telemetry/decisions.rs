@@ -32,6 +32,8 @@ pub struct Decision {
     pub route: Option<Arc<str>>,
     /// The model that was asked for.
     pub model: Option<Cut>,
+    /// What the cache had to do with it, in a word of [`crate::types::Cached`]; none where the route has no cache.
+    pub cache: Option<&'static str>,
     /// The status that went down; 499 if the client left before one did.
     pub status: u16,
     /// How it ended: `complete`, `left`, `truncated` or `rejected`.

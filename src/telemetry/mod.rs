@@ -3,6 +3,7 @@
 pub mod access_log;
 pub mod attempt_record;
 pub mod breaker_record;
+pub mod cache_record;
 pub mod causes;
 pub mod costs;
 pub mod decisions;
@@ -25,6 +26,7 @@ pub mod transitions;
 pub mod window;
 
 pub use access_log::AccessLog;
+pub use cache_record::CacheRecord;
 pub use key_record::KeyRecord;
 pub use limit_record::LimitRecord;
 pub use metrics::{Metrics, ServerMetrics};

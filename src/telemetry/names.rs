@@ -1,10 +1,12 @@
 //! The names of all metrics, once. `docs/metrics.md` is written from this table and checked against it.
 //!
-//! To add one: a constant, a row here or in `health.rs`, a handle in `metrics.rs` or a count in a record. Labels come from the
+//! To add one: a constant, a row here, in `health.rs` or in `cache.rs`, a handle in `metrics.rs` or a count in a record. Labels come from the
 //! config or from a fixed set, never from a request, so that no client can grow the number of series.
 
+mod cache;
 mod health;
 
+pub use cache::*;
 pub use health::*;
 
 /// What a metric measures and how.
@@ -122,7 +124,9 @@ const fn row(name: &'static str, kind: Kind, labels: &'static [&'static str], he
 }
 
 /// Every metric.
-pub const ALL: &[Metric] = &joined::<{ ROWS.len() + health::ROWS.len() }>(ROWS, &health::ROWS);
+pub const ALL: &[Metric] = &joined::<{ ROWS.len() + MORE.len() }>(ROWS, MORE);
+
+const MORE: &[Metric] = &joined::<{ health::ROWS.len() + cache::ROWS.len() }>(&health::ROWS, &cache::ROWS);
 
 const fn joined<const N: usize>(first: &[Metric], more: &[Metric]) -> [Metric; N] {
     let (mut all, mut at) = ([first[0]; N], 0);

@@ -17,6 +17,12 @@ impl Digest {
         short.copy_from_slice(&digest(&SHA256, bytes).as_ref()[..16]);
         Self(short)
     }
+
+    /// Its bytes.
+    #[must_use]
+    pub fn as_bytes(&self) -> &[u8] {
+        &self.0
+    }
 }
 
 impl fmt::Debug for Digest {

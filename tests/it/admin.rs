@@ -1,6 +1,7 @@
 //! The admin listener: what it tells, whom it lets change something, and that nobody can keep it from answering.
 
 mod access;
+mod cache;
 mod decisions;
 mod description;
 mod figures;

@@ -1,6 +1,7 @@
 //! The config from the outside: what loads, what is refused and in which words.
 
 mod broken;
+mod cache;
 mod damage;
 mod docs;
 mod keys;
@@ -64,9 +65,10 @@ fn with(rest: &str) -> String {
 #[test]
 fn every_example_loads() {
     let folder = |name: &str| std::fs::read_dir(root().join(name)).unwrap().map(|entry| entry.unwrap().path());
-    let mut files: Vec<PathBuf> = folder("examples/config").chain(folder("examples/limits")).chain(folder("examples/resilience")).collect();
+    let folders = ["examples/config", "examples/limits", "examples/resilience", "examples/cache"];
+    let mut files: Vec<PathBuf> = folders.into_iter().flat_map(folder).collect();
     files.push(root().join("proxy.yaml"));
-    assert!(files.len() >= 14, "{files:?}");
+    assert!(files.len() >= 17, "{files:?}");
     for file in files {
         let loaded = config::load(&file, &environment()).unwrap_or_else(|problems| panic!("{problems}"));
         assert_eq!(loaded.files.first(), Some(&file));

@@ -209,6 +209,7 @@ providers:
   certified: {{ base_url: "https://localhost/v1", keys: [{{ value: "$KEY" }}], tls: {{ {identity} }} }}
 routes: [{{ path: /v1, targets: [scripted, certified] }}]
 prices: {{}}
+cache: {{}}
 limits: [{{ name: all, per: all, requests: 100/min }}]
 regions: {{ geoip: {{ database: {places}, continents: {{ eu: [EU] }} }} }}
 "#

@@ -1,5 +1,6 @@
 //! What stands around the code stays true to it: pages, links, commands, and what no file may say.
 
+mod cache;
 mod commands;
 pub(crate) mod files;
 mod pages;

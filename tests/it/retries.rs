@@ -14,6 +14,7 @@ const DOWN: &str = r#"{"error":{"message":"The server is overloaded.","type":"se
 const REVOKED: &str =
     r#"{"error":{"message":"Incorrect API key provided.","type":"invalid_request_error","param":null,"code":"invalid_api_key"}}"#;
 const TOO_FAST: &str = r#"{"error":{"message":"Rate limit reached.","type":"requests","param":null,"code":"rate_limit_exceeded"}}"#;
+const MISTAKE: &str = r#"{"error":{"message":"Invalid value.","type":"invalid_request_error","param":"messages","code":"invalid_value"}}"#;
 const ASK: &str = r#"{"model":"gpt-4o","messages":[]}"#;
 const TWO: &str = "keys: [{ name: one, value: sk-one }, { name: two, value: sk-two }]";
 
@@ -69,6 +70,18 @@ async fn after_three_attempts_the_providers_own_error_goes_down() {
     assert_eq!((reply.status(), reply.text().as_str(), attempts(&reply)), (503, DOWN, some("3")));
     assert_eq!(reply.head.get("x-should-retry").as_deref(), Some("false"), "an SDK would make nine of three");
     assert_eq!(provider.new_requests().len(), 3);
+}
+
+/// It was not tried to the end: its caller can mend it, and what the provider says about that stands alone.
+#[tokio::test]
+async fn a_callers_mistake_behind_a_retry_is_no_end_of_all_that_could_be_tried() {
+    let provider = Provider::start().await;
+    let sidegate = Setup::of(provider.address, "").start().await;
+    provider.script(down());
+    provider.script(Script::json("400 Bad Request", MISTAKE));
+    let reply = sidegate.chat("gpt-4o").await;
+    assert_eq!((reply.status(), reply.text().as_str(), attempts(&reply)), (400, MISTAKE, some("2")));
+    assert_eq!(reply.head.get("x-should-retry"), None);
 }
 
 #[tokio::test]

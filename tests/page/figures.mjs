@@ -54,6 +54,12 @@ export function figures() {
         limit("spend", "cost", { per: ["client"], when: { tier: ["free", "trial"], model: "gpt-*" }, rate: "0.5 USD/day", shadow: true, top: [consumer("shop", .25, .5)] }),
       ],
     },
+    cache: {
+      routes: 2, entries: 12_345, max_entries: 100_000, bytes: 96 * 2 ** 20, max_bytes: 256 * 2 ** 20, evictions: 7,
+      last_minute: { hit: 900, stale: 1, collapsed: 40, miss: 59, bypass: 12, hit_ratio: .94 },
+      total: { hit: 90_000, stale: 3, collapsed: 4000, miss: 30_000, bypass: 1200, hit_ratio: .758 },
+      saved: { tokens_in: 1_200_000, tokens_out: 34_000, cost_usd: 3.4 },
+    },
     config: {
       generation: 7, source: "proxy.yaml", loaded_at: now - 3_700_000,
       reload: {

@@ -118,6 +118,21 @@ describe("the page of a proxy at work", () => {
     await tab.until(`${said("Allowed")} === '3' && ${said("Refused")} === '2' && ${said("Used most by")} === '127.0.0.1 3 of 3'`, "its checks and its consumer");
   });
 
+  story("tells what the cache answers, and purges it when asked twice", `${CONFIG}cache: {}\n`, async (tab, sidegate) => {
+    const said = title => `[...document.querySelectorAll('#cache tbody tr')].find(row => row.cells[0].textContent === 'In all')?.querySelector('[data-label="${title}"]').textContent`;
+    await tab.until(`${said("Hit")} === '0' && ${said("Hit ratio")} === '–'`, "a cache that nobody has asked");
+    for (let i = 0; i < 4; i++) assert.equal(await sidegate.chat(), 200);
+    await tab.until(`${said("Hit")} === '3' && ${said("Miss")} === '1' && ${said("Hit ratio")} === '75.0 %'`, "three hits");
+    await tab.until("document.querySelector('#cache-sum').textContent.startsWith('1 held, ')", "what it holds");
+    await tab.click("#purge");
+    await tab.until("document.querySelector('#confirm').open", "it asks first");
+    await tab.click("#confirm-yes");
+    await tab.until(noticed("Purged: 1 gone."), "it is purged");
+    await tab.until("document.querySelector('#cache-sum').textContent.startsWith('0 held, ')", "it holds nothing");
+    assert.equal(await sidegate.chat(), 200);
+    await tab.until(`${said("Miss")} === '2'`, "who asks again pays");
+  });
+
   story("shows the running config without its secrets, and markup in a name as text", CONFIG.replace("name: third", "name: \"<img src=x onerror=alert(1)>\""), async tab => {
     await tab.until(cell("<img src=x onerror=alert(1)>", "State"), "the name as text");
     await tab.click("details[data-name=providers] > summary");

@@ -15,13 +15,13 @@ use crate::config::{
 };
 
 /// A kind of label, and where it comes from.
-struct Kind<'c> {
+pub(super) struct Kind<'c> {
     /// As `when` and a message call it.
     name: &'static str,
     /// All that there are.
-    known: Vec<&'c str>,
+    pub(super) known: Vec<&'c str>,
     /// What else helps.
-    source: &'static str,
+    pub(super) source: &'static str,
 }
 
 pub(super) fn check(review: &mut Review<'_>, config: &Config) {
@@ -64,7 +64,7 @@ fn names<T: Display>(review: &mut Review<'_>, when: &FieldPath, kind: Option<&Ki
 }
 
 /// `None` if a token may name any.
-fn tiers(config: &Config) -> Option<Kind<'_>> {
+pub(super) fn tiers(config: &Config) -> Option<Kind<'_>> {
     let mut known = Vec::new();
     if let Some(clients) = &config.clients {
         if clients.jwt.as_ref().is_some_and(|jwt| jwt.tier_claim.is_some()) {

@@ -5,6 +5,7 @@
 
 mod autoscaling;
 mod breaker;
+mod cache;
 mod clients;
 mod dns;
 mod drain;
@@ -71,6 +72,7 @@ pub(super) fn check(review: &mut Review<'_>, config: &mut Config) -> Named {
     routes::check(review, config, &pools);
     targets::check(review, config);
     retry::check(review, config);
+    cache::check(review, config);
     let proxies = proxies::check(review, config);
     let prices = prices::check(review, config);
     targets::order(review, config, prices.as_ref());

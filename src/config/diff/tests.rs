@@ -53,8 +53,21 @@ fn what_becomes_of_failures_is_followed_without_a_restart() {
         ("key-a }", "key-a, requests: 5/min }", "providers.one.keys"),
         ("[one]", "[one], last_resort: { body: '{}' }", "routes"),
         ("[one]", "[one], models: [a], order: fastest", "routes"),
+        ("[one]", "[one], cache: off", "routes"),
+        ("routes:", "cache: {}\nroutes:", "cache"),
+        ("routes:", "annotate: { cache: false }\nroutes:", "annotate.cache"),
     ] {
         let to = if to.contains("order") { to.replace("[one]", "[one, { provider: one, model: b }]") } else { to.to_owned() };
         assert_eq!(changed(from, &to), Diff { changed: vec![field.to_owned()], restart: Vec::new() }, "{to}");
     }
+}
+
+#[test]
+fn each_number_of_the_cache_is_named_and_followed_without_a_restart() {
+    let with = |fields: &str| BASE.replace("routes:", &format!("cache: {{ {fields} }}\nroutes:"));
+    let diff = between(&with("ttl: 1m, max_size: 5MiB"), &with("ttl: 2m, max_size: 9MiB, headers: [x-tenant]"));
+    let Diff { mut changed, restart } = diff;
+    changed.sort_unstable();
+    assert_eq!(changed, ["cache.headers", "cache.max_size", "cache.ttl"]);
+    assert_eq!(restart, [""; 0]);
 }

@@ -32,6 +32,7 @@ impl Course {
             (names::TARGET, entry.provider),
             (names::CLIENT, entry.client),
             (names::KEY, entry.key),
+            (names::CACHE, entry.cache),
             (names::END, Some(entry.end)),
         ];
         let numbers = [

@@ -3,6 +3,7 @@
 use super::{Course, Trail};
 use crate::{
     policy::prices::{Cost, Priced},
+    runtime::cache::Paid,
     types::Usage,
 };
 
@@ -14,6 +15,9 @@ impl Trail {
             key.record.used(usage.input.unwrap_or(0), usage.output.unwrap_or(0));
         }
         self.0.cost = self.0.cost_of(&usage);
+        if let Some(paying) = &self.0.paying {
+            paying.set(Paid { usage, cost: self.0.cost.map(|cost| cost.amount) });
+        }
         self.0.cost
     }
 }

@@ -9,6 +9,11 @@ use super::Trail;
 use crate::types::Moment;
 
 impl Trail {
+    /// It has waited so long for another's call.
+    pub fn held_up(&mut self, waited: Duration) {
+        self.0.held_up += waited;
+    }
+
     /// From sending to the reply's head.
     #[must_use]
     pub fn first_byte(&self) -> Option<Duration> {

@@ -118,6 +118,7 @@ impl Course {
             at: entry.time,
             route: self.route.clone(),
             model: entry.model.map(Cut::of),
+            cache: entry.cache,
             status: entry.status,
             end: end.name(),
             error: end.error(),

@@ -2,7 +2,23 @@
 //!
 //! The store itself is in `runtime`: what is decided here needs no memory of its own.
 
+mod bypass;
+mod canonical;
+pub mod directives;
+pub mod freshness;
+mod json;
+pub mod key;
+mod number;
+mod question;
+mod sink;
+pub mod worth;
+
 use std::time::Duration;
+
+pub use directives::{Directives, MaxStale};
+pub use freshness::{Dates, Use, judge};
+pub use key::{Bypass, FIELDS, Facts, Key, Secret, key};
+pub use worth::{Kind, Reply, Unfit, worth};
 
 use crate::config::{Determinism, Replay, Scope};
 

@@ -30,6 +30,51 @@ fn only_operations_of_models_tell_what_they_used() {
 }
 
 #[test]
+fn only_what_answers_its_body_and_does_nothing_else_is_a_question() {
+    use RequestFormat::{Anthropic, Gemini, Openai};
+    fn asked(format: RequestFormat, method: &Method, rest: &str) -> Option<Question> {
+        Endpoint::of(format, method, (rest, None)).question
+    }
+    let known = [
+        (Openai, "/chat/completions", Question::Chat),
+        (Openai, "/completions", Question::Completion),
+        (Openai, "/responses", Question::Response),
+        (Openai, "/embeddings", Question::Embedding),
+        (Openai, "/moderations", Question::Moderation),
+        (Anthropic, "/messages", Question::Message),
+        (Gemini, "/models/gemini-pro:generateContent", Question::Content),
+        (Gemini, "/models/gemini-pro:streamGenerateContent", Question::Content),
+        (Gemini, "/models/text-embedding:embedContent", Question::ContentEmbedding),
+        (Gemini, "/models/text-embedding:batchEmbedContents", Question::ContentEmbedding),
+    ];
+    assert!(Question::ALL.iter().all(|question| known.iter().any(|(_, _, known)| known == question)));
+    for (format, rest, question) in known {
+        assert_eq!(asked(format, &Method::POST, rest), Some(question), "{rest}");
+        assert_eq!(asked(format, &Method::POST, &format!("/{}/", rest.to_uppercase())), Some(question), "another spelling of {rest}");
+        for method in [Method::GET, Method::PUT, Method::DELETE, Method::HEAD] {
+            assert_eq!(asked(format, &method, rest), None, "{method} {rest}");
+        }
+        for other in [Openai, Anthropic, Gemini].into_iter().filter(|other| *other != format) {
+            assert_eq!(asked(other, &Method::POST, rest), None, "{other:?} has no {rest}");
+        }
+        for behind in ["/x", ":x", "x"] {
+            assert_eq!(asked(format, &Method::POST, &format!("{rest}{behind}")), None, "{rest}{behind}");
+        }
+    }
+    for rest in ["/responses/compact", "/responses/input_tokens", "/audio/speech", "/images/generations", "/files", "/batches", "", "/"] {
+        assert_eq!(asked(Openai, &Method::POST, rest), None, "{rest}");
+    }
+    for rest in ["/messages/count_tokens", "/messages/batches", "/complete"] {
+        assert_eq!(asked(Anthropic, &Method::POST, rest), None, "{rest}");
+    }
+    for rest in
+        ["/models/a:countTokens", "/models/a:batchGenerateContent", "/models/a", "/models/:generateContent", "/models/a/b:generateContent"]
+    {
+        assert_eq!(asked(Gemini, &Method::POST, rest), None, "{rest}");
+    }
+}
+
+#[test]
 fn only_streams_of_completions_have_to_be_asked() {
     fn asks(format: RequestFormat, method: &Method, rest: &str, query: Option<&str>) -> bool {
         Endpoint::of(format, method, (rest, query)).tells_if_asked

@@ -127,3 +127,31 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn the_last_name_of_an_event_is_its_name() {
+    for (event, named) in [
+        ("event: message_stop\ndata: {}", Some("message_stop")),
+        ("data: {}\r\nevent:error", Some("error")),
+        ("event: a\nevent: b", Some("b")),
+        ("event", Some("")),
+        ("data: event: a", None),
+        (": event: a", None),
+        ("", None),
+    ] {
+        assert_eq!(name(event.as_bytes()), named.map(str::as_bytes), "{event}");
+    }
+}
+
+#[test]
+fn what_was_stepped_over_is_told() {
+    let long = format!("data: {}\n\n", "x".repeat(LONGEST));
+    for size in [1 << 10, 1 << 20] {
+        let mut splitter = Splitter::default();
+        splitter.push(b"data: x\n\n", |_| {});
+        assert!(!splitter.has_skipped());
+        long.as_bytes().chunks(size).for_each(|part| splitter.push(part, |_| panic!("it is too long")));
+        splitter.push(b"data: x\n\n", |_| {});
+        assert!(splitter.has_skipped(), "in parts of {size}");
+    }
+}

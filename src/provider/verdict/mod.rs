@@ -16,6 +16,7 @@ use std::time::Duration;
 
 use http::{HeaderMap, StatusCode};
 use memchr::memmem;
+use serde::de::IgnoredAny;
 
 use self::told::Told;
 use super::{rate_headers::wait, sse};
@@ -51,6 +52,24 @@ pub fn of_reply(dialect: Dialect, status: StatusCode, headers: &HeaderMap, body:
     }
 }
 
+/// Whether a reply with this status and this whole body, decoded, says in a known way that the request itself is at fault: that it
+/// is invalid or too long, or that there is no such model. It would be refused again for as long as neither of the two sides changes.
+///
+/// A filter's refusal is none: filters change their mind. Nor is what says nothing known, or comes from who stands in between.
+#[must_use]
+pub fn is_callers_own(dialect: Dialect, status: StatusCode, body: &[u8]) -> bool {
+    let status = status.as_u16();
+    if !matches!(status, 400 | 404 | 422) || serde_json::from_slice::<IgnoredAny>(body).is_err() {
+        return false;
+    }
+    let told = Told::read(body);
+    match conclude(dialect, Some(status), None, &told, 0).cause {
+        Cause::ContextLength | Cause::UnknownModel => true,
+        Cause::Refused => status != 404 && words::blame_the_request(&told),
+        _ => false,
+    }
+}
+
 /// The verdict on one event of a stream whose status was 200. `None`: there is no error in it.
 #[must_use]
 pub fn of_event(dialect: Dialect, event: &[u8]) -> Option<Verdict> {
@@ -72,8 +91,7 @@ pub fn is_first_word(event: &[u8]) -> bool {
 
 /// Whether the event's own name is `error`: Anthropic's and others'.
 fn is_called_error(event: &[u8]) -> bool {
-    let mut lines = event.split(|byte| matches!(byte, b'\n' | b'\r'));
-    lines.any(|line| line.strip_prefix(b"event:").is_some_and(|name| name.trim_ascii() == b"error"))
+    sse::name(event).is_some_and(|name| name.trim_ascii() == b"error")
 }
 
 fn conclude(dialect: Dialect, status: Option<u16>, headers: Option<&HeaderMap>, told: &Told, unix: u64) -> Verdict {

@@ -147,3 +147,45 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn what_a_filter_or_a_server_in_between_says_is_not_the_requests_own_fault() {
+    let of = |status: u16, body: &str| is_callers_own(Dialect::Openai, StatusCode::from_u16(status).unwrap(), body.as_bytes());
+    let error = |kind: &str, code: &str| format!(r#"{{"error":{{"message":"x","type":"{kind}","param":null,"code":"{code}"}}}}"#);
+    for (status, kind, code) in [
+        (400, "invalid_request_error", "context_length_exceeded"),
+        (400, "invalid_request_error", "invalid_value"),
+        (400, "invalid_request_error", "unsupported_parameter"),
+        (404, "invalid_request_error", "model_not_found"),
+        (422, "invalid_request_error", ""),
+    ] {
+        assert!(of(status, &error(kind, code)), "{status} {kind} {code}");
+        for other in [200, 401, 403, 408, 409, 413, 429, 500, 503] {
+            assert!(!of(other, &error(kind, code)), "{other} {kind} {code}");
+        }
+    }
+    for (status, kind, code) in [
+        (400, "invalid_request_error", "content_filter"),
+        (400, "invalid_request_error", "content_policy_violation"),
+        (400, "invalid_request_error", "invalid_image_url"),
+        (400, "invalid_request_error", "tool_use_failed"),
+        (400, "invalid_request_error", "json_validate_failed"),
+        (400, "invalid_request_error", "invalid_api_key"),
+        (400, "billing_limit_user_error", "billing_hard_limit_reached"),
+        (404, "invalid_request_error", ""),
+        (400, "", ""),
+    ] {
+        assert!(!of(status, &error(kind, code)), "{status} {kind} {code}");
+    }
+    let risk = r#"{"error":{"message":"Content Exists Risk","type":"invalid_request_error","param":null,"code":"invalid_request_error"}}"#;
+    for body in [
+        risk,
+        "",
+        "<html>400 Bad Request</html>",
+        "{}",
+        "upstream connect error",
+        r#"{"error":{"message":"x","type":"invalid_request_error"}"#,
+    ] {
+        assert!(!of(400, body), "{body}");
+    }
+}

@@ -1,6 +1,6 @@
 //! The codes, types and reasons of errors, over all dialects: they are the providers' own words, never a caller's.
 
-use super::Facts;
+use super::{Facts, told::Told};
 use crate::types::{Cause, Dimension};
 
 const LIMITED: Cause = Cause::RateLimited(Dimension::Unknown);
@@ -120,6 +120,24 @@ pub(super) fn cause(facts: &Facts<'_>) -> Option<Cause> {
         let known = known.filter(|cause| fits(*cause, facts.status));
         known.or_else(|| (facts.status.is_none() && is_refusal(word)).then_some(Cause::Refused))
     })
+}
+
+/// Words for what is wrong with a request, whenever it is sent.
+const FAULTS: &[&str] =
+    &["badrequesterror", "bad_request_error", "not_found_error", "notfounderror", "request_too_large", "validation_error"];
+const FAULT_BEGINS: &[&str] = &["invalid_", "unsupported_"];
+/// Words that speak against that, wherever they stand beside the others: those of filters, of what a provider failed to fetch, and
+/// of a model that has not written what it should have (Groq's), which it may the next time.
+const PASSING: &[&str] = &["failed_to_download_image", "invalid_image_url", "invalid_prompt", "json_validate_failed", "tool_use_failed"];
+const PASSING_BEGINS: &[&str] = &["content_"];
+/// And DeepSeek's filter, which has no word of its own.
+const PASSING_MESSAGE: &str = "Content Exists Risk";
+
+/// Whether an error blames what stands in the request, in words that are known.
+pub(super) fn blame_the_request(told: &Told) -> bool {
+    let begins = |word: &str, begins: &[&str]| begins.iter().any(|begin| word.starts_with(begin));
+    let passing = told.message() == PASSING_MESSAGE || told.words().any(|word| PASSING.contains(&word) || begins(word, PASSING_BEGINS));
+    !passing && told.words().any(|word| FAULTS.contains(&word) || begins(word, FAULT_BEGINS))
 }
 
 fn is_refusal(word: &str) -> bool {

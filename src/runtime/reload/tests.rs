@@ -8,7 +8,7 @@ use arc_swap::ArcSwap;
 use super::*;
 use crate::{
     config::Environment,
-    runtime::{Held, Registry},
+    runtime::{Cache, Held, Registry},
     telemetry::{
         AccessLog, Metrics,
         decisions::Ring,
@@ -37,6 +37,7 @@ fn runtime(loaded: &Loaded) -> Arc<Runtime> {
         failures: Seldom::default(),
         cooled: Seldom::default(),
         slow: Ration::default(),
+        cache: Cache::new(loaded.config.cache_bounds()),
         decisions: Ring::new(loaded.config.log.decisions),
         began: Instant::now(),
         estimator: Default::default(),

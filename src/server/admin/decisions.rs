@@ -63,6 +63,7 @@ fn told(decision: &Decision) -> Value {
         "at": Timestamp(decision.at).to_string(),
         "route": decision.route.as_deref(),
         "model": decision.model.as_ref().map(|model| model.as_str()),
+        "cache": decision.cache,
         "status": decision.status,
         "end": decision.end,
         "error": decision.error,

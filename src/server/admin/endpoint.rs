@@ -5,7 +5,7 @@ use axum::{
     routing::{MethodRouter, get, post},
 };
 
-use super::{Shared, autoscaling, breakers, config, decisions, health, keys, limits, metrics, page, probes, stats};
+use super::{Shared, autoscaling, breakers, cache, config, decisions, health, keys, limits, metrics, page, probes, stats};
 
 /// The description for programs.
 const OPENAPI: &str = include_str!("../../../docs/admin.openapi.json");
@@ -31,6 +31,8 @@ pub enum Endpoint {
     Limits,
     /// What they would say to a request.
     LimitsCheck,
+    /// What its cache holds.
+    Cache,
     /// How the last requests were decided.
     Decisions,
     /// How one of them was.
@@ -59,11 +61,13 @@ pub enum Endpoint {
     CloseBreaker,
     /// Leave breakers to themselves.
     ResetBreaker,
+    /// Forget replies.
+    PurgeCache,
 }
 
 impl Endpoint {
     /// All of them.
-    pub const ALL: [Self; 23] = [
+    pub const ALL: [Self; 25] = [
         Self::Page,
         Self::Livez,
         Self::Readyz,
@@ -73,6 +77,7 @@ impl Endpoint {
         Self::Breakers,
         Self::Limits,
         Self::LimitsCheck,
+        Self::Cache,
         Self::Decisions,
         Self::Decision,
         Self::Config,
@@ -87,6 +92,7 @@ impl Endpoint {
         Self::OpenBreaker,
         Self::CloseBreaker,
         Self::ResetBreaker,
+        Self::PurgeCache,
     ];
 
     /// Its path; a part in braces stands for any text without a slash.
@@ -102,6 +108,7 @@ impl Endpoint {
             Self::Breakers => "/breakers",
             Self::Limits => "/limits",
             Self::LimitsCheck => "/limits/check",
+            Self::Cache => "/cache",
             Self::Decisions => "/decisions",
             Self::Decision => "/decisions/{request_id}",
             Self::Config => "/config",
@@ -116,6 +123,7 @@ impl Endpoint {
             Self::OpenBreaker => "/breakers/{provider}/open",
             Self::CloseBreaker => "/breakers/{provider}/close",
             Self::ResetBreaker => "/breakers/{provider}/reset",
+            Self::PurgeCache => "/cache/purge",
         }
     }
 
@@ -132,6 +140,7 @@ impl Endpoint {
                 | Self::OpenBreaker
                 | Self::CloseBreaker
                 | Self::ResetBreaker
+                | Self::PurgeCache
         )
     }
 
@@ -146,6 +155,7 @@ impl Endpoint {
             Self::Breakers => get(breakers::show),
             Self::Limits => get(limits::show),
             Self::LimitsCheck => get(limits::check),
+            Self::Cache => get(cache::show),
             Self::Decisions => get(decisions::show),
             Self::Decision => get(decisions::one),
             Self::Config => get(config::show),
@@ -160,6 +170,7 @@ impl Endpoint {
             Self::OpenBreaker => post(breakers::open),
             Self::CloseBreaker => post(breakers::close),
             Self::ResetBreaker => post(breakers::reset),
+            Self::PurgeCache => post(cache::purge),
         }
     }
 }

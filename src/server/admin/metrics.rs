@@ -1,6 +1,7 @@
-//! `/metrics`, for Prometheus. The series of keys, limits, costs and of the process are written here and not kept anywhere: keys and
+//! `/metrics`, for Prometheus. The series of keys, limits, costs, the cache and the process are written here and not kept anywhere: keys and
 //! limits come and go, and a series that was once made is never forgotten.
 
+mod cache;
 mod providers;
 
 use std::fmt::Write;
@@ -28,6 +29,7 @@ pub async fn show(State(admin): State<Shared>) -> impl IntoResponse {
     providers::write(&mut page, &snapshot, moment);
     of_limits(&mut page, &snapshot.limits);
     of_costs(&mut page, &admin.runtime.metrics.costs.all(), snapshot.prices.is_used());
+    cache::write(&mut page, &admin.runtime, &snapshot);
     of_process(&mut page, &admin);
     ([(CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], page.0)
 }

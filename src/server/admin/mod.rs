@@ -5,6 +5,7 @@ pub mod access;
 pub mod answer;
 pub mod autoscaling;
 pub mod breakers;
+pub mod cache;
 pub mod config;
 pub mod connections;
 pub mod decisions;

@@ -10,12 +10,12 @@ use crate::{
     policy::autoscaling::{self, Advice, Readings, Spec},
     runtime::Runtime,
     telemetry::{
-        ProviderRecord,
+        CacheRecord, ProviderRecord,
         process::{self, Allowance},
         samples::Samples,
         window::Window,
     },
-    types::{ProviderName, moment::nanos},
+    types::{Cached, ProviderName, moment::nanos},
 };
 
 /// Over how long a rate is told.
@@ -24,7 +24,7 @@ pub const RECENT: Duration = Duration::from_secs(10);
 /// Over how long a share of errors is told.
 pub const WINDOW: Duration = Duration::from_secs(60);
 
-/// How often a provider's counts are kept.
+/// How often counts of providers and of the cache are kept.
 const LOOK: Duration = Duration::from_secs(5);
 
 /// What was seen so far.
@@ -38,6 +38,7 @@ pub struct Observed {
     pub window: Window,
     processors: Samples<1>,
     providers: BTreeMap<ProviderName, Samples<2>>,
+    cache: Samples<{ Cached::ALL.len() }>,
     autoscaling: autoscaling::State,
 }
 
@@ -70,6 +71,7 @@ impl Observed {
             window: Window::new(now),
             processors: Samples::new(Duration::from_secs(1), RECENT),
             providers: BTreeMap::new(),
+            cache: Samples::new(LOOK, WINDOW),
             autoscaling: autoscaling::State::new(now),
         };
         observed.look(runtime, now);
@@ -86,6 +88,7 @@ impl Observed {
 
     fn look(&mut self, runtime: &Runtime, now: Instant) {
         self.processors.look(now, [nanos(process::processor_time())]);
+        self.cache.look(now, runtime.cache.record.outcomes());
         let providers = &runtime.snapshot.load().providers;
         self.providers.retain(|name, _| providers.contains_key(name));
         for (name, provider) in providers {
@@ -121,6 +124,12 @@ impl Observed {
         let rate = samples.growth(RECENT, now, counts).map_or(0.0, |(elapsed, [requests, _])| requests as f64 / elapsed.as_secs_f64());
         let [requests, errors] = samples.growth(WINDOW, now, counts).map_or([0; 2], |(_, grown)| grown);
         Lately { requests, errors, rate }
+    }
+
+    /// How the cache answered requests in the last minute, in the order of [`Cached::ALL`].
+    #[must_use]
+    pub fn cached(&self, record: &CacheRecord, now: Instant) -> [u64; Cached::ALL.len()] {
+        self.cache.growth(WINDOW, now, record.outcomes()).map_or([0; Cached::ALL.len()], |(_, grown)| grown)
     }
 
     /// What is said of the number of replicas, and what it is said from.

@@ -46,6 +46,8 @@ pub struct Entry<'a> {
     pub model: Option<&'a str>,
     /// Whether a stream was asked for.
     pub stream: bool,
+    /// What the cache had to do with it, in a word of [`crate::types::Cached`]; none where the route has no cache.
+    pub cache: Option<&'static str>,
     /// Attempts made.
     pub attempts: u32,
     /// Attempts, and targets that were passed over; written only where that is more.
@@ -108,6 +110,7 @@ impl Entry<'_> {
         line.text(key!("key_name"), self.key_name);
         line.text(key!("model"), self.model);
         line.flag(key!("stream"), self.stream);
+        line.word(key!("cache"), self.cache);
         line.number(key!("attempts"), self.attempts.into());
         if self.tried > self.attempts {
             line.number(key!("tried"), self.tried.into());

@@ -7,6 +7,7 @@ fn decision(id: &str) -> Decision {
         at: SystemTime::UNIX_EPOCH,
         route: Some("/v1".into()),
         model: None,
+        cache: None,
         status: 200,
         end: "complete",
         error: None,

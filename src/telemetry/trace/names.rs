@@ -35,6 +35,8 @@ pub const TARGET: &str = "sidegate.provider";
 pub const CLIENT: &str = "sidegate.client";
 /// The fingerprint of the pool's key.
 pub const KEY: &str = "sidegate.key";
+/// What the cache had to do with the request.
+pub const CACHE: &str = "sidegate.cache";
 /// How often the request was sent.
 pub const ATTEMPTS: &str = "sidegate.attempts";
 /// How it ended.
@@ -66,6 +68,7 @@ pub const ALL: &[&str] = &[
     TARGET,
     CLIENT,
     KEY,
+    CACHE,
     ATTEMPTS,
     END,
     BYTES_IN,

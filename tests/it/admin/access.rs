@@ -23,7 +23,15 @@ async fn with_a_token_set_nothing_is_changed_without_it() {
         ("Authorization: Bearer canary-token-01234567890\r\n", 401, "token_wrong"),
         ("Authorization: Bearer \r\n", 401, "token_required"),
     ] {
-        for path in [path.as_str(), "/reload", "/nowhere", "/keys/x/reset", "/breakers/scripted/open", "/breakers/scripted/reset"] {
+        for path in [
+            path.as_str(),
+            "/reload",
+            "/nowhere",
+            "/keys/x/reset",
+            "/breakers/scripted/open",
+            "/breakers/scripted/reset",
+            "/cache/purge?all=true",
+        ] {
             let reply = ask(sidegate.admin, "POST", path, fields).await;
             assert_eq!((reply.status(), code(&reply).as_str()), (status, told), "{path} {fields}");
             assert!(reply.head.get("www-authenticate").unwrap().starts_with("Bearer"));
@@ -146,6 +154,7 @@ async fn neither_the_token_nor_a_key_is_in_any_answer() {
         "/stats",
         "/keys",
         "/breakers",
+        "/cache",
         "/decisions",
         "/config",
         "/metrics",

@@ -76,6 +76,7 @@ fn every_field_of_the_access_log_has_its_row() {
         key_name: Some(""),
         model: Some(""),
         stream: true,
+        cache: Some("hit"),
         attempts: 1,
         tried: 2,
         verdict: Some("server_error"),

@@ -113,6 +113,27 @@ fn every_reply_and_event_is_judged_as_it_should_be() {
 }
 
 #[test]
+fn only_known_faults_of_a_request_are_its_callers_own() {
+    let (mut own, mut others) = (0, 0);
+    for case in cases() {
+        let Sent::Reply { status, body, .. } = &case.sent else { continue };
+        for dialect in &case.dialects {
+            let is_own = is_callers_own(*dialect, *status, body);
+            let may_be = matches!(case.cause, Cause::Refused | Cause::ContextLength | Cause::UnknownModel)
+                && [400, 404, 422].contains(&status.as_u16());
+            assert!(may_be || !is_own, "{} as {}", case.path.display(), dialect.name());
+            assert!(
+                !is_own || !is_callers_own(*dialect, *status, &body[..body.trim_ascii_end().len() - 1]),
+                "{} cut off",
+                case.path.display()
+            );
+            (own, others) = (own + u32::from(is_own), others + u32::from(may_be && !is_own));
+        }
+    }
+    assert!(own > 30 && others > 5, "{own} are, {others} are not");
+}
+
+#[test]
 fn every_dialect_and_every_cause_that_a_reply_can_have_is_shown() {
     let cases = cases();
     for cause in Cause::ALL {

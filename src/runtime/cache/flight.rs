@@ -1,0 +1,433 @@
+//! A flight: one call that equal requests share. What has come of it so far is kept, and each of its readers goes through that at
+//! its own pace, on whichever worker it lives.
+//!
+//! - Nobody waits for a slow reader, as long as the reply is short enough to be kept whole. Once it is not, nobody joins any more, what
+//!   all have read is let go, and the call goes at the pace of the slowest; one that takes nothing at all is cut off in the end.
+//! - A reader that leaves is missed by nobody. When the last has left, the call is no use to anybody, unless it is finished for the cache.
+//!
+//! The lock is held for moments: frames are handed out by reference.
+
+use std::{
+    collections::VecDeque,
+    fmt,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    task::{Context, Poll, Waker},
+};
+
+use bytes::Bytes;
+use http::{HeaderMap, StatusCode};
+use http_body::Frame;
+use smallvec::SmallVec;
+
+use super::Paid;
+use crate::{
+    runtime::Reserved,
+    upstream::{Failure, Phase, Reason},
+};
+
+/// The most readers of one flight. Who comes then makes a call of its own.
+pub const MOST_READERS: usize = 1_000;
+
+/// The least of a reply that may be on its way from the provider to its readers, in bytes.
+const LEAST_WINDOW: u64 = 64 << 10;
+
+/// The head of a reply as any of its readers may have it.
+#[derive(Clone, Debug)]
+pub struct Head {
+    /// Its status.
+    pub status: StatusCode,
+    /// Its fields, without those that are the first reader's alone.
+    pub headers: HeaderMap,
+    /// How long its body is, if that was said.
+    pub length: Option<u64>,
+    /// Whether it answers the question. If not, it is shared only with those who have seen another call fail.
+    pub is_answer: bool,
+}
+
+/// Why a flight has come to nothing.
+#[derive(Clone, Debug)]
+pub enum Failed {
+    /// By a refusal of ours that is meant for one caller and no other.
+    Refused,
+    /// There was nobody to ask.
+    Unserved,
+    /// The provider has not answered.
+    Upstream(Failure),
+}
+
+/// What it comes to.
+#[derive(Debug)]
+enum Stage {
+    /// There is no reply yet.
+    Waiting,
+    /// Its head is here.
+    Open(Arc<Head>),
+    /// There will be none.
+    Failed(Failed),
+}
+
+/// How its body ended.
+#[derive(Clone, Debug)]
+enum End {
+    Whole(Option<HeaderMap>, Paid),
+    Broken(Failure),
+}
+
+/// One call that is shared.
+pub struct Flight(Mutex<State>);
+
+impl fmt::Debug for Flight {
+    /// Without the words of the reply.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let state = self.state();
+        write!(f, "Flight({} bytes, {} readers)", state.kept, state.present)
+    }
+}
+
+struct State {
+    stage: Stage,
+    end: Option<End>,
+    /// The frames from number `first` on.
+    frames: VecDeque<Bytes>,
+    first: usize,
+    /// Bytes in `frames`.
+    kept: u64,
+    most_kept: u64,
+    /// Whether all of it is kept, so that who comes now misses nothing.
+    is_whole: bool,
+    readers: Vec<Option<Reader>>,
+    /// How many of them have not left.
+    present: usize,
+    /// How many there were besides the first.
+    joined: u32,
+    /// Whether it goes on without readers.
+    finishes: bool,
+    is_abandoned: bool,
+    /// What makes the call, when it waits for readers to read or to leave.
+    pilot: Option<Waker>,
+    reserved: Option<(Reserved, u64)>,
+}
+
+struct Reader {
+    /// The number of the next frame.
+    at: usize,
+    waker: Option<Waker>,
+    is_cut: bool,
+}
+
+type Wakers = SmallVec<[Waker; 4]>;
+
+impl Flight {
+    /// A call that is about to be made, and its first reader. At most so much of its reply is kept, and what is kept of all flights is
+    /// at most what was `reserved` for, with its limit.
+    pub(super) fn new(most_kept: u64, finishes: bool, reserved: Option<(Reserved, u64)>) -> (Arc<Self>, Cursor) {
+        let flight = Arc::new(Self(Mutex::new(State {
+            stage: Stage::Waiting,
+            end: None,
+            frames: VecDeque::new(),
+            first: 0,
+            kept: 0,
+            most_kept,
+            is_whole: reserved.is_some(),
+            readers: vec![Some(Reader { at: 0, waker: None, is_cut: false })],
+            present: 1,
+            joined: 0,
+            finishes,
+            is_abandoned: false,
+            pilot: None,
+            reserved,
+        })));
+        let cursor = Cursor { flight: Arc::clone(&flight), slot: 0, is_over: false };
+        (flight, cursor)
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// One more reader, from the first byte on. `None` if it comes too late, or if there are too many.
+    pub(super) fn join(self: &Arc<Self>) -> Option<Cursor> {
+        let mut state = self.state();
+        if !state.can_be_joined() || state.present >= MOST_READERS {
+            return None;
+        }
+        state.present += 1;
+        state.joined += 1;
+        let reader = Some(Reader { at: 0, waker: None, is_cut: false });
+        let slot = match state.readers.iter().position(Option::is_none) {
+            Some(slot) => {
+                state.readers[slot] = reader;
+                slot
+            }
+            None => {
+                state.readers.push(reader);
+                state.readers.len() - 1
+            }
+        };
+        Some(Cursor { flight: Arc::clone(self), slot, is_over: false })
+    }
+
+    /// Whether somebody who comes now would see all of it.
+    pub(super) fn can_be_joined(&self) -> bool {
+        self.state().can_be_joined()
+    }
+
+    /// How many have joined it.
+    #[must_use]
+    pub fn joined(&self) -> u32 {
+        self.state().joined
+    }
+
+    /// The head is here.
+    pub(super) fn open(&self, head: Head) {
+        let mut state = self.state();
+        state.stage = Stage::Open(Arc::new(head));
+        wake(state);
+    }
+
+    /// There will be no reply.
+    pub(super) fn fail(&self, why: Failed) {
+        let mut state = self.state();
+        if matches!(state.stage, Stage::Waiting) {
+            state.stage = Stage::Failed(why);
+        }
+        wake(state);
+    }
+
+    /// More of the reply. Returns whether all of it is still kept.
+    pub(super) fn push(&self, data: Bytes) -> bool {
+        let mut state = self.state();
+        let size = data.len() as u64;
+        if state.is_whole {
+            let fits = state.kept + size <= state.most_kept;
+            state.is_whole = fits && state.reserved.as_mut().is_some_and(|(reserved, limit)| reserved.grow(size, *limit));
+        }
+        state.kept += size;
+        state.frames.push_back(data);
+        let is_whole = state.is_whole;
+        if !is_whole {
+            state.let_go();
+            // What can't be kept is finished for nobody.
+            state.is_abandoned |= state.present == 0;
+        }
+        wake(state);
+        is_whole
+    }
+
+    /// Its end: with these trailers and what it took, or broken off.
+    pub(super) fn end(&self, end: Result<(Option<HeaderMap>, Paid), Failure>) {
+        let mut state = self.state();
+        if state.end.is_none() {
+            state.end = Some(match end {
+                Ok((trailers, paid)) => End::Whole(trailers, paid),
+                Err(failure) => End::Broken(failure),
+            });
+        }
+        wake(state);
+    }
+
+    /// Ready when the readers have made room for more.
+    pub(super) fn poll_room(&self, cx: &Context<'_>) -> Poll<()> {
+        let mut state = self.state();
+        if state.is_whole || state.kept <= state.window() {
+            return Poll::Ready(());
+        }
+        state.pilot = Some(cx.waker().clone());
+        Poll::Pending
+    }
+
+    /// Ready when nobody reads it any more.
+    pub(super) fn poll_abandoned(&self, cx: &Context<'_>) -> Poll<()> {
+        let mut state = self.state();
+        if state.is_abandoned {
+            return Poll::Ready(());
+        }
+        if !state.pilot.as_ref().is_some_and(|pilot| pilot.will_wake(cx.waker())) {
+            state.pilot = Some(cx.waker().clone());
+        }
+        Poll::Pending
+    }
+
+    /// Cuts those off for whom others wait. Nobody is, if all are as slow.
+    pub(super) fn cut_slowest(&self) {
+        let mut state = self.state();
+        let (first, next) = (state.first, state.first + state.frames.len());
+        if !state.readers.iter().flatten().any(|reader| reader.at == next) {
+            return;
+        }
+        for reader in state.readers.iter_mut().flatten().filter(|reader| reader.at == first) {
+            reader.is_cut = true;
+        }
+        state.let_go();
+        wake(state);
+    }
+}
+
+/// Wakes all who wait for something to read, and what makes the call.
+fn wake(mut state: MutexGuard<'_, State>) {
+    let mut wakers: Wakers = state.readers.iter_mut().flatten().filter_map(|reader| reader.waker.take()).collect();
+    drop(state);
+    wakers.drain(..).for_each(Waker::wake);
+}
+
+impl State {
+    fn can_be_joined(&self) -> bool {
+        let is_answer = match &self.stage {
+            Stage::Waiting => true,
+            Stage::Open(head) => head.is_answer,
+            Stage::Failed(_) => false,
+        };
+        is_answer && self.is_whole && !self.is_abandoned && !matches!(self.end, Some(End::Broken(_)))
+    }
+
+    fn window(&self) -> u64 {
+        self.most_kept.max(LEAST_WINDOW)
+    }
+
+    /// Lets go what all have read.
+    fn let_go(&mut self) {
+        let read = self.readers.iter().flatten().filter(|reader| !reader.is_cut).map(|reader| reader.at).min();
+        let read = read.unwrap_or(self.first + self.frames.len());
+        while self.first < read {
+            let Some(frame) = self.frames.pop_front() else { break };
+            self.first += 1;
+            self.kept -= frame.len() as u64;
+        }
+    }
+
+    /// What makes the call has something to look at.
+    fn pilot(&mut self) -> Option<Waker> {
+        let looks = self.is_abandoned || !self.is_whole && self.kept <= self.window();
+        self.pilot.take_if(|_| looks)
+    }
+}
+
+/// One reader's place in a flight. Dropped, it is missed by nobody.
+pub struct Cursor {
+    flight: Arc<Flight>,
+    slot: usize,
+    /// Whether it has seen the end.
+    is_over: bool,
+}
+
+impl fmt::Debug for Cursor {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Cursor({} of {:?})", self.slot, self.flight)
+    }
+}
+
+impl Cursor {
+    /// Ready when it is known what becomes of the call.
+    ///
+    /// # Errors
+    ///
+    /// [`Failed`] if there is no reply.
+    pub fn poll_head(&self, cx: &Context<'_>) -> Poll<Result<Arc<Head>, Failed>> {
+        let mut state = self.flight.state();
+        match &state.stage {
+            Stage::Open(head) => Poll::Ready(Ok(Arc::clone(head))),
+            Stage::Failed(why) => Poll::Ready(Err(why.clone())),
+            Stage::Waiting => {
+                if let Some(reader) = &mut state.readers[self.slot] {
+                    reader.waker = Some(cx.waker().clone());
+                }
+                Poll::Pending
+            }
+        }
+    }
+
+    /// The next frame.
+    pub fn poll_frame(&mut self, cx: &Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Failure>>> {
+        let mut guard = self.flight.state();
+        let state = &mut *guard;
+        let Some(reader) = state.readers[self.slot].as_mut().filter(|_| !self.is_over) else { return Poll::Ready(None) };
+        if reader.is_cut {
+            self.is_over = true;
+            return Poll::Ready(Some(Err(Failure::because(Phase::Body, Reason::Timeout, Lagging))));
+        }
+        if let Some(frame) = state.frames.get(reader.at - state.first) {
+            let frame = frame.clone();
+            reader.at += 1;
+            let mut pilot = None;
+            if !state.is_whole {
+                state.let_go();
+                pilot = state.pilot();
+            }
+            drop(guard);
+            pilot.into_iter().for_each(Waker::wake);
+            return Poll::Ready(Some(Ok(Frame::data(frame))));
+        }
+        match &state.end {
+            Some(end) => {
+                self.is_over = true;
+                Poll::Ready(match end {
+                    End::Whole(trailers, _) => trailers.clone().map(|trailers| Ok(Frame::trailers(trailers))),
+                    End::Broken(failure) => Some(Err(failure.clone())),
+                })
+            }
+            None => {
+                if !reader.waker.as_ref().is_some_and(|waker| waker.will_wake(cx.waker())) {
+                    reader.waker = Some(cx.waker().clone());
+                }
+                Poll::Pending
+            }
+        }
+    }
+
+    /// How long the body is, if the head is here and says so.
+    #[must_use]
+    pub fn length(&self) -> Option<u64> {
+        match &self.flight.state().stage {
+            Stage::Open(head) => head.length,
+            _ => None,
+        }
+    }
+
+    /// What the call took, once it is at its end.
+    #[must_use]
+    pub fn paid(&self) -> Option<Paid> {
+        match &self.flight.state().end {
+            Some(End::Whole(_, paid)) => Some(*paid),
+            _ => None,
+        }
+    }
+
+    /// Whether nothing more comes.
+    #[must_use]
+    pub fn is_at_end(&self) -> bool {
+        let state = self.flight.state();
+        let is_last =
+            state.readers[self.slot].as_ref().is_some_and(|reader| !reader.is_cut && reader.at == state.first + state.frames.len());
+        is_last && matches!(state.end, Some(End::Whole(None, _)))
+    }
+}
+
+impl Drop for Cursor {
+    fn drop(&mut self) {
+        let mut guard = self.flight.state();
+        let state = &mut *guard;
+        if state.readers[self.slot].take().is_none() {
+            return;
+        }
+        state.present -= 1;
+        state.is_abandoned |= state.present == 0 && !(state.finishes && state.is_whole);
+        if !state.is_whole {
+            state.let_go();
+        }
+        let pilot = state.pilot();
+        drop(guard);
+        pilot.into_iter().for_each(Waker::wake);
+    }
+}
+
+/// A reader for whom others had to wait.
+#[derive(Debug)]
+struct Lagging;
+
+impl fmt::Display for Lagging {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("it read nothing while others waited for it")
+    }
+}
+
+impl std::error::Error for Lagging {}

@@ -1,0 +1,59 @@
+//! Replies that answer more than one request: one store and one set of flights for the process, whatever generation of the config is
+//! in force.
+
+pub mod entry;
+pub mod flight;
+pub mod flights;
+pub mod memory;
+pub mod pieces;
+pub mod store;
+
+use std::{num::NonZeroU32, sync::Arc};
+
+pub use entry::{Entry, Pause};
+pub use flights::{Boarded, Flights};
+pub use memory::Memory;
+pub use pieces::Pieces;
+pub use store::{Purge, Store, Stored};
+
+use crate::{
+    policy::cache::{Bypass, Unfit, key::Secret},
+    telemetry::CacheRecord,
+    types::{Money, Size, Usage},
+};
+
+/// Replies that answer more than one request.
+#[derive(Debug)]
+pub struct Cache {
+    /// What keys are made with.
+    pub secret: Secret,
+    /// Replies that are over.
+    pub store: Box<dyn Store>,
+    /// Replies that are under way.
+    pub flights: Flights,
+    /// What the cache did for requests.
+    pub record: Arc<CacheRecord>,
+}
+
+impl Cache {
+    /// An empty one, which holds at most so many bytes and entries.
+    #[must_use]
+    pub fn new((max_bytes, max_entries): (Size, NonZeroU32)) -> Self {
+        let record = Arc::new(CacheRecord::new(Bypass::ALL.map(Bypass::name), Unfit::ALL.map(Unfit::name)));
+        Self {
+            secret: Secret::random(),
+            store: Box::new(Memory::new(max_bytes.0, max_entries.get().into())),
+            flights: Flights::new(Arc::clone(&record)),
+            record,
+        }
+    }
+}
+
+/// What a call took.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Paid {
+    /// Its tokens, as far as the provider told them.
+    pub usage: Usage,
+    /// What they cost, if that is known.
+    pub cost: Option<Money>,
+}
