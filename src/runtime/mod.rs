@@ -86,8 +86,14 @@ impl Runtime {
     /// Now, as policies take it.
     #[must_use]
     pub fn moment(&self) -> Moment {
-        let unix = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).map_or(0, |since| since.as_secs());
-        Moment { nanos: nanos(self.began.elapsed()), unix }
+        self.moment_of(Instant::now(), SystemTime::now())
+    }
+
+    /// A point in time that was read from both clocks already.
+    #[must_use]
+    pub fn moment_of(&self, at: Instant, wall: SystemTime) -> Moment {
+        let unix = wall.duration_since(SystemTime::UNIX_EPOCH).map_or(0, |since| since.as_secs());
+        Moment { nanos: nanos(at.saturating_duration_since(self.began)), unix }
     }
 
     /// Keeps as much as this config says.
