@@ -21,10 +21,10 @@ pub struct Body {
 }
 
 #[derive(Debug)]
-#[expect(clippy::large_enum_variant, reason = "a relay is the common case, and boxing it would cost each request an allocation")]
 enum Content {
     Ours(Bytes),
-    Relay(Relay),
+    /// Behind a pointer, as the whole goes through many hands on its way to the connection.
+    Relay(Box<Relay>),
     Played(Box<Played>),
     Tunnel(Box<Tunnel>),
 }
@@ -67,7 +67,7 @@ impl Body {
 
     /// A provider's reply.
     #[must_use]
-    pub fn relay(relay: Relay) -> Self {
+    pub fn relay(relay: Box<Relay>) -> Self {
         Content::Relay(relay).into()
     }
 }
@@ -90,7 +90,7 @@ impl http_body::Body for Body {
             Content::Tunnel(_) => Poll::Ready(None),
             Content::Ours(bytes) if bytes.is_empty() => Poll::Ready(None),
             Content::Ours(bytes) => Poll::Ready(Some(Ok(Frame::data(std::mem::take(bytes))))),
-            Content::Relay(relay) => Pin::new(relay).poll_frame(cx),
+            Content::Relay(relay) => Pin::new(&mut **relay).poll_frame(cx),
             Content::Played(played) => played.poll_frame(cx),
         };
         if let Poll::Ready(Some(Err(failure))) = frame {

@@ -75,6 +75,8 @@ impl Present {
     pub const DIGEST: Self = Self(1 << 16);
     /// `range`.
     pub const RANGE: Self = Self(1 << 17);
+    /// What the client says of its own patience and retries, or an `idempotency-key`.
+    pub const AGAIN: Self = Self(1 << 18);
     /// Any field in which a client may present a key.
     pub const ANY_KEY: Self = Self(Self::AUTHORIZATION.0 | Self::OTHER_KEY.0);
     /// What ties a body to its bytes.
@@ -94,6 +96,7 @@ impl Present {
     fn of(name: &str) -> Self {
         match (name.len(), name) {
             (4, "host") => Self::HOST,
+            (5, "range") => Self::RANGE,
             (14, "content-length") => Self::LENGTH,
             (17, "transfer-encoding") => Self::CODING,
             (10, "connection") => Self::CONNECTION,
@@ -106,10 +109,11 @@ impl Present {
             (7, "api-key") | (9, "x-api-key") | (14, "x-goog-api-key") | (22, "sec-websocket-protocol") => Self::OTHER_KEY,
             (6, "cookie") | (14, "openai-project") | (19, "openai-organization" | "x-goog-user-project") => Self::ACCOUNT,
             (16, "content-encoding") => Self::ENCODING,
-            (5, "range") => Self::RANGE,
             (6, "digest") | (9, "signature") | (11, "content-md5" | "repr-digest") => Self::DIGEST,
             (14, "content-digest") | (15, "signature-input") | (20, "x-amz-content-sha256") => Self::DIGEST,
             (10, "tracestate") | (11, "traceparent") => Self::TRACE,
+            (15, "idempotency-key") | (19, "x-stainless-timeout") | (23, "x-stainless-retry-count") => Self::AGAIN,
+            (24, "x-stainless-read-timeout") => Self::AGAIN,
             (2, "te") | (7, "upgrade") | (10, "keep-alive") | (14, "http2-settings") => Self::HOP,
             (16, "proxy-connection") | (18, "proxy-authenticate") | (19, "proxy-authorization") => Self::HOP,
             _ if has_underscore(name) => Self::UNDERSCORE,
@@ -328,6 +332,7 @@ mod tests {
             ("authorization", Present::AUTHORIZATION),
             ("content-encoding", Present::ENCODING),
             ("traceparent", Present::TRACE),
+            ("idempotency-key", Present::AGAIN),
             ("x_api_key", Present::UNDERSCORE),
         ];
         for (name, present) in all {

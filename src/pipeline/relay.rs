@@ -61,9 +61,11 @@ impl Relay {
     }
 
     fn settle(&mut self, end: End) {
-        if let Some(settlement) = self.settlement.take() {
+        // Where it stands: it is not small.
+        if let Some(settlement) = &mut self.settlement {
             settlement.finish(end);
         }
+        self.settlement = None;
     }
 
     fn passed(&mut self, data: &Bytes) {

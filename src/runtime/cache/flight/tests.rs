@@ -3,7 +3,10 @@ use std::{future::poll_fn, task::Waker};
 use proptest::prelude::*;
 
 use super::*;
-use crate::runtime::Held;
+use crate::{
+    runtime::Held,
+    upstream::{Phase, Reason},
+};
 
 /// The most that is kept of a flight here.
 const MOST: u64 = 100;
