@@ -20,7 +20,8 @@ const CALL: Duration = Duration::from_millis(500);
 pub(super) async fn prove(table: &mut Table) {
     for (scope, bar) in [("client", CLIENTS), ("all", 1)] {
         let provider = Scripted::start(|request| Answer { after: CALL, ..Answer::good(request.number, "An answer.") }).await;
-        let sidegate = Sidegate::of(", workers: 2", &config(provider.address, &format!("cache: {{ scope: {scope} }}\n{}", clients()))).await;
+        let sidegate =
+            Sidegate::of(", workers: 2", &config(provider.address, &format!("cache: {{ scope: {scope} }}\n{}", clients()))).await;
         let mut all = Vec::new();
         for _ in 0..3 {
             all.extend(ask_all(&sidegate).await);

@@ -29,8 +29,7 @@ const MAX_ENTRIES: u64 = 100_000;
 const BAR: f64 = 2.0;
 
 /// By popularity and by the cache's part of the catalogue: what another simulation of the same kind found, for LRU and S3-FIFO.
-const FOUND: [(bool, u64, f64, f64); 4] =
-    [(false, 1, 12.0, 21.1), (false, 10, 23.0, 30.6), (true, 1, 11.0, 12.1), (true, 10, 21.9, 24.2)];
+const FOUND: [(bool, u64, f64, f64); 4] = [(false, 1, 12.0, 21.1), (false, 10, 23.0, 30.6), (true, 1, 11.0, 12.1), (true, 10, 21.9, 24.2)];
 
 pub(super) fn prove(table: &mut Table) {
     let requests = flag("requests", 1_000_000);

@@ -21,7 +21,8 @@ enum Kind {
 
 const GOOD: &str = r#"{"id":"1","object":"chat.completion","model":"gpt-4o-mini","choices":[{"index":0,"message":{"role":"assistant","content":"evil"},"finish_reason":"stop"}],"usage":{"prompt_tokens":2,"completion_tokens":1,"total_tokens":3}}"#;
 const WORD: &str = r#"{"id":"1","object":"chat.completion.chunk","choices":[{"index":0,"delta":{"content":"evil"},"finish_reason":null}]}"#;
-const OTHER: &str = r#"{"id":"1","object":"chat.completion.chunk","choices":[{"index":1,"delta":{"content":"evil"},"finish_reason":null}]}"#;
+const OTHER: &str =
+    r#"{"id":"1","object":"chat.completion.chunk","choices":[{"index":1,"delta":{"content":"evil"},"finish_reason":null}]}"#;
 const STOP: &str = r#"{"id":"1","object":"chat.completion.chunk","choices":[{"index":0,"delta":{},"finish_reason":"stop"}]}"#;
 const FILTER: &str = r#"{"id":"1","object":"chat.completion.chunk","choices":[{"index":0,"delta":{},"finish_reason":"content_filter"}]}"#;
 const UNKNOWN: &str = r#"{"id":"1","object":"chat.completion.chunk","choices":[{"index":0,"delta":{},"finish_reason":"unheard_of"}]}"#;
@@ -45,9 +46,20 @@ pub(super) static BAD: [Bad; 27] = [
     bad("an empty object", Kind::Json("{}")),
     bad("no JSON", Kind::Json("<html>evil</html>")),
     bad("an error inside a 200", Kind::Json(ERROR)),
-    bad("an error beside an answer", Kind::Json(r#"{"error":{"message":"no"},"choices":[{"index":0,"message":{"content":"evil"},"finish_reason":"stop"}]}"#)),
-    bad("a filtered answer", Kind::Json(r#"{"id":"1","choices":[{"index":0,"message":{"content":"ev"},"finish_reason":"content_filter"}]}"#)),
-    bad("one of two answers filtered", Kind::Json(r#"{"id":"1","choices":[{"index":0,"message":{"content":"evil"},"finish_reason":"stop"},{"index":1,"message":{"content":""},"finish_reason":"content_filter"}]}"#)),
+    bad(
+        "an error beside an answer",
+        Kind::Json(r#"{"error":{"message":"no"},"choices":[{"index":0,"message":{"content":"evil"},"finish_reason":"stop"}]}"#),
+    ),
+    bad(
+        "a filtered answer",
+        Kind::Json(r#"{"id":"1","choices":[{"index":0,"message":{"content":"ev"},"finish_reason":"content_filter"}]}"#),
+    ),
+    bad(
+        "one of two answers filtered",
+        Kind::Json(
+            r#"{"id":"1","choices":[{"index":0,"message":{"content":"evil"},"finish_reason":"stop"},{"index":1,"message":{"content":""},"finish_reason":"content_filter"}]}"#,
+        ),
+    ),
     bad("an answer without an end", Kind::Json(r#"{"id":"1","choices":[{"index":0,"message":{"content":"evil"},"finish_reason":null}]}"#)),
     bad("a stream without its last chunk", Kind::Stream(&[WORD, STOP], false)),
     bad("a stream that is cut", Kind::Stream(&[WORD, WORD], false)),
