@@ -57,6 +57,6 @@ fn key(client: usize) -> String {
 }
 
 fn clients() -> String {
-    let row = |client: usize| format!("    - {{ name: client-{client}, sha256: {} }}\n", KeyHash::of(key(client).as_bytes()));
+    let row = |client: usize| format!("    - {{ name: client-{client}, sha256: {}, tier: all }}\n", KeyHash::of(key(client).as_bytes()));
     format!("clients:\n  keys:\n{}", (0..CLIENTS).map(row).collect::<String>())
 }
