@@ -86,7 +86,7 @@ pub async fn read(
         return Ok(Asked::unread(candidates, Upload::streamed(VecDeque::new(), body, max, outgoing::trailers)));
     }
     let started = Instant::now();
-    let (read, rest, reserved) = hold(body, limits, held, decisive).await?;
+    let (read, rest, reserved) = hold(body, started, (limits, held), decisive).await?;
     let waited = started.elapsed();
     let (ask, prompt) = match encoding {
         _ if !is_read => (Ask { model: candidates.model_in_target.clone(), ..Ask::default() }, Prompt::Unread),
@@ -137,14 +137,18 @@ impl Rest {
 }
 
 /// Holds the body until its end or until a bound is met.
-async fn hold(mut body: Incoming, limits: &config::Body, held: &Held, decisive: bool) -> Result<(Bytes, Rest, Option<Reserved>), Reject> {
+async fn hold(
+    mut body: Incoming,
+    started: Instant,
+    (limits, held): (&config::Body, &Held),
+    decisive: bool,
+) -> Result<(Bytes, Rest, Option<Reserved>), Reject> {
     let mut read = Joined::default();
     let mut total = 0;
-    let started = Deadline::now();
+    let (patience, started) = (limits.read_timeout.0, Deadline::from_std(started));
+    let mut deadline = started + patience;
     let mut reserved: Option<Reserved> = None;
     loop {
-        let patience = limits.read_timeout.0;
-        let deadline = (started + patience + Duration::from_secs(total / SLOWEST)).min(Deadline::now() + patience);
         let frame = match timeout_at(deadline, body.frame()).await {
             Err(_) => return Err(Reject::BodyTimeout),
             Ok(None) => return Ok((read.into_bytes(), Rest::Nothing(None), reserved)),
@@ -178,5 +182,6 @@ async fn hold(mut body: Incoming, limits: &config::Body, held: &Held, decisive: 
         if !grown || total > limits.buffer.0 {
             return Ok((read.into_bytes(), Rest::More(body), reserved));
         }
+        deadline = (started + patience + Duration::from_secs(total / SLOWEST)).min(Deadline::now() + patience);
     }
 }

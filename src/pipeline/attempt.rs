@@ -65,7 +65,9 @@ impl Attempt {
     #[must_use]
     pub fn begin(provider: &Arc<Provider>, key: Option<Arc<PoolKey>>, upload: Rc<Progress>, way: Way) -> Self {
         provider.record.begun();
-        Self { provider: Arc::clone(provider), key, upload, sent: Instant::now(), head: None, way, verdict: None, is_over: false }
+        let sent = Instant::now();
+        upload.begin(sent);
+        Self { provider: Arc::clone(provider), key, upload, sent, head: None, way, verdict: None, is_over: false }
     }
 
     /// From sending to the reply's head.
@@ -132,7 +134,7 @@ impl Attempt {
 
     /// The step that it was for its request, which began then, with what is done next.
     #[must_use]
-    pub fn tried(&self, received: Instant, then: &'static str) -> Tried {
+    pub fn tried(&self, received: Instant, then: &'static str, now: Instant) -> Tried {
         let Way { model, why, began, in_line, for_key } = &self.way;
         let (cause, status) = self.verdict.map_or((None, None), |(cause, status)| (Some(cause), status));
         let sent = match cause {
@@ -147,7 +149,7 @@ impl Attempt {
             model: model.clone(),
             why: *why,
             since_start: *began - received,
-            took: began.elapsed(),
+            took: now.saturating_duration_since(*began),
             waited_for_key: *for_key,
             waited_in_line: *in_line,
             stopped: None,

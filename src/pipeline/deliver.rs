@@ -82,7 +82,7 @@ pub async fn deliver<'s>(
     client: &Client,
     (request, upload): (Admitted, Upload),
     trail: &mut Trail,
-) -> Result<Delivery<'s>, Reject> {
+) -> Result<Box<Delivery<'s>>, Reject> {
     let mut errand = Errand::new((upstream, client), (generations, asks), (request, upload), route);
     let mut round = Round::new(&errand, route, trail);
     loop {
@@ -230,12 +230,12 @@ impl<'s> Round<'s> {
     }
 
     /// Nothing more is tried: what there is is the answer.
-    fn answer(&mut self, ended: Ended<'s>, trail: &mut Trail) -> Result<Delivery<'s>, Reject> {
+    fn answer(&mut self, ended: Ended<'s>, trail: &mut Trail) -> Result<Box<Delivery<'s>>, Reject> {
         let is_spent = self.course.stopped() != Some(Stop::Wait) && (trail.attempts() > 1 || self.course.is_spent());
         let blames_caller = |cause: Cause| matches!(cause.blame(), Blame::Nobody | Blame::Caller);
         let failed = if let Ended::Failed(failure, _) = &ended { Some(failure.name()) } else { None };
         let (reject, is_ours) = match ended {
-            Ended::Answered(delivery, verdict, _) if blames_caller(verdict.cause) => return Ok(*delivery),
+            Ended::Answered(delivery, verdict, _) if blames_caller(verdict.cause) => return Ok(delivery),
             Ended::Answered(delivery, ..) => {
                 self.kept = Some(delivery);
                 (Reject::NoKey, true)
@@ -267,7 +267,7 @@ impl<'s> Round<'s> {
                 if failed.is_some() {
                     trail.over(failed, "pass");
                 }
-                Ok(*delivery)
+                Ok(delivery)
             }
             None => Err(reject),
         }

@@ -1,18 +1,16 @@
 //! The reply's head as it goes down: what belongs to the other hop is left out, and what could be read in two ways is
-//! refused (RFC 9112 §6.3). One pass over the fields, into a map with room for what is added behind.
+//! refused (RFC 9112 §6.3). One look at the fields; only where some are to be left out, the rest is moved into a new map, with
+//! room for what is added behind.
 
 use std::fmt;
 
-use http::{
-    HeaderMap, HeaderName, HeaderValue, Response,
-    header::{CONTENT_LENGTH, TRANSFER_ENCODING},
-};
+use http::{HeaderName, HeaderValue, Response, header::CONTENT_LENGTH};
 
 use super::{
     fields::{self, Framing, Nominated, X_REQUEST_ID},
     respond, standing,
 };
-use crate::types::fields::retain;
+use crate::types::fields::retain_with_room;
 
 /// A reply that is HTTP and yet can't be passed on.
 #[derive(Debug)]
@@ -36,38 +34,36 @@ pub fn adapt<B>(reply: &mut Response<B>, with_rate_limits: bool) -> Result<Optio
     if reply.status().is_informational() {
         return Err(Ambiguous("an upgrade that nobody asked for"));
     }
-    let incoming = std::mem::take(reply.headers_mut());
-    // Where the provider's are left out, the caller's own stand in their place.
-    let room = respond::ADDED + if with_rate_limits { 0 } else { standing::FIELDS };
-    let mut kept = HeaderMap::with_capacity(incoming.len() + room);
     let (mut framing, mut nominated, mut id) = (Framing::default(), Nominated::default(), None);
-    let mut current: Option<HeaderName> = None;
-    for (name, value) in incoming {
-        // A name that repeats comes once, before its first value.
-        current = name.or(current);
-        let Some(name) = &current else { continue };
-        if *name == CONTENT_LENGTH {
+    let goes_down = |name: &HeaderName| fields::goes_down(name) && (with_rate_limits || !fields::is_rate_limit(name));
+    let mut all_go_down = true;
+    for (name, value) in reply.headers() {
+        all_go_down &= match name.as_str() {
             // Repeated equal lengths become one.
-            if framing.length(&value).map_err(Ambiguous)? {
-                kept.append(name.clone(), value);
+            "content-length" => framing.length(value).map_err(Ambiguous)?,
+            "transfer-encoding" => framing.coding(value).map(|()| false).map_err(Ambiguous)?,
+            "connection" => {
+                nominated.add(value);
+                false
             }
-        } else if *name == TRANSFER_ENCODING {
-            framing.coding(&value).map_err(Ambiguous)?;
-        } else if *name == http::header::CONNECTION {
-            nominated.add(&value);
-        } else if fields::goes_down(name) && (with_rate_limits || !fields::is_rate_limit(name)) {
-            if id.is_none() && *name == X_REQUEST_ID {
-                id = Some(value.clone());
+            "x-request-id" => {
+                id = id.or(Some(value));
+                true
             }
-            kept.append(name.clone(), value);
-        }
+            _ => goes_down(name),
+        };
     }
     framing.check().map_err(Ambiguous)?;
-    if !nominated.is_empty() {
-        kept = retain(kept, |name| !nominated.contains(name));
-        id = id.filter(|_| !nominated.contains(&X_REQUEST_ID));
+    let id = id.filter(|_| !nominated.contains(&X_REQUEST_ID)).cloned();
+    if !all_go_down {
+        // Where the provider's are left out, the caller's own stand in their place.
+        let room = respond::ADDED + if with_rate_limits { 0 } else { standing::FIELDS };
+        let mut lengths = 0..1;
+        let headers = std::mem::take(reply.headers_mut());
+        *reply.headers_mut() = retain_with_room(headers, room, |name| {
+            goes_down(name) && !nominated.contains(name) && (*name != CONTENT_LENGTH || lengths.next().is_some())
+        });
     }
-    *reply.headers_mut() = kept;
     Ok(id)
 }
 

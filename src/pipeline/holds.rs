@@ -2,7 +2,10 @@
 //!
 //! Each part gives itself back by `Drop`: a request whose client has left says nothing about anybody.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use super::{
     attempt::{self, Attempt},
@@ -32,10 +35,10 @@ pub struct Holds {
 
 impl Holds {
     /// The first words of a good reply are here, so long after it was sent.
-    pub fn first_token(&mut self, after: Duration, trail: &Trail) {
-        let now = trail.runtime().moment();
+    pub fn first_token(&mut self, after: Duration, trail: &Trail, now: Instant) {
         // A stream that begins with an error is a 200 too, and shows nothing served.
         let Some(attempt) = trail.attempt().filter(|attempt| attempt.cause() == Some(Cause::Served)) else { return };
+        let now = trail.moment(now);
         let Attempt { provider, key, .. } = attempt;
         if let Some((lease, key)) = self.lease.as_ref().zip(key.as_ref())
             && let Some(transition) = lease.first_token(after, now)
@@ -51,14 +54,14 @@ impl Holds {
     }
 
     /// The reply is over. Only one that its provider has broken off speaks against it.
-    pub fn settle(&mut self, end: End, trail: &Trail) {
+    pub fn settle(&mut self, end: End, trail: &Trail, now: Instant) {
         let Some(permit) = self.permit.take() else { return };
         let cause = match end {
             End::Complete => Cause::Served,
             End::Truncated(reason) if !attempt::is_no_fault_upstream(reason) => Cause::BrokenOff,
             End::Truncated(_) | End::Left | End::Rejected(_) => return,
         };
-        let now = trail.runtime().moment();
+        let now = trail.moment(now);
         let changed = permit.settle(cause, now, fastrand::u64(..));
         if let Some(attempt) = trail.attempt() {
             tell::breakers(&attempt.provider, &changed, now);

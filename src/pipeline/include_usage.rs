@@ -3,8 +3,6 @@
 //! The client's bytes stay, with one member more between them. A body that may not be changed goes up as it came, and so does one
 //! that is not held whole: then what the stream says is counted instead.
 
-use http::HeaderMap;
-
 use super::{
     admit::Admitted,
     fields::{Present, body_may_change},
@@ -21,7 +19,7 @@ use crate::{
 #[must_use]
 pub fn ask(request: &Admitted, mut upload: Upload, trail: &mut Trail) -> Upload {
     if trail.counts()
-        && let Some(splice) = splice_in((&request.head.headers, request.present), trail.ask(), &mut upload)
+        && let Some(splice) = splice_in(request.present, trail.ask(), &mut upload)
     {
         // What else is put into the body is put where it stands now.
         trail.moved(|place| splice.moved(place));
@@ -30,8 +28,8 @@ pub fn ask(request: &Admitted, mut upload: Upload, trail: &mut Trail) -> Upload 
     upload
 }
 
-fn splice_in((headers, present): (&HeaderMap, Present), ask: &Ask, upload: &mut Upload) -> Option<Splice> {
-    if !ask.stream || !body_may_change(headers, present) {
+fn splice_in(present: Present, ask: &Ask, upload: &mut Upload) -> Option<Splice> {
+    if !ask.stream || !body_may_change(present) {
         return None;
     }
     let body = upload.whole()?;
@@ -44,7 +42,7 @@ fn splice_in((headers, present): (&HeaderMap, Present), ask: &Ask, upload: &mut 
 #[cfg(test)]
 mod tests {
     use bytes::Bytes;
-    use http::{HeaderName, HeaderValue};
+    use http::{HeaderMap, HeaderName, HeaderValue};
 
     use super::*;
     use crate::provider::reader;
@@ -57,7 +55,7 @@ mod tests {
             fields.iter().map(|(name, value)| (HeaderName::from_static(name), HeaderValue::from_static(value))).collect();
         let mut upload = Upload::held(Bytes::from(body), trailers);
         let read = reader::read(body.as_bytes()).unwrap();
-        if splice_in((&headers, Present::read(&headers)), &read, &mut upload).is_none() {
+        if splice_in(Present::read(&headers), &read, &mut upload).is_none() {
             assert!(upload.whole().is_none_or(|whole| whole == body), "it stays as it is");
             return None;
         }

@@ -43,7 +43,7 @@ pub async fn of_reply(
         };
         return verdict::of_reply(dialect, status, reply.headers(), &text.unwrap_or_default(), unix);
     }
-    if could_be_better && status == StatusCode::OK && !reply.headers().contains_key(CONTENT_ENCODING) {
+    if could_be_better && status == StatusCode::OK {
         return of_beginning(reply, dialect, unix).await;
     }
     Cause::Served.into()
@@ -57,13 +57,16 @@ fn is_refusal(status: StatusCode) -> bool {
 /// What the beginning of a 200 says: all is well, unless its first event is an error.
 async fn of_beginning(reply: &mut Response<ReplyBody>, dialect: Dialect, unix: u64) -> Verdict {
     match Media::of(reply.headers()) {
+        Media::Json if dialect != Dialect::Openrouter => return Cause::Served.into(),
+        Media::Other => return Cause::Served.into(),
+        // Nobody looks into what is encoded.
+        Media::Json | Media::Events if reply.headers().contains_key(CONTENT_ENCODING) => return Cause::Served.into(),
         Media::Events => {}
         // It says 200 also where the model behind it has failed: https://openrouter.ai/docs/api-reference/errors, as of 2026-11.
-        Media::Json if dialect == Dialect::Openrouter => {
+        Media::Json => {
             let read = ahead(reply.body_mut(), BEGINNING, |_| false).await;
             return verdict::of_reply(dialect, StatusCode::OK, reply.headers(), &read, unix);
         }
-        Media::Json | Media::Other => return Cause::Served.into(),
     }
     let (mut splitter, mut found) = (Splitter::default(), None);
     ahead(reply.body_mut(), BEGINNING, |data| {

@@ -80,8 +80,12 @@ use crate::{
 
 /// A request as the server hands it over.
 pub struct Inbound {
-    /// Head and body.
-    pub request: Request<Incoming>,
+    /// Its head, which goes from hand to hand.
+    pub head: Box<Parts>,
+    /// Which of the fields that mean something here it has.
+    pub present: Present,
+    /// Its body.
+    pub body: Incoming,
     /// The peer's address; `None` on a Unix socket.
     pub peer: Option<IpAddr>,
     /// What the certificate that the peer showed calls it, if it had to show one.
@@ -90,10 +94,20 @@ pub struct Inbound {
     pub received: Instant,
 }
 
+impl Inbound {
+    /// A request whose head was read just now.
+    #[must_use]
+    pub fn new(request: Request<Incoming>, peer: Option<IpAddr>, certified: Option<ForeignName>) -> Self {
+        let (head, body) = request.into_parts();
+        let present = Present::read(&head.headers);
+        Self { head: Box::new(head), present, body, peer, certified, received: Instant::now() }
+    }
+}
+
 impl fmt::Debug for Inbound {
     /// Without its fields and its query: they hold what is the client's own.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Inbound({} {})", self.request.method(), self.request.uri().path())
+        write!(f, "Inbound({} {})", self.head.method, self.head.uri.path())
     }
 }
 
@@ -145,12 +159,8 @@ impl Pipeline {
     pub async fn handle(self, inbound: Inbound) -> Response<Body> {
         // 0: one generation of the config for the whole request.
         let snapshot = self.runtime.snapshot.load_full();
-        let Inbound { request, peer, certified, received } = inbound;
-        let (head, body) = request.into_parts();
-        // From here on it goes from hand to hand.
-        let head = Box::new(head);
+        let Inbound { head, present, body, peer, certified, received } = inbound;
         let mut unread = Some(body);
-        let present = Present::read(&head.headers);
         let mut trail = Trail::start(Arc::clone(&self.runtime), received, peer, (&head, present));
         trail.watched(Traced::of(&head.headers, present, &snapshot.config.trace), snapshot.config.log.slow);
         let generations = Generations::new(&snapshot, &self.runtime);
@@ -225,10 +235,11 @@ impl Pipeline {
             Some((spec, question)) => match Box::pin(cache::ask((snapshot, route, spec), question, wanted, trail)).await? {
                 Found::Answer(source) => return Ok(Served::Cached(source)),
                 Found::Nothing(lead) => return Ok(Served::Shared(lead)),
-                Found::Bypass(wanted) => wanted,
+                Found::Bypass(wanted) => *wanted,
             },
         };
-        self.buy(generations, route, wanted, trail).await.map(Served::Delivered)
+        // By far the largest part of a request's future, which hyper moves as a whole before any of it is needed.
+        Box::pin(self.buy(generations, route, wanted, trail)).await.map(Served::Delivered)
     }
 
     /// Steps 7 and 8: what nobody has an answer to is paid for.
@@ -238,7 +249,7 @@ impl Pipeline {
         route: &'s Route,
         wanted: Wanted,
         trail: &mut Trail,
-    ) -> Result<Delivery<'s>, Reject> {
+    ) -> Result<Box<Delivery<'s>>, Reject> {
         let Wanted { mut request, client, upload, reserved, prompt, whose, repeat, counts, is_charged } = wanted;
         let limits = &generations.own.limits;
         // 7: the last gate before money.
@@ -261,9 +272,10 @@ impl Pipeline {
 }
 
 /// How a request is answered.
+#[expect(clippy::large_enum_variant, reason = "a provider's reply is the common case, and boxing it would cost each request an allocation")]
 enum Served<'s> {
     /// By a provider.
-    Delivered(Delivery<'s>),
+    Delivered(Box<Delivery<'s>>),
     /// By what somebody else has paid for.
     Cached(Source),
     /// By a call that others may join.

@@ -57,24 +57,29 @@ impl<'a> Credentials<'a> {
     }
 }
 
-/// Composes what goes up, by a route, with its target's name for the model if that is another. `None` if the target can't be put behind the provider's base URL.
+/// Composes what goes up, by a route, with its target's name for the model if that is another. The request's fields stay where they
+/// are only if it `may_go_again`. `None` if the target can't be put behind the provider's base URL.
 #[must_use]
 pub fn compose(
-    request: Admitted,
+    (request, may_go_again): (&mut Admitted, bool),
     (route, renamed): (&Route, Option<&str>),
     provider: &Provider,
     credentials: Credentials<'_>,
     upload: Upload,
 ) -> Option<Box<Outgoing>> {
     let Admitted { head, present, nominated, .. } = request;
-    let path = target(&head, (route, renamed), provider, credentials.hides_clients())?;
+    let (present, version, method) = (*present, head.version, head.method.clone());
+    let path = target(head, (route, renamed), provider, credentials.hides_clients())?;
+    // A copy has no room for more fields, so it is the copy that stays.
+    let (stay, extensions) = if may_go_again { (head.headers.clone(), head.extensions.clone()) } else { Default::default() };
+    let incoming = std::mem::replace(&mut head.headers, stay);
     // Of the extensions there is the record of the fields' original case, which goes on.
-    let Parts { method, headers: incoming, extensions, version, .. } = *head;
+    let extensions = std::mem::replace(&mut head.extensions, extensions);
 
     let headers = if goes_as_it_is((present, version), credentials, &upload) {
         replace(incoming, present, provider, credentials, &upload)
     } else {
-        filter(incoming, (&method, version, present, &nominated), provider, credentials, &upload)
+        filter(incoming, (&method, version, present, nominated), provider, credentials, &upload)
     };
     Some(Box::new(Outgoing { method, path, headers, extensions, body: upload }))
 }
@@ -91,14 +96,22 @@ fn goes_as_it_is((present, version): (Present, Version), credentials: Credential
 /// Fields of ours stand where the client's stood.
 fn replace(mut headers: HeaderMap, present: Present, provider: &Provider, credentials: Credentials<'_>, upload: &Upload) -> HeaderMap {
     headers.insert(HOST, provider.endpoint.host.clone());
-    // Written anew from what is known of the body, never copied.
-    if let Some(length) = upload.length().filter(|_| present.has(Present::LENGTH)) {
+    // Written anew from what is known of the body, unless just that stands there.
+    if let Some(length) = upload.length().filter(|_| present.has(Present::LENGTH))
+        && !tells_length(&headers, length)
+    {
         headers.insert(CONTENT_LENGTH, HeaderValue::from(length));
     }
     if let Credentials::Pool(credential) = credentials {
         credential.apply(&mut headers);
     }
     headers
+}
+
+/// Whether the length stands there once, as it would be written.
+fn tells_length(headers: &HeaderMap, length: u64) -> bool {
+    let (mut digits, mut told) = (itoa::Buffer::new(), headers.get_all(CONTENT_LENGTH).iter());
+    told.next().is_some_and(|value| value.as_bytes() == digits.format(length).as_bytes()) && told.next().is_none()
 }
 
 /// The same, and what may not go up is left out.

@@ -4,7 +4,7 @@
 mod limited;
 mod unserved;
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use http::{
@@ -290,8 +290,9 @@ pub fn answer(reject: &Reject, unread: Option<Incoming>, mut trail: Trail, add: 
     if add.attempts && trail.attempts() > 0 {
         response.headers_mut().insert(X_SIDEGATE_ATTEMPTS, HeaderValue::from(trail.attempts()));
     }
-    let overhead = trail.overhead();
-    trail.end(shape.status, End::Rejected(shape.code), 0, overhead);
+    let now = Instant::now();
+    let overhead = trail.overhead(now);
+    trail.end((shape.status, End::Rejected(shape.code)), 0, overhead, now);
     response
 }
 

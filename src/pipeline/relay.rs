@@ -33,8 +33,6 @@ pub struct TakenOut {
     last: Bytes,
     /// What comes behind it.
     next: Option<Item>,
-    /// Whether the server had the time to write what came before.
-    paused: bool,
 }
 
 /// A reply on its way down.
@@ -63,9 +61,11 @@ impl Relay {
     }
 
     fn settle(&mut self, end: End) {
-        if let Some(settlement) = self.settlement.take() {
+        // Where it stands: it is not small.
+        if let Some(settlement) = &mut self.settlement {
             settlement.finish(end);
         }
+        self.settlement = None;
     }
 
     fn passed(&mut self, data: &Bytes) {
@@ -150,11 +150,6 @@ impl Relay {
             if let Some(taken_out) = &mut self.taken_out
                 && taken_out.next.is_some()
             {
-                // Behind an error the server writes nothing, not even what it was handed before.
-                if matches!(taken_out.next, Some(Some(Err(_)))) && !std::mem::replace(&mut taken_out.paused, true) {
-                    cx.waker().wake_by_ref();
-                    return Poll::Pending;
-                }
                 return Poll::Ready(taken_out.next.take().flatten());
             }
             let item = ready!(self.poll_reply(cx));

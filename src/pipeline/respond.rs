@@ -1,7 +1,10 @@
 //! Step 9 begins: the reply's head, with what Sidegate adds to it, and the body behind it as it comes.
 //! `docs/transparency.md` has a row for each addition.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use http::{
     HeaderMap, HeaderValue, Method, Response, StatusCode, Version,
@@ -31,12 +34,13 @@ pub const ADDED: usize = 7;
 
 /// The reply's head is complete, its body follows as it comes.
 #[must_use]
-pub fn respond(delivery: Delivery<'_>, snapshot: &Snapshot, mut trail: Trail) -> Response<Body> {
-    let Delivery { target, mut reply, id, key, holds, tunnel } = delivery;
+pub fn respond(delivery: Box<Delivery<'_>>, snapshot: &Snapshot, mut trail: Trail) -> Response<Body> {
+    let Delivery { target, mut reply, id, key, holds, tunnel } = *delivery;
     if let Some(id) = id {
         trail.named(id);
     }
-    let overhead = trail.overhead();
+    let now = Instant::now();
+    let overhead = trail.overhead(now);
     trail.streams();
     annotate(reply.headers_mut(), snapshot.annotate, key.map(|key| &key.fingerprint), (&mut trail, overhead));
     annotate_target(reply.headers_mut(), snapshot.annotate, target, &trail);
@@ -53,11 +57,11 @@ pub fn respond(delivery: Delivery<'_>, snapshot: &Snapshot, mut trail: Trail) ->
         trail.is_live();
     }
     let unasked = takes_usage_out(&mut reply, &trail, watch.stream && tunnel.is_none());
-    let settlement = Settlement::new(Arc::clone(&target.metrics), holds, (reply.status(), watch), overhead, trail);
+    let settlement = Settlement::new(Arc::clone(&target.metrics), holds, (reply.status(), watch), (now, overhead), trail);
     // The version is the connection's to say.
     *reply.version_mut() = Version::HTTP_11;
     match tunnel {
-        None => reply.map(|body| Body::relay(Relay::new(body, without_body, unasked, settlement))),
+        None => reply.map(|body| Body::relay(Box::new(Relay::new(body, without_body, unasked, settlement)))),
         Some(tunnel) => {
             let (switched, progress) = *tunnel;
             let idle = target.provider.endpoint.timeouts.idle.0;

@@ -2,7 +2,10 @@
 //!
 //! `Drop` never waits: everything here is counting and giving back.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use super::{
     holds::Holds,
@@ -43,9 +46,15 @@ pub struct Settlement {
 }
 
 impl Settlement {
-    /// Takes over everything that the request holds, when the reply's head goes down.
+    /// Takes over everything that the request holds, when the reply's head goes down: `now`, with so much `overhead`.
     #[must_use]
-    pub fn new(metrics: Arc<TargetMetrics>, holds: Holds, (status, watch): (StatusCode, Watch), overhead: Duration, trail: Trail) -> Self {
+    pub fn new(
+        metrics: Arc<TargetMetrics>,
+        holds: Holds,
+        (status, watch): (StatusCode, Watch),
+        (now, overhead): (Instant, Duration),
+        trail: Trail,
+    ) -> Self {
         let model = metrics.model(trail.model());
         metrics.of(model, &trail.runtime().metrics).answered(status);
         metrics.overhead.record(overhead);
@@ -57,7 +66,7 @@ impl Settlement {
         }
         let mut settlement = Self { trail, metrics, model, status, overhead, bytes_out: 0, watch, ended: false, holds };
         if !settlement.watch.first && settlement.trail.first_byte().is_some() {
-            settlement.began();
+            settlement.began(now);
         }
         settlement
     }
@@ -96,38 +105,36 @@ impl Settlement {
     #[cold]
     fn begin(&mut self) {
         self.watch.first = false;
-        if let Some(after) = self.trail.since_sent() {
-            self.began();
+        let now = Instant::now();
+        if let Some(after) = self.trail.since_sent(now) {
+            self.began(now);
             self.metrics.of(self.model, &self.trail.runtime().metrics).ttft.record(after);
         }
     }
 
     /// The first words are here; those of an error say nothing of how soon a model answers.
-    fn began(&mut self) {
+    fn began(&mut self, now: Instant) {
         if (self.status.is_success() || self.status == StatusCode::SWITCHING_PROTOCOLS)
-            && let Some(after) = self.trail.since_up()
+            && let Some(after) = self.trail.since_up(now)
         {
-            self.holds.first_token(after, &self.trail);
+            self.holds.first_token(after, &self.trail, now);
         }
     }
 
-    /// The request is over.
-    pub fn finish(mut self, end: End) {
-        self.record(end);
-    }
-
-    fn record(&mut self, end: End) {
+    /// The request is over. What it holds is given back when this goes.
+    pub fn finish(&mut self, end: End) {
         if std::mem::replace(&mut self.ended, true) {
             return;
         }
-        self.holds.settle(end, &self.trail);
+        let now = Instant::now();
+        self.holds.settle(end, &self.trail, now);
         self.metrics.ended(match end {
             End::Complete => 0,
             End::Left => 1,
             End::Truncated(_) | End::Rejected(_) => 2,
         });
         let model = self.metrics.of(self.model, &self.trail.runtime().metrics);
-        model.duration.record(self.trail.elapsed());
+        model.duration.record(self.trail.elapsed(now));
         if let Some(learner) = self.watch.learner.take() {
             learner.finish();
         }
@@ -149,12 +156,12 @@ impl Settlement {
         }
         self.metrics.sent.increment(self.trail.bytes_in());
         self.metrics.received.increment(self.bytes_out);
-        self.trail.end(self.status, end, self.bytes_out, self.overhead);
+        self.trail.end((self.status, end), self.bytes_out, self.overhead, now);
     }
 }
 
 impl Drop for Settlement {
     fn drop(&mut self) {
-        self.record(self.trail.dropped());
+        self.finish(self.trail.dropped());
     }
 }

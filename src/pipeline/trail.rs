@@ -22,6 +22,7 @@ mod request_id;
 mod slow;
 mod span;
 mod spent;
+mod tells;
 mod times;
 mod tried;
 mod watched;
@@ -192,10 +193,10 @@ impl Trail {
         }
     }
 
-    /// The last attempt's reply has begun.
-    pub fn answered(&mut self) {
+    /// The last attempt's reply begins now.
+    pub fn answered(&mut self, now: Instant) {
         if let Some(attempt) = &mut self.0.last {
-            attempt.head = Some(Instant::now());
+            attempt.head = Some(now);
         }
     }
 
@@ -212,23 +213,6 @@ impl Trail {
     /// The last attempt got no reply, for this reason.
     pub fn failed(&mut self, reason: &'static str) {
         self.0.failure = Some(reason);
-    }
-
-    /// Whether the reply may tell what it used.
-    #[must_use]
-    pub fn tells_usage(&self) -> bool {
-        self.0.tells_usage
-    }
-
-    /// The reply may tell ids of objects that its account keeps.
-    pub fn tells_objects(&mut self) {
-        self.0.tells_objects = true;
-    }
-
-    /// Whether it may.
-    #[must_use]
-    pub fn may_tell_objects(&self) -> bool {
-        self.0.tells_objects
     }
 
     /// The model that is asked for.
@@ -274,8 +258,8 @@ impl Trail {
     }
 
     /// The request is over.
-    pub fn end(&mut self, status: StatusCode, end: End, bytes_out: u64, overhead: Duration) {
-        self.write(Some(status), end, bytes_out, overhead);
+    pub fn end(&mut self, (status, end): (StatusCode, End), bytes_out: u64, overhead: Duration, now: Instant) {
+        self.write((Some(status), end), bytes_out, overhead, now);
     }
 
     /// Adds the request to what is counted of all.
@@ -288,13 +272,13 @@ impl Trail {
         traffic.ended(&Ended { status, broken, duration, bytes_up: self.bytes_in(), bytes_down: bytes_out });
     }
 
-    fn write(&mut self, status: Option<StatusCode>, end: End, bytes_out: u64, overhead: Duration) {
+    fn write(&mut self, (status, end): (Option<StatusCode>, End), bytes_out: u64, overhead: Duration, now: Instant) {
         if std::mem::replace(&mut self.0.ended, true) {
             return;
         }
         self.settle_left();
-        let duration = self.elapsed();
-        self.close(status, end, self.0.failure, "pass");
+        let duration = self.elapsed(now);
+        self.close((status, end), self.0.failure, "pass", now);
         let tries = std::mem::take(&mut self.0.tries);
         let status = status.map_or(LEFT, |status| status.as_u16());
         self.count(status, end, bytes_out, duration);
@@ -339,8 +323,8 @@ impl Trail {
             limit: self.0.limit.as_ref().map(LimitName::as_str),
             failure: self.0.failure,
         };
-        self.0.runtime.access_log.write(&entry);
         self.0.count_cached();
+        self.0.runtime.access_log.write(&entry);
         self.0.tell_if_slow(&entry);
         self.0.tell_span(&entry);
         self.0.keep_decision(&entry, end, tries);
@@ -350,6 +334,6 @@ impl Trail {
 impl Drop for Trail {
     fn drop(&mut self) {
         let end = self.dropped();
-        self.write(None, end, 0, Duration::ZERO);
+        self.write((None, end), 0, Duration::ZERO, Instant::now());
     }
 }

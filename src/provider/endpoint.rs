@@ -1,6 +1,6 @@
 //! Which operation of a provider's API a path names, and whether its body says the model.
 
-use std::{borrow::Cow, ops::Range};
+use std::{borrow::Cow, ops::Range, sync::LazyLock};
 
 use http::Method;
 
@@ -79,10 +79,29 @@ const ANTHROPIC: &[&str] = &["/messages", "/messages/count_tokens", "/complete"]
 /// Those that have no JSON body and tell what they used.
 const FORMS: &[&str] = &["/audio/transcriptions", "/audio/translations", "/images/edits"];
 
+/// What nearly all requests ask for, spelt as the API references have it.
+const USUAL: [(RequestFormat, &str); 4] = [
+    (RequestFormat::Openai, "/chat/completions"),
+    (RequestFormat::Openai, "/responses"),
+    (RequestFormat::Openai, "/embeddings"),
+    (RequestFormat::Anthropic, "/messages"),
+];
+
 impl Endpoint {
     /// The operation that `rest`, the path behind the route's prefix, names in `format`.
     #[must_use]
     pub fn of(format: RequestFormat, method: &Method, (rest, query): (&str, Option<&str>)) -> Self {
+        // Looked up once in a process: to look costs as much as to read the model out of a short body.
+        static KNOWN: LazyLock<[Endpoint; 4]> =
+            LazyLock::new(|| USUAL.map(|(format, rest)| Endpoint::look_up(format, &Method::POST, (rest, None))));
+        let is_usual = |usual: &(RequestFormat, &str)| *usual == (format, rest);
+        match USUAL.iter().position(is_usual).filter(|_| *method == Method::POST && query.is_none()) {
+            Some(at) => KNOWN[at].clone(),
+            None => Self::look_up(format, method, (rest, query)),
+        }
+    }
+
+    fn look_up(format: RequestFormat, method: &Method, (rest, query): (&str, Option<&str>)) -> Self {
         let rest = plain(rest);
         let model = ModelIn::of(format, method, (&rest, query));
         let tells_usage = match format {

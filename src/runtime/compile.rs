@@ -78,7 +78,7 @@ pub fn compile(loaded: Loaded, ground: Ground<'_>) -> Result<Snapshot, CompileEr
         dns: _,
         drain: _,
         sealing: _,
-        metrics: told_apart,
+        metrics: _,
         prices,
         providers,
         routes,
@@ -98,10 +98,7 @@ pub fn compile(loaded: Loaded, ground: Ground<'_>) -> Result<Snapshot, CompileEr
             Ok((name.clone(), Arc::new(compile_provider(name, provider, named, (listen.keep_case, &prices, ground))?)))
         })
         .collect::<Result<BTreeMap<_, _>, CompileError>>()?;
-    let routes = routes.into_iter().enumerate().map(|(at, route)| {
-        let cache = config.cache_of(&route).map(|cache| Arc::new(compile_cache(cache)));
-        compile_route(at, route, cache, &providers, (&told_apart, ground))
-    });
+    let routes = routes.into_iter().enumerate().map(|(at, route)| compile_route(at, route, &providers, (&config, ground)));
     let routes = routes.collect::<Result<Vec<_>, _>>()?;
     let passes_credentials = routes.iter().any(|route| route.credentials == Credentials::Client);
     let clients = clients.map(|clients| compile_clients(clients, jwt, ground)).transpose()?.unwrap_or_default();
@@ -220,13 +217,13 @@ fn compile_slots((provider, affinity): (&ProviderName, bool), keys: &[Key], stat
 fn compile_route(
     at: usize,
     route: config::Route,
-    cache: Option<Arc<cache::Spec>>,
     providers: &BTreeMap<ProviderName, Arc<Provider>>,
-    (told_apart, ground): (&config::Metrics, Ground<'_>),
+    (config, ground): (&Config, Ground<'_>),
 ) -> Result<Route, CompileError> {
+    let cache = config.cache_of(&route).map(|cache| Arc::new(compile_cache(cache)));
     let error = |problem: String| CompileError { field: format!("routes[{at}].targets"), problem };
     let path: Arc<str> = route.path.trim_end_matches('/').into();
-    let labels = Arc::new(ModelLabels::new(told_apart.models.iter().chain(&route.models)));
+    let labels = Arc::new(ModelLabels::new(config.metrics.models.iter().chain(&route.models)));
     let is_one_of_several = route.targets.len() > 1;
     let targets = route
         .targets

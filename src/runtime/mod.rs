@@ -34,6 +34,7 @@ pub use resilience::{Guard, Queue, Waiting};
 pub use snapshot::{Provider, Route, Snapshot, Target};
 
 use crate::{
+    config::Config,
     policy::estimate::Estimator,
     telemetry::{
         AccessLog, Metrics, ServerMetrics, Traffic,
@@ -85,8 +86,21 @@ impl Runtime {
     /// Now, as policies take it.
     #[must_use]
     pub fn moment(&self) -> Moment {
-        let unix = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).map_or(0, |since| since.as_secs());
-        Moment { nanos: nanos(self.began.elapsed()), unix }
+        self.moment_of(Instant::now(), SystemTime::now())
+    }
+
+    /// A point in time that was read from both clocks already.
+    #[must_use]
+    pub fn moment_of(&self, at: Instant, wall: SystemTime) -> Moment {
+        let unix = wall.duration_since(SystemTime::UNIX_EPOCH).map_or(0, |since| since.as_secs());
+        Moment { nanos: nanos(at.saturating_duration_since(self.began)), unix }
+    }
+
+    /// Keeps as much as this config says.
+    fn follow(&self, config: &Config) {
+        self.decisions.resize(config.log.decisions);
+        let (max_size, max_entries) = config.cache_bounds();
+        self.cache.store.resize(max_size.0, max_entries.get().into());
     }
 
     /// Brings the metrics up to date that are read rather than counted.

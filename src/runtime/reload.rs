@@ -253,9 +253,7 @@ impl Inner {
         retire_endpoints(&before, &snapshot);
         self.runtime.server_metrics.generation.set(snapshot.generation as f64);
         log::set_level(&snapshot.config.log.level);
-        self.runtime.decisions.resize(snapshot.config.log.decisions);
-        let (max_size, max_entries) = snapshot.config.cache_bounds();
-        self.runtime.cache.store.resize(max_size.0, max_entries.get().into());
+        self.runtime.follow(&snapshot.config);
         current.loaded = loaded;
         Ok(())
     }

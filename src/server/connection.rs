@@ -11,13 +11,12 @@ use std::{
     rc::Rc,
     sync::Arc,
     task::Poll,
-    time::Instant,
 };
 
 use bytes::BytesMut;
 use http::{
     HeaderValue, Request, Response, StatusCode, Version,
-    header::{CONNECTION, CONTENT_LENGTH, EXPECT, UPGRADE},
+    header::{CONNECTION, CONTENT_LENGTH, UPGRADE},
 };
 use hyper::{
     body::{Body as _, Incoming},
@@ -44,7 +43,7 @@ use super::{
 };
 use crate::{
     config::Listen,
-    pipeline::{Inbound, Pipeline, body::Body, tunnel::Tunnel},
+    pipeline::{Inbound, Pipeline, body::Body, fields::Present, tunnel::Tunnel},
     types::ForeignName,
     upstream::coalesce::Coalesced,
 };
@@ -138,7 +137,7 @@ async fn speak(
 ) -> Result<(), Ended> {
     activity.spoken();
     let io = TokioIo::new(Stream::new(stream, early, !multiplexed, Rc::clone(&activity)));
-    let inbound = |request| Inbound { request, peer, certified: certified.clone(), received: Instant::now() };
+    let inbound = |request| Inbound::new(request, peer, certified.clone());
     let result = if multiplexed {
         let service = service_fn(|request: Request<Incoming>| {
             // What it is made of is handed over, and not the future itself: it would stand there twice.
@@ -157,8 +156,8 @@ async fn speak(
         let (asked, switched, old) = (Cell::new(false), Cell::new(None), Cell::new(false));
         let service = service_fn(|request: Request<Incoming>| {
             old.set(request.version() == Version::HTTP_10);
-            let (waits, held) = (request.headers().contains_key(EXPECT), is_held(&request, &activity));
-            let (pipeline, inbound, holder) = (shared.pipeline.clone(), inbound(request), Rc::clone(&activity));
+            let (held, inbound) = (is_held(&request, &activity), inbound(request));
+            let (pipeline, waits, holder) = (shared.pipeline.clone(), inbound.present.has(Present::EXPECT), Rc::clone(&activity));
             let (activity, asked, switched, old, drain) = (&activity, &asked, &switched, &old, &shared.drain);
             async move {
                 let mut reply = for_http1(answer(pipeline, inbound, holder).await, waits, old.get());

@@ -106,47 +106,48 @@ impl Sent {
     }
 }
 
-/// What was tried for one request, in order. The first step, which most requests end with, takes no memory of its own.
+/// What was tried for one request, in order. Most requests end with their first step, so there is room for that alone at first.
 #[derive(Clone, Debug, Default)]
 pub struct Tries {
-    first: Option<Tried>,
-    more: Vec<Tried>,
+    kept: Vec<Tried>,
     untold: u32,
 }
 
 impl Tries {
     /// One more; beyond [`MOST_TRIED`] it is only counted.
     pub fn push(&mut self, tried: Tried) {
-        if self.first.is_none() {
-            self.first = Some(tried);
-        } else if self.more.len() + 1 < MOST_TRIED {
-            self.more.push(tried);
-        } else {
-            self.untold = self.untold.saturating_add(1);
+        match self.kept.len() {
+            0 => self.kept.reserve_exact(1),
+            MOST_TRIED.. => {
+                self.untold = self.untold.saturating_add(1);
+                return;
+            }
+            _ => {}
         }
+        self.kept.push(tried);
     }
 
     /// The last that was pushed, to say how it ended. None as well if the last is only counted.
     pub fn last_mut(&mut self) -> Option<&mut Tried> {
-        if self.untold > 0 { None } else { self.more.last_mut().or(self.first.as_mut()) }
+        if self.untold > 0 { None } else { self.kept.last_mut() }
     }
 
     /// Those that are kept, in order.
     pub fn iter(&self) -> impl Iterator<Item = &Tried> {
-        self.first.iter().chain(&self.more)
+        self.kept.iter()
     }
 
     /// How many there were.
     #[must_use]
     pub fn count(&self) -> u32 {
         // A few dozen at most.
-        (usize::from(self.first.is_some()) + self.more.len()) as u32 + self.untold
+        self.kept.len() as u32 + self.untold
     }
 
     /// What the end of the last of them says that was sent.
     #[must_use]
     pub fn verdict(&self) -> Option<Cause> {
-        self.more.iter().rev().chain(&self.first).find_map(|tried| tried.cause)
+        self.kept.iter().rev().find_map(|tried| tried.cause)
     }
 
     /// How many are only counted.

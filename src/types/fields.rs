@@ -4,8 +4,14 @@ use http::{HeaderMap, HeaderName};
 
 /// The fields that are to stay, in their order. `HeaderMap::remove` would move the last field into the gap.
 #[must_use]
-pub fn retain(headers: HeaderMap, mut stays: impl FnMut(&HeaderName) -> bool) -> HeaderMap {
-    let mut kept = HeaderMap::with_capacity(headers.len());
+pub fn retain(headers: HeaderMap, stays: impl FnMut(&HeaderName) -> bool) -> HeaderMap {
+    retain_with_room(headers, 0, stays)
+}
+
+/// The same, with room for so many more.
+#[must_use]
+pub fn retain_with_room(headers: HeaderMap, room: usize, mut stays: impl FnMut(&HeaderName) -> bool) -> HeaderMap {
+    let mut kept = HeaderMap::with_capacity(headers.len() + room);
     let mut current = None;
     for (name, value) in headers {
         current = name.or(current);

@@ -31,24 +31,25 @@ pub(super) enum Awaiting {
 #[derive(Debug)]
 pub struct Progress {
     awaiting: Cell<Awaiting>,
-    since: Cell<Instant>,
+    /// None until it goes out.
+    since: Cell<Option<Instant>>,
     sent: Cell<u64>,
     broken: Cell<Option<UploadBroken>>,
 }
 
 impl Progress {
     fn new(awaiting: Awaiting) -> Rc<Self> {
-        Rc::new(Self { awaiting: Cell::new(awaiting), since: Cell::new(Instant::now()), sent: Cell::new(0), broken: Cell::default() })
+        Rc::new(Self { awaiting: Cell::new(awaiting), since: Cell::default(), sent: Cell::new(0), broken: Cell::default() })
     }
 
     fn set(&self, awaiting: Awaiting) {
         self.awaiting.set(awaiting);
-        self.since.set(Instant::now());
+        self.since.set(Some(Instant::now()));
     }
 
-    /// The clocks start now: until here the request waited for a connection.
-    pub(super) fn begin(&self) {
-        self.since.set(Instant::now());
+    /// The clocks start now: until here the request waited for a connection, or has not gone out at all.
+    pub fn begin(&self, now: Instant) {
+        self.since.set(Some(now));
     }
 
     /// Body bytes handed to the connection so far.
@@ -57,10 +58,10 @@ impl Progress {
         self.sent.get()
     }
 
-    /// Since when whoever is awaited now is awaited: once all has gone up, the provider.
+    /// Since when whoever is awaited now is awaited: once all has gone up, the provider. Now, if it has not gone out.
     #[must_use]
     pub fn since(&self) -> Instant {
-        self.since.get()
+        self.since.get().unwrap_or_else(Instant::now)
     }
 
     /// So many bytes more went up: those of a tunnel, which are no body.
@@ -74,7 +75,7 @@ impl Progress {
     }
 
     pub(super) fn awaiting(&self) -> (Awaiting, Instant) {
-        (self.awaiting.get(), self.since.get())
+        (self.awaiting.get(), self.since())
     }
 }
 

@@ -130,15 +130,17 @@ impl Upstream {
         let mut resends = 0;
         loop {
             let progress = outgoing.body.progress();
-            let (hold, waited) = match pool.take() {
-                Some(hold) => (hold, false),
-                None => (pool.checkout().await?, true),
+            // The first time it has only just begun.
+            let now = if resends == 0 { progress.since() } else { Instant::now() };
+            let (hold, now, waited) = match pool.take(now) {
+                Some(hold) => (hold, now, false),
+                None => (pool.checkout().await?, Instant::now(), true),
             };
             if (waited || resends > 0) && !renew(&mut outgoing.headers) {
                 hold.give_back();
                 return Err(Failure::new(Phase::Connect, Reason::Unprocessed));
             }
-            progress.begin();
+            progress.begin(now);
             let over_http1 = matches!(hold, Hold::Http1(_));
             let (copy, result) = match hold {
                 Hold::Http1(mut connection) => {
@@ -191,7 +193,7 @@ impl Upstream {
         if !renew(&mut outgoing.headers) {
             return Err(Failure::new(Phase::Connect, Reason::Unprocessed));
         }
-        progress.begin();
+        progress.begin(Instant::now());
         let timer = self.0.timers.timer();
         let reply = wait(own.sender.try_send_request(outgoing.into_http1()), &progress, endpoint, &timer).await;
         let reply = reply.map_err(|missed| missed.again(None, true).1)?;

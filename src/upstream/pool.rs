@@ -146,7 +146,7 @@ impl Pool {
                 Ok(Ok(Err(failure))) => return Err(failure),
                 Ok(Err(_)) | Err(_) => return Err(Failure::new(Phase::Connect, self.why_late())),
             }
-            if let Some(hold) = self.take() {
+            if let Some(hold) = self.take(Instant::now()) {
                 turn.used();
                 return Ok(hold);
             }
@@ -159,13 +159,16 @@ impl Pool {
     }
 
     /// A connection or stream that is free now.
-    pub(super) fn take(self: &Rc<Self>) -> Option<Hold> {
-        if self.protocol.get() == Some(Protocol::Http2) { self.take_stream().map(Hold::Http2) } else { self.take_idle().map(Hold::Http1) }
+    pub(super) fn take(self: &Rc<Self>, now: Instant) -> Option<Hold> {
+        if self.protocol.get() == Some(Protocol::Http2) {
+            self.take_stream().map(Hold::Http2)
+        } else {
+            self.take_idle(now).map(Hold::Http1)
+        }
     }
 
-    fn take_idle(&self) -> Option<Http1> {
+    fn take_idle(&self, now: Instant) -> Option<Http1> {
         let mut idle = self.idle.borrow_mut();
-        let now = Instant::now();
         while let Some(candidate) = idle.pop() {
             if candidate.connection.sender.is_ready() && !self.is_stale(&candidate, now) {
                 return Some(candidate.connection);

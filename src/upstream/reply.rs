@@ -29,8 +29,6 @@ pub struct ReplyBody {
     over: bool,
     /// What was read of it and put back. Few replies are looked at before they go down.
     ahead: VecDeque<Item>,
-    /// Whether who reads had the time to write what came before the failure at the end of that.
-    paused: bool,
 }
 
 impl std::fmt::Debug for ReplyBody {
@@ -43,7 +41,7 @@ impl ReplyBody {
     /// Without a `hold` nothing depends on its end.
     pub(super) fn new(incoming: Incoming, hold: Option<Hold>, timer: CoarseTimer, idle: Duration) -> Self {
         timer.stop();
-        let mut body = Self { over: incoming.is_end_stream(), incoming, hold, idle, timer, ahead: VecDeque::new(), paused: false };
+        let mut body = Self { over: incoming.is_end_stream(), incoming, hold, idle, timer, ahead: VecDeque::new() };
         if body.over {
             body.give_back();
         }
@@ -75,12 +73,6 @@ impl Body for ReplyBody {
     fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Failure>>> {
         let this = &mut *self;
         if let Some(read) = this.ahead.pop_front() {
-            // Behind an error the server writes nothing, not even the head and what it was handed before.
-            if read.is_err() && !std::mem::replace(&mut this.paused, true) {
-                this.ahead.push_front(read);
-                cx.waker().wake_by_ref();
-                return Poll::Pending;
-            }
             return Poll::Ready(Some(read));
         }
         match poll_data(&mut this.incoming, cx) {

@@ -8,7 +8,7 @@ use std::{
     pin::Pin,
     sync::Arc,
     task::{Context, Poll, ready},
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use bytes::Bytes;
@@ -155,7 +155,7 @@ impl Played {
         if let Some(paid) = self.paid() {
             trail.saved(paid, (status, end));
         }
-        trail.end(status, end, bytes, overhead);
+        trail.end((status, end), bytes, overhead, Instant::now());
     }
 }
 

@@ -36,8 +36,9 @@ pub(super) fn directives(request: &Admitted) -> Directives {
 pub(super) fn key((kept, spec): (&Cache, &Spec), route: &Route, question: Question, wanted: &Wanted) -> Result<Key, Bypass> {
     let Wanted { request, client, upload, .. } = wanted;
     let headers = &request.head.headers;
-    // What is encoded is not read here.
-    let body = upload.whole().filter(|_| !request.present.has(Present::ENCODING)).ok_or(Bypass::Body)?;
+    // What is encoded is not read here, what is signed is for the provider to check, and a part of an answer is none.
+    let body =
+        upload.whole().filter(|_| !request.present.has(Present::TIED) && !request.present.has(Present::RANGE)).ok_or(Bypass::Body)?;
     let path = request.head.uri.path_and_query().map_or("", |path| path.as_str());
     let scope = scope(spec.scope, client);
     let facts = Facts { scope: &scope, question, target: &route.identity, path, body };
@@ -61,7 +62,8 @@ fn scope(scope: Scope, client: &Client) -> Text {
         Scope::All => write(b'*', b""),
         Scope::Tier => match &client.tier {
             Some(tier) => write(b't', tier.as_str().as_bytes()),
-            None => write(b'-', b""),
+            // It shares with nobody that it could be told apart from.
+            None => return self::scope(Scope::Client, client),
         },
         Scope::Client => match client.identity() {
             Identity::Named(name) => write(kind(name), name.as_str().as_bytes()),

@@ -1,6 +1,6 @@
 //! The head of a reply that no call was made for: what all may have of the provider's, and what is this client's own.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Instant};
 
 use http::{
     HeaderMap, HeaderName, HeaderValue, Response,
@@ -56,7 +56,7 @@ pub fn answer(source: Source, snapshot: &Arc<Snapshot>, mut trail: Trail) -> Res
     if let Some(age) = age.filter(|_| add.cache) {
         headers.insert(AGE, HeaderValue::from(age.as_secs()));
     }
-    let overhead = trail.overhead();
+    let overhead = trail.overhead(Instant::now());
     respond::annotate(&mut headers, add, None, (&mut trail, overhead));
     if let Source::Stored { left, .. } = &source
         && add.cache_status

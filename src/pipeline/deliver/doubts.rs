@@ -41,7 +41,7 @@ impl<'s> Doubts<'s> {
     /// No other account of the target is asked.
     pub(super) fn settle(&mut self, is_served: bool, runtime: &Runtime) {
         let doubts = std::mem::take(&mut self.0);
-        if !is_served && doubts.len() > 1 {
+        if doubts.is_empty() || !is_served && doubts.len() > 1 {
             return;
         }
         let now = runtime.moment();

@@ -5,7 +5,14 @@ use std::time::Duration;
 use http::{HeaderMap, HeaderName};
 
 use super::{
-    super::{Generations, admit::Admitted, client::Client, fields::body_may_change, trail::Trail, upgrade},
+    super::{
+        Generations,
+        admit::Admitted,
+        client::Client,
+        fields::{Present, body_may_change},
+        trail::Trail,
+        upgrade,
+    },
     Asks,
     stopped::Stopped,
 };
@@ -42,8 +49,9 @@ pub(super) struct Errand<'a, 's> {
     pub(super) facts: retry::Request,
     /// When its client stops waiting, if it says so.
     pub(super) patience: Option<Duration>,
-    /// Gone once they have gone up and can't a second time.
-    request: Option<Admitted>,
+    /// Without its fields once it has gone up and can't a second time.
+    pub(super) request: Admitted,
+    /// Gone by then.
     upload: Option<Upload>,
 }
 
@@ -56,14 +64,17 @@ impl<'a, 's> Errand<'a, 's> {
     ) -> Self {
         let upgrades = upgrade::asked(&mut request.head, &upload);
         let headers = &request.head.headers;
+        // One look says whether any of them is there.
+        let says = request.present.has(Present::AGAIN);
+        let number = |name: &HeaderName| if says { number(headers, name) } else { None };
         let facts = retry::Request {
             repeat: asks.repeat,
-            is_idempotent: request.head.method.is_idempotent() || headers.contains_key(IDEMPOTENCY_KEY),
+            is_idempotent: request.head.method.is_idempotent() || says && headers.contains_key(IDEMPOTENCY_KEY),
             key_is_callers: route.credentials == config::Credentials::Client,
-            client_retries: number(headers, &CLIENT_RETRIES).map_or(0, |count| count as u32),
+            client_retries: number(&CLIENT_RETRIES).map_or(0, |count| count as u32),
         };
-        let patience = CLIENT_TIMEOUTS.iter().find_map(|name| number(headers, name)).map(Duration::from_secs_f64);
-        Self { upstream, generations, client, asks, upgrades, facts, patience, request: Some(request), upload: Some(upload) }
+        let patience = CLIENT_TIMEOUTS.iter().find_map(number).map(Duration::from_secs_f64);
+        Self { upstream, generations, client, asks, upgrades, facts, patience, request, upload: Some(upload) }
     }
 
     pub(super) fn runtime(&self) -> &'s Runtime {
@@ -103,12 +114,10 @@ impl<'a, 's> Errand<'a, 's> {
         self.upload.as_ref().is_some_and(Upload::can_go_again)
     }
 
-    /// What goes up. It is kept as well where it may go again, and `could_go_again`.
-    pub(super) fn take(&mut self, could_go_again: bool) -> Option<(Admitted, Upload)> {
-        if could_go_again && self.can_be_repeated() {
-            return self.request.clone().zip(self.upload.as_ref().and_then(Upload::again));
-        }
-        self.request.take().zip(self.upload.take())
+    /// The body that goes up. It is kept as well where it may go again, and `could_go_again`: then [`Self::can_be_sent`].
+    pub(super) fn take(&mut self, could_go_again: bool) -> Option<Upload> {
+        let kept = self.upload.as_ref().filter(|_| could_go_again).and_then(Upload::again);
+        std::mem::replace(&mut self.upload, kept)
     }
 
     /// Whether the target's name for the model can be put into the request, if it has one.
@@ -118,8 +127,8 @@ impl<'a, 's> Errand<'a, 's> {
             return Ok(());
         }
         let fits = || {
-            let (request, upload) = (self.request.as_ref()?, self.upload.as_ref()?);
-            let may_change = body_may_change(&request.head.headers, request.present);
+            let (request, upload) = (&self.request, self.upload.as_ref()?);
+            let may_change = body_may_change(request.present);
             (may_change && upload.whole().is_some()).then_some(trail.ask().model_at.as_ref()?)
         };
         fits().map(drop).ok_or(Stopped::Unrenamable)

@@ -1,6 +1,6 @@
 //! One send, and what its end says.
 
-use std::{rc::Rc, sync::Arc};
+use std::{rc::Rc, sync::Arc, time::Instant};
 
 use http::{Response, StatusCode};
 
@@ -65,11 +65,12 @@ pub(super) async fn send<'s>(
         None => Credentials::Client { ours: errand.client.key_is_ours },
     };
     // invariant: the loop comes here only with something left to send.
-    let Some((request, mut upload)) = errand.take(could_be_another) else { return Ok(Ended::Withdrawn) };
+    let Some(mut upload) = errand.take(could_be_another) else { return Ok(Ended::Withdrawn) };
     errand::rename(&mut upload, target, trail);
     let progress = upload.progress();
     let renamed = target.model.as_deref().filter(|_| trail.ask().model.is_some());
-    let outgoing = outgoing::compose(request, (route, renamed), provider, credentials, upload);
+    let may_go_again = errand.can_be_sent();
+    let outgoing = outgoing::compose((&mut errand.request, may_go_again), (route, renamed), provider, credentials, upload);
     let mut outgoing = outgoing.ok_or(Reject::Malformed("the target is no path"))?;
     trail.trace().apply(&mut outgoing.headers);
     let in_flight = Raised::new(&target.metrics.in_flight);
@@ -91,8 +92,9 @@ pub(super) async fn send<'s>(
             return Ok(failed(failure, cause, taken, trail));
         }
     };
-    trail.answered();
-    let now = errand.now();
+    let head = Instant::now();
+    trail.answered(head);
+    let now = trail.moment(head);
     let verdict = match tunnel {
         Some(_) => Cause::Served.into(),
         None => {
@@ -109,7 +111,8 @@ pub(super) async fn send<'s>(
             Err(problem) => return Ok(failed(unfit(problem), Cause::Malformed, taken, trail)),
         },
     };
-    let is_held = taken.judged(verdict, trail);
+    // What was read ahead of a good reply takes no time that matters to anybody.
+    let is_held = taken.judged(verdict, trail, if verdict.cause == Cause::Served { now } else { errand.now() });
     trail.judged(verdict.cause, Some(reply.status()));
     let (key, lease) = taken.leased.take().unzip();
     let (permit, slot) = (taken.permit.take(), taken.slot.take());
@@ -129,7 +132,7 @@ fn failed<'s>(failure: Failure, cause: Cause, taken: &mut Taken<'_>, trail: &mut
         let (request, trace) = trail.names();
         tracing::warn!(request_id = request, trace_id = trace, provider = %taken.provider.name, error = %failure, "an attempt failed");
     }
-    taken.judged(cause.into(), trail);
+    taken.judged(cause.into(), trail, trail.runtime().moment());
     trail.judged(cause, None);
     Ended::Failed(failure, cause)
 }

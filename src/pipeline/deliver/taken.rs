@@ -68,7 +68,7 @@ pub(super) async fn take<'s>(
     errand.can_be_renamed(target, trail)?;
     let (provider, model) = (&target.provider, model(target, trail));
     // One look at the clock serves all of it where nothing is waited for.
-    let (guard, mut now) = (provider.breaker.as_ref(), errand.now());
+    let (guard, mut now) = (provider.breaker.as_ref(), trail.moment(way.began));
     guard.map_or(Ok(()), |guard| guard.peek(model, now)).map_err(|refused| open(provider, refused, now))?;
     let slot = match &provider.queue {
         None => None,
@@ -263,8 +263,7 @@ impl<'s> Taken<'s> {
 
     /// What the attempt has come to is known: whom it is about hears of it. One that serves is settled at its end. Returns whether
     /// it is held against the key, its account or the model there, so that another key may do better.
-    pub(super) fn judged(&mut self, verdict: Verdict, trail: &Trail) -> bool {
-        let now = trail.runtime().moment();
+    pub(super) fn judged(&mut self, verdict: Verdict, trail: &Trail, now: Moment) -> bool {
         let slots = &self.provider.slots;
         let is_doubted = |(_, lease): &Leased<'_>| verdict.cause.action() == Action::TurnOff && lease.is_served_elsewhere(slots, now);
         let is_doubted = self.leased.as_ref().is_some_and(is_doubted);

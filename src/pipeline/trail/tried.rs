@@ -1,6 +1,10 @@
 //! What was tried for a request, target by target and key by key, and how that was decided.
 
-use std::{rc::Rc, sync::Arc, time::Duration};
+use std::{
+    rc::Rc,
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use http::StatusCode;
 
@@ -38,16 +42,22 @@ impl Trail {
     /// The last attempt is over, and something else is tried in its place.
     pub fn over(&mut self, failure: Option<&'static str>, then: &'static str) {
         let status = self.0.last.as_ref().and_then(Attempt::status);
-        self.close(status, End::Complete, failure, then);
+        self.close((status, End::Complete), failure, then, Instant::now());
     }
 
     /// The last attempt is at its end, if it was not before.
-    pub(super) fn close(&mut self, status: Option<StatusCode>, end: End, failure: Option<&'static str>, then: &'static str) {
+    pub(super) fn close(
+        &mut self,
+        (status, end): (Option<StatusCode>, End),
+        failure: Option<&'static str>,
+        then: &'static str,
+        now: Instant,
+    ) {
         let received = self.0.received;
         if let Some(attempt) = &mut self.0.last
             && attempt.ended(status, end, failure)
         {
-            let tried = attempt.tried(received, then);
+            let tried = attempt.tried(received, then, now);
             self.0.tries.push(tried);
         }
     }

@@ -29,12 +29,12 @@ pub enum Bypass {
     Drawn,
     /// The request says `no-store`.
     NoStore,
-    /// It is no POST.
-    Method,
-    /// Its body is not held whole and plain, or fields beside it vouch for its bytes.
+    /// Its body is not held whole and plain, or it asks for a part of the reply.
     Body,
-    /// Its operation is none whose answer the body alone determines.
-    Endpoint,
+    /// As many follow the call that asks the same as may.
+    Full,
+    /// Two calls that asked the same were refused, each for a reason of its own.
+    Refused,
 }
 
 impl Bypass {
@@ -53,9 +53,9 @@ impl Bypass {
         Self::Remote,
         Self::Drawn,
         Self::NoStore,
-        Self::Method,
         Self::Body,
-        Self::Endpoint,
+        Self::Full,
+        Self::Refused,
     ];
 
     /// The word for it in metrics and in the detail of `cache-status`.
@@ -75,9 +75,9 @@ impl Bypass {
             Self::Remote => "remote",
             Self::Drawn => "drawn",
             Self::NoStore => "no_store",
-            Self::Method => "method",
             Self::Body => "body",
-            Self::Endpoint => "endpoint",
+            Self::Full => "full",
+            Self::Refused => "refused",
         }
     }
 }

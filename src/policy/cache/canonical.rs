@@ -16,7 +16,7 @@ use super::{
 
 /// The most containers around an object whose members are sorted: as deep as messages with tool results with documents go. Each
 /// of them reads what is in it once more, so this bounds the work.
-const DEEPEST_SORTED: usize = 16;
+const DEEPEST_SORTED: usize = 12;
 
 /// Up to so many names are compared each with each.
 const FEW: usize = 12;
@@ -120,7 +120,7 @@ impl<'b> Walk<'b, '_> {
         if is_repeated(&mut names) { Err(Bypass::Repeated) } else { Ok(()) }
     }
 
-    /// An object whose order means nothing. The values are checked before any of them is told.
+    /// An object whose order means nothing.
     fn sorted(&mut self, place: Place, depth: usize) -> Result<(), Bypass> {
         if depth > DEEPEST_SORTED {
             return Err(Bypass::Deep);
@@ -141,6 +141,7 @@ impl<'b> Walk<'b, '_> {
         Ok(())
     }
 
+    /// Those of the whole body check all that is in them, and leave nothing to check to those within.
     fn members(&mut self, depth: usize) -> Result<SmallVec<[Found<'b>; FEW]>, Bypass> {
         self.text.take(b'{')?;
         let mut members = SmallVec::new();
@@ -148,7 +149,11 @@ impl<'b> Walk<'b, '_> {
             loop {
                 let name = self.text.name()?.bytes();
                 let at = self.text.place();
-                self.text.skip(depth)?;
+                if depth == 1 {
+                    self.text.skip(depth)?;
+                } else {
+                    self.text.pass();
+                }
                 members.push(Found { name, at, value: self.text.since(at) });
                 if !self.text.goes_on(b'}')? {
                     break;

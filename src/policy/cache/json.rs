@@ -4,28 +4,10 @@
 
 use std::borrow::Cow;
 
-use memchr::{memchr, memchr2};
-
 use super::bypass::Bypass;
 
 /// The most containers inside each other. Requests have about ten; parsers stop between 100 and 1,000.
 pub(super) const DEEPEST: usize = 64;
-
-/// Up to here a string is looked at byte by byte: most are shorter, and a call costs more.
-const SHORT: usize = 16;
-
-/// What may stand in a string for itself, whatever follows.
-static PLAIN: [bool; 256] = {
-    let mut plain = [true; 256];
-    let mut control = 0;
-    while control < b' ' {
-        plain[control as usize] = false;
-        control += 1;
-    }
-    plain[b'"' as usize] = false;
-    plain[b'\\' as usize] = false;
-    plain
-};
 
 /// A string as it stands between its quotation marks, checked.
 #[derive(Clone, Copy, Debug)]
@@ -39,13 +21,18 @@ impl<'b> Quoted<'b> {
     pub(super) fn pieces(self, mut piece: impl FnMut(&[u8])) {
         let mut rest = self.raw;
         if self.escaped {
-            while let Some(plain) = memchr(b'\\', rest) {
+            loop {
+                let plain = plain_length(rest);
                 if plain > 0 {
                     piece(&rest[..plain]);
                 }
-                let (letter, length) = unescaped(&rest[plain..]);
+                rest = &rest[plain..];
+                if rest.is_empty() {
+                    return;
+                }
+                let (letter, length) = unescaped(rest);
                 piece(letter.encode_utf8(&mut [0; 4]).as_bytes());
-                rest = &rest[plain + length..];
+                rest = &rest[length..];
             }
         }
         piece(rest);
@@ -173,12 +160,7 @@ impl<'b> Text<'b> {
         self.take(b'"')?;
         let (start, mut escaped) = (self.at, false);
         loop {
-            let rest = &self.bytes[self.at..];
-            let short = rest.iter().take(SHORT).position(|byte| !PLAIN[usize::from(*byte)]);
-            self.at += match short {
-                Some(plain) => plain,
-                None => plain_length(rest)?,
-            };
+            self.at += plain_length(&self.bytes[self.at..]);
             match self.bytes.get(self.at) {
                 Some(b'"') => {
                     self.at += 1;
@@ -261,6 +243,38 @@ impl<'b> Text<'b> {
         Ok(first)
     }
 
+    /// Steps over a value that was stepped over before, so that only its end is looked for.
+    pub(super) fn pass(&mut self) {
+        let mut open = 0_usize;
+        while let Some(byte) = self.bytes.get(self.at) {
+            self.at += 1;
+            match byte {
+                b'"' => self.pass_string(),
+                b'{' | b'[' => open += 1,
+                b'}' | b']' => open = open.saturating_sub(1),
+                _ if open > 0 => continue,
+                _ => {
+                    let is_over = |byte: &u8| matches!(byte, b',' | b'}' | b']' | b' ' | b'\n' | b'\r' | b'\t');
+                    let rest = &self.bytes[self.at..];
+                    self.at += rest.iter().position(is_over).unwrap_or(rest.len());
+                }
+            }
+            if open == 0 {
+                return;
+            }
+        }
+    }
+
+    /// The rest of a string of such a value.
+    fn pass_string(&mut self) {
+        loop {
+            self.at += plain_length(self.bytes.get(self.at..).unwrap_or_default());
+            let Some(b'\\') = self.bytes.get(self.at) else { break };
+            self.at += 2;
+        }
+        self.at += 1;
+    }
+
     /// Steps over a value that stands inside `depth` containers.
     pub(super) fn skip(&mut self, depth: usize) -> Result<(), Bypass> {
         match self.peek()? {
@@ -290,10 +304,21 @@ impl<'b> Text<'b> {
     }
 }
 
-/// How much of the text stands for itself, up to a quotation mark or an escape.
-fn plain_length(text: &[u8]) -> Result<usize, Bypass> {
-    let length = memchr2(b'"', b'\\', text).ok_or(Bypass::Unreadable)?;
-    // Without an early end, so that it is done many bytes at a time.
-    let control = text[..length].iter().fold(false, |control, byte| control | (*byte < b' '));
-    if control { Err(Bypass::Unreadable) } else { Ok(length) }
+/// How much of the text stands for itself, up to a quotation mark, an escape or a control character.
+fn plain_length(text: &[u8]) -> usize {
+    const ONES: u64 = u64::MAX / 0xff;
+    const TOPS: u64 = ONES << 7;
+    let is_plain = |byte: &u8| !matches!(byte, ..b' ' | b'"' | b'\\');
+    let (eights, rest) = text.as_chunks::<8>();
+    for (at, eight) in eights.iter().enumerate() {
+        // Eight bytes at a time: what is subtracted from a byte that is too small takes its top bit from the next one, so
+        // that the lowest bit that is found is right, and those above it need not be.
+        let eight = u64::from_le_bytes(*eight);
+        let less = |bytes: u64, than: u8| bytes.wrapping_sub(ONES * u64::from(than)) & !bytes & TOPS;
+        let found = less(eight, b' ') | less(eight ^ (ONES * u64::from(b'"')), 1) | less(eight ^ (ONES * u64::from(b'\\')), 1);
+        if found != 0 {
+            return at * 8 + found.trailing_zeros() as usize / 8;
+        }
+    }
+    text.len() - rest.len() + rest.iter().position(|byte| !is_plain(byte)).unwrap_or(rest.len())
 }

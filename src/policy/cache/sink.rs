@@ -47,9 +47,19 @@ impl Sink {
         }
     }
 
+    fn byte(&mut self, byte: u8) {
+        match self.gathered.get_mut(self.length) {
+            Some(room) if !self.is_deaf => {
+                *room = byte;
+                self.length += 1;
+            }
+            _ => self.put(&[byte]),
+        }
+    }
+
     /// A word without anything in it.
     pub(super) fn word(&mut self, word: Word) {
-        self.put(&[word as u8]);
+        self.byte(word as u8);
     }
 
     /// Any bytes, by their length.
@@ -63,21 +73,21 @@ impl Sink {
     pub(super) fn text(&mut self, text: Quoted<'_>) {
         self.word(Word::Text);
         text.pieces(|piece| self.put(piece));
-        self.put(&[END]);
+        self.byte(END);
     }
 
     /// The same of a text that is known without its escapes.
     pub(super) fn plain(&mut self, text: &[u8]) {
         self.word(Word::Text);
         self.put(text);
-        self.put(&[END]);
+        self.byte(END);
     }
 
     /// A number, by its letters.
     pub(super) fn letters(&mut self, letters: &[u8]) {
         self.word(Word::Number);
         self.put(letters);
-        self.put(&[END]);
+        self.byte(END);
     }
 
     /// A number, by its value where that is certain.

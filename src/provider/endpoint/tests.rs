@@ -160,3 +160,15 @@ proptest! {
         prop_assert_eq!(action(&renamed), action(&rest), "{}", renamed);
     }
 }
+
+#[test]
+fn what_was_looked_up_before_is_what_a_look_finds() {
+    for (format, rest) in USUAL {
+        for method in [Method::POST, Method::GET, Method::DELETE] {
+            for query in [None, Some("model=gpt-4o"), Some("api-version=2024-02-01")] {
+                let target = (rest, query);
+                assert_eq!(Endpoint::of(format, &method, target), Endpoint::look_up(format, &method, target), "{method} {target:?}");
+            }
+        }
+    }
+}

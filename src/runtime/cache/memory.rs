@@ -133,8 +133,8 @@ impl Shelf {
         let usual = max_entries.min(max_bytes / USUAL);
         let room = max_bytes.saturating_sub((usual as f64 * REMEMBERED) as u64 * PLACE);
         let parts = (max_bytes / LEAST_PART).clamp(1, MOST_PARTS);
-        // Rounded up, so that rounding admits no entry too many.
-        let charge = Charge { least: room.div_ceil(max_entries.max(1)).max(1) };
+        // A little more than one place of so many and one: there is never room for that one, and a single entry is not too heavy.
+        let charge = Charge { least: room / max_entries.saturating_add(1) + 1 };
         let options = OptionsBuilder::new()
             .shards(1 << parts.ilog2())
             .hot_allocation(PROVEN)
