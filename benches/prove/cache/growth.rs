@@ -32,6 +32,9 @@ const QUESTIONS: u32 = 100;
 /// What an allocator may take and give back between two looks.
 const GROWTH_BAR: u64 = 1 << 20;
 
+/// The store beside which growth is told, in MiB.
+const SMALL: u64 = 1;
+
 /// Sizes of the text of a reply, in KiB: from, and below.
 const SIZES: (usize, usize) = (1, 60);
 
@@ -90,31 +93,47 @@ async fn ask_steadily(sidegate: &Sidegate, time: Duration) -> (u64, u64) {
 
 async fn cap(table: &mut Table, provider: &Scripted) {
     let (cap, times): (u64, u64) = (flag("cap", 64), flag("times", 5));
-    let bytes = cap << 20;
-    let with = Sidegate::of("", &config(provider.address, &format!("cache: {{ max_size: {cap}MiB }}\n"))).await;
-    let empty = with.process.resident();
-    fill(&with, bytes * times).await;
-    let mut admin = Admin::at(with.admin);
-    let said = counted(&mut admin, "sidegate_cache_bytes").await;
-    let full = with.process.resident();
-    let standing = standing(&mut admin).await;
-    drop(with);
-    // What the same traffic takes without a cache: connections, their buffers, and what the allocator keeps of them.
-    let without = Sidegate::of("", &config(provider.address, "")).await;
-    let idle = without.process.resident();
-    fill(&without, bytes * times).await;
-    let traffic = without.process.resident().saturating_sub(idle);
-
+    let told = cap * times << 20;
+    let full = filled(provider, cap, told).await;
+    // What the same traffic takes with next to no store: connections, buffers, pages of code, and what the allocator keeps.
+    let small = filled(provider, SMALL, told).await;
     let what = |what: &str| format!("{cap} MiB, filled {times} times with replies of {} to {} KiB: {what}", SIZES.0, SIZES.1);
-    let part = |taken: f64| format!("{} ({:.1} %)", mib(taken as u64), 100.0 * taken / bytes as f64);
-    let near = |taken: f64| (taken / bytes as f64 - 1.0).abs() <= 0.05;
-    table.hold(what("sidegate_cache_bytes"), part(said), "the cap ± 5 %, not above", near(said) && said <= bytes as f64);
-    table.tell(what("replies kept, evicted"), format!("{}, {}", standing["entries"], standing["evictions"]));
-    table.tell(what("resident, empty, and the same traffic without a cache"), format!("{}, + {}", mib(empty), mib(traffic)));
-    let grown = full.saturating_sub(empty) as f64;
-    table.tell(what("resident beyond empty"), part(grown));
-    let grown = grown - traffic as f64;
-    table.hold(what("resident beyond empty and the traffic"), part(grown), "the cap ± 5 %", near(grown));
+    let part = |taken: u64, of: u64| format!("{} ({:.1} %)", mib(taken), 100.0 * taken as f64 / of as f64);
+    let near = |taken: u64, of: u64| (taken as f64 / of as f64 - 1.0).abs() <= 0.05;
+    let bytes = cap << 20;
+    table.hold(what("sidegate_cache_bytes"), part(full.said, bytes), "the cap − 5 %", near(full.said, bytes) && full.said <= bytes);
+    table.tell(what("replies kept, evicted"), format!("{}, {}", full.entries, full.evictions));
+    let sides = format!("{} → {}, {} → {}", mib(full.empty), mib(full.resident), mib(small.empty), mib(small.resident));
+    table.tell(what("resident, and the same with a store of 1 MiB"), sides);
+    let (grown, bytes) = (full.growth().saturating_sub(small.growth()), (cap - SMALL) << 20);
+    table.hold(what("growth beyond that, of what the caps differ by"), part(grown, bytes), "± 5 %", near(grown, bytes));
+}
+
+/// A process whose store was filled.
+struct Filled {
+    empty: u64,
+    resident: u64,
+    /// `sidegate_cache_bytes`.
+    said: u64,
+    entries: u64,
+    evictions: u64,
+}
+
+impl Filled {
+    fn growth(&self) -> u64 {
+        self.resident.saturating_sub(self.empty)
+    }
+}
+
+async fn filled(provider: &Scripted, cap: u64, told: u64) -> Filled {
+    let sidegate = Sidegate::of("", &config(provider.address, &format!("cache: {{ max_size: {cap}MiB, max_entry: 100KiB }}\n"))).await;
+    let empty = sidegate.process.resident();
+    fill(&sidegate, told).await;
+    let mut admin = Admin::at(sidegate.admin);
+    let said = counted(&mut admin, "sidegate_cache_bytes").await as u64;
+    let standing = standing(&mut admin).await;
+    let number = |name: &str| standing[name].as_u64().expect("a number");
+    Filled { empty, resident: sidegate.process.resident(), said, entries: number("entries"), evictions: number("evictions") }
 }
 
 /// Asks new questions until their replies have so many bytes.

@@ -7,10 +7,10 @@ use serde_json::Value;
 
 use self::{
     replies::{BAD, Bad},
-    requests::{elsewhere, plain, tricks},
+    requests::{detours, plain, tricks},
 };
 use super::{
-    asking::{CHAT, ask, question, send},
+    asking::{CHAT, Told, ask, question, send},
     config, kept,
     scripted::{Answer, Scripted},
     standing,
@@ -23,7 +23,7 @@ const EVIL: &str = "evil";
 pub(super) async fn prove(table: &mut Table) {
     bad_replies(table).await;
     bad_requests(table).await;
-    other_hosts(table).await;
+    elsewhere(table).await;
 }
 
 /// Replies that are cut, erroneous or filtered, each to a plain question.
@@ -73,34 +73,42 @@ async fn bad_requests(table: &mut Table) {
             admin.ask("POST", "/cache/purge?all=true").await.expect("the admin listener answers");
         }
     }
-    let what = |what: &str| format!("{} tricks with paths, methods, ranges and framing: {what}", tricks.len());
+    let what = |what: &str| format!("{} tricks with methods, ranges, encodings, framing and bodies: {what}", tricks.len());
     table.hold(what("stored"), list(&stored), "0", stored.is_empty());
     table.tell(what("of these, passed on"), provider.calls());
 }
 
-/// Requests that name another host: whoever asks plainly afterwards hears nothing of it.
-async fn other_hosts(table: &mut Table) {
+/// Requests that name another host, or the path in another way: whoever asks plainly hears nothing of what was said to them.
+async fn elsewhere(table: &mut Table) {
     let provider = Scripted::start(|request| {
-        let reached = request.head.to_ascii_lowercase().contains(EVIL);
+        let reached = request.head.to_ascii_lowercase().contains(EVIL) || !request.head.starts_with(&format!("POST {CHAT} HTTP/1.1\r\n"));
         Answer::good(request.number, if reached { EVIL } else { "A good one." })
     })
     .await;
     let sidegate = Sidegate::of("", &config(provider.address, "cache: {}\n")).await;
     let mut admin = Admin::at(sidegate.admin);
-    let (mut heard, hosts) = (Vec::new(), elsewhere());
-    for (name, bytes) in &hosts {
-        send(sidegate.address, bytes).await;
+    let (mut heard, mut stored, detours) = (Vec::new(), Vec::new(), detours());
+    for (name, bytes) in &detours {
+        let evil = is_evil(&send(sidegate.address, bytes).await);
+        if evil && kept(&mut admin).await.0 > 0 {
+            stored.push(&**name);
+        }
         let told = send(sidegate.address, &plain()).await;
         assert!(told.is_good(), "a plain question is answered: {told:?}");
-        if told.body.windows(EVIL.len()).any(|window| window == EVIL.as_bytes()) {
+        if is_evil(&told) {
             heard.push(&**name);
         }
         admin.ask("POST", "/cache/purge?all=true").await.expect("the admin listener answers");
     }
-    let what = format!("{} ways to name another host: plain questions that are answered with what they left", hosts.len());
-    table.hold(what, list(&heard), "0", heard.is_empty());
+    let what = |what: &str| format!("{} other spellings of path and host: {what}", detours.len());
+    table.hold(what("plain questions answered with what they left"), list(&heard), "0", heard.is_empty());
+    table.tell(what("stored as questions of their own"), list(&stored));
+}
+
+fn is_evil(told: &Told) -> bool {
+    told.body.windows(EVIL.len()).any(|window| window == EVIL.as_bytes())
 }
 
 fn list(names: &[&str]) -> String {
-    if names.is_empty() { "0".to_owned() } else { format!("{}: {}", names.len(), names.join(", ")) }
+    if names.is_empty() { "0".to_owned() } else { format!("{}: {}", names.len(), names.join(", ").replace("\r\n", " + ")) }
 }

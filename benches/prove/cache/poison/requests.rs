@@ -54,7 +54,6 @@ pub(super) fn plain() -> Vec<u8> {
 /// Nothing of these is an answer to a plain question.
 pub(super) fn tricks() -> Vec<Trick> {
     let host = "Host: sidegate.test\r\n";
-    let paths = PATHS.map(|path| (path.to_owned(), request("POST", path, host, &body())));
     let fields = FIELDS.map(|field| (field.to_owned(), request("POST", CHAT, &format!("{host}{field}\r\n"), &body())));
     let methods = METHODS.map(|method| (method.to_owned(), request(method, CHAT, host, &body())));
     let framing = [
@@ -67,11 +66,11 @@ pub(super) fn tricks() -> Vec<Trick> {
     let repeated = r#"{"model":"gpt-4o-mini","messages":[{"role":"user","content":"A plain question."}],"model":"evil"}"#;
     let bodies = [("a member twice", repeated.to_owned()), ("two bodies", body() + "{}"), ("a list", format!("[{}]", body()))];
     let bodies = bodies.map(|(name, body)| (name.to_owned(), request("POST", CHAT, host, &body)));
-    paths.into_iter().chain(fields).chain(methods).chain(framing).chain(bodies).collect()
+    fields.into_iter().chain(methods).chain(framing).chain(bodies).collect()
 }
 
-/// Plain questions that name another host.
-pub(super) fn elsewhere() -> Vec<Trick> {
+/// Plain questions that name the path in another way, or another host.
+pub(super) fn detours() -> Vec<Trick> {
     let hosts = ["evil.test", "evil.test:80", "sidegate.test@evil.test", "evil.test/", "sidegate.test, evil.test", ""];
     let fields = hosts.map(|host| (format!("host `{host}`"), request("POST", CHAT, &format!("Host: {host}\r\n"), &body())));
     let targets = ["http://evil.test", "https://evil.test", "http://evil.test:80"];
@@ -79,5 +78,6 @@ pub(super) fn elsewhere() -> Vec<Trick> {
         let target = format!("{site}{CHAT}");
         (target.clone(), request("POST", &target, "Host: sidegate.test\r\n", &body()))
     });
-    fields.into_iter().chain(targets).collect()
+    let paths = PATHS.map(|path| (path.to_owned(), request("POST", path, "Host: sidegate.test\r\n", &body())));
+    paths.into_iter().chain(fields).chain(targets).collect()
 }

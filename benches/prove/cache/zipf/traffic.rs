@@ -13,9 +13,6 @@ const ALPHA: f64 = 0.9;
 /// The part of the requests that asks for what nobody asks for again.
 const ONCE: f64 = 0.5;
 
-/// After so many requests another thing takes a place.
-const DRIFT: u64 = 100;
-
 /// Bytes of a reply: from, and below.
 pub(super) const SHORTEST: usize = 256;
 pub(super) const LONGEST: usize = 8_192;
@@ -28,12 +25,13 @@ pub(super) struct Traffic {
     /// Who has each place.
     places: Vec<Thing>,
     next: Thing,
-    drifts: bool,
+    /// After so many requests another thing takes a place; 0 for never.
+    drift: u64,
     asked: u64,
 }
 
 impl Traffic {
-    pub(super) fn new(seed: u64, drifts: bool) -> Self {
+    pub(super) fn new(seed: u64, drift: u64) -> Self {
         let mut sum = 0.0;
         let mut shares: Vec<f64> = (1..=CATALOGUE).map(|place| f64::from(place).powf(-ALPHA)).collect();
         for share in &mut shares {
@@ -41,7 +39,7 @@ impl Traffic {
             *share = sum;
         }
         shares.iter_mut().for_each(|share| *share /= sum);
-        Self { rng: Rng::with_seed(seed), shares, places: (0..CATALOGUE).collect(), next: CATALOGUE, drifts, asked: 0 }
+        Self { rng: Rng::with_seed(seed), shares, places: (0..CATALOGUE).collect(), next: CATALOGUE, drift, asked: 0 }
     }
 
     fn new_thing(&mut self) -> Thing {
@@ -55,7 +53,7 @@ impl Iterator for Traffic {
 
     fn next(&mut self) -> Option<Thing> {
         self.asked += 1;
-        if self.drifts && self.asked.is_multiple_of(DRIFT) {
+        if self.drift > 0 && self.asked.is_multiple_of(self.drift) {
             // As often one of the places 1 to 10 as one of 10 to 100.
             let place = f64::from(CATALOGUE).powf(self.rng.f64()) as usize - 1;
             self.places[place] = self.new_thing();
