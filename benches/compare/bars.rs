@@ -2,6 +2,7 @@
 
 use crate::{
     figures::{Figures, What},
+    load::Wanted,
     measure::CONNECTIONS,
     proxies::Proxy,
 };
@@ -22,6 +23,10 @@ pub(crate) fn check(figures: &Figures) -> Vec<Held> {
         (What::EventInstructions, Proxy::Bare, 1.15),
         (What::RequestTime(many), Proxy::Nginx, 1.3),
         (What::RequestTime(few), Proxy::Nginx, 1.3),
+        (What::HitTime(Wanted::Reply, many), Proxy::Nginx, 0.6),
+        (What::HitTime(Wanted::Reply, few), Proxy::Nginx, 0.6),
+        (What::HitTime(Wanted::Recorded, many), Proxy::Nginx, 0.6),
+        (What::HitTime(Wanted::Recorded, few), Proxy::Nginx, 0.6),
     ];
     let alone = [(What::Binary, 14.0), (What::Idle, 10.0), (What::Start, 50.0)];
     let beside = beside.into_iter().filter_map(|(what, peer, most)| {

@@ -4,7 +4,7 @@
 use std::{io, path::PathBuf};
 
 use crate::{
-    load::{Requests, Streams},
+    load::{Requests, Streams, Wanted},
     process::Process,
     provider::Provider,
 };
@@ -23,6 +23,8 @@ const EVENTS: [usize; 2] = [100, 6_100];
 pub(crate) enum Load {
     Requests,
     Events,
+    /// Requests for what is answered from memory, where a proxy has one.
+    Hits(Wanted),
 }
 
 /// What one request, or one event, makes the process count that `start` starts.
@@ -33,14 +35,15 @@ pub(crate) async fn each(
     keep: Option<PathBuf>,
 ) -> io::Result<f64> {
     let (amounts, at_once) = match load {
-        Load::Requests => (REQUESTS, 1),
+        Load::Requests | Load::Hits(_) => (REQUESTS, 1),
         Load::Events => (EVENTS, AT_ONCE),
     };
     let mut counted = [0; 2];
     for (count, amount) in counted.iter_mut().zip(amounts) {
         let process = start()?;
         match load {
-            Load::Requests => Requests::over(AT_ONCE, process.address).await?.run(amount).await?,
+            Load::Requests => Requests::over(AT_ONCE, process.address, Wanted::Reply).await?.run(amount).await?,
+            Load::Hits(wanted) => Requests::over(AT_ONCE, process.address, wanted).await?.run(amount).await?,
             Load::Events => Streams::open(AT_ONCE, process.address, provider).await?.beat(amount).await?,
         }
         let keep = keep.as_ref().map(|keep| keep.with_added_extension(amount.to_string()));

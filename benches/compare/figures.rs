@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::proxies::Proxy;
+use crate::{load::Wanted, proxies::Proxy};
 
 /// What is measured.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -15,6 +15,9 @@ pub(crate) enum What {
     RequestTime(usize),
     /// On a processor, with this many streams.
     EventTime(usize),
+    HitInstructions(Wanted),
+    /// On a processor, with this many connections.
+    HitTime(Wanted, usize),
     /// What a proxy adds to this percentile, at this many requests a second.
     Added(u32, u32),
     Idle,
@@ -32,6 +35,8 @@ impl What {
             Self::EventCalls => "system calls an event".into(),
             Self::RequestTime(connections) => format!("CPU a request, {connections} connections"),
             Self::EventTime(streams) => format!("CPU an event, {streams} streams"),
+            Self::HitInstructions(wanted) => format!("instructions {}", hit(wanted)),
+            Self::HitTime(wanted, connections) => format!("CPU {}, {connections} connections", hit(wanted)),
             Self::Added(rate, percentile) => format!("added latency p{percentile}, {rate} requests/s"),
             Self::Idle => "resident, idle".into(),
             Self::Stream => "resident, each open stream".into(),
@@ -42,8 +47,8 @@ impl What {
 
     pub(crate) fn unit(self) -> &'static str {
         match self {
-            Self::RequestInstructions | Self::EventInstructions | Self::RequestCalls | Self::EventCalls => "",
-            Self::RequestTime(_) | Self::EventTime(_) | Self::Added(..) => "µs",
+            Self::RequestInstructions | Self::EventInstructions | Self::RequestCalls | Self::EventCalls | Self::HitInstructions(_) => "",
+            Self::RequestTime(_) | Self::EventTime(_) | Self::HitTime(..) | Self::Added(..) => "µs",
             Self::Idle | Self::Binary => "MiB",
             Self::Stream => "KiB",
             Self::Start => "ms",
@@ -53,9 +58,11 @@ impl What {
     /// As the table writes a value.
     pub(crate) fn written(self, value: f64) -> String {
         match self {
-            Self::RequestInstructions | Self::EventInstructions => thousands(value),
+            Self::RequestInstructions | Self::EventInstructions | Self::HitInstructions(_) => thousands(value),
             Self::Added(..) => format!("{value:.0}"),
-            Self::RequestCalls | Self::EventCalls | Self::RequestTime(_) | Self::EventTime(_) => format!("{value:.2}"),
+            Self::RequestCalls | Self::EventCalls | Self::RequestTime(_) | Self::EventTime(_) | Self::HitTime(..) => {
+                format!("{value:.2}")
+            }
             Self::Idle | Self::Stream | Self::Start | Self::Binary => format!("{value:.1}"),
         }
     }
@@ -64,6 +71,11 @@ impl What {
     fn has_ratio(self) -> bool {
         !matches!(self, Self::Added(..))
     }
+}
+
+/// What a proxy without a cache does for the same request stands beside it.
+fn hit(wanted: Wanted) -> &'static str {
+    if wanted == Wanted::Reply { "a hit" } else { "a hit, streamed" }
 }
 
 fn thousands(value: f64) -> String {

@@ -16,7 +16,7 @@ use tokio::{
     time::MissedTickBehavior,
 };
 
-use crate::provider::{self, Provider, REPLY};
+use crate::provider::{self, END, Provider, REPLY};
 
 /// Bytes of every request's body.
 pub(crate) const BODY: usize = 213;
@@ -24,9 +24,28 @@ pub(crate) const BODY: usize = 213;
 /// By this the provider tells that a stream is wanted.
 pub(crate) const STREAM: &[u8] = b"\"stream\":true";
 
+/// By this the provider tells that all of a stream is wanted at once. To others it says the same.
+pub(crate) const RECORDED: &[u8] = b"\"stream\": true";
+
+/// What is asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Wanted {
+    Reply,
+    /// A stream whose events are written one at a time.
+    Stream,
+    /// A stream that is there at once.
+    Recorded,
+}
+
 /// What an SDK sends, in one write.
-fn request(stream: bool) -> Vec<u8> {
-    let start = format!(r#"{{"model":"gpt-4o-mini","stream":{stream},"messages":[{{"role":"user","content":""#);
+fn request(wanted: Wanted) -> Vec<u8> {
+    let stream = match wanted {
+        Wanted::Reply => b"\"stream\":false",
+        Wanted::Stream => STREAM,
+        Wanted::Recorded => RECORDED,
+    };
+    let stream = String::from_utf8_lossy(stream);
+    let start = format!(r#"{{"model":"gpt-4o-mini",{stream},"messages":[{{"role":"user","content":""#);
     let end = r#""}],"temperature":0.7}"#;
     let filling = "a".repeat(BODY - start.len() - end.len());
     let head = format!(
@@ -49,13 +68,18 @@ impl Client {
         Ok(Self { socket, received: Vec::with_capacity(8 << 10) })
     }
 
-    /// One request and the whole of its reply.
-    async fn ask(&mut self, request: &[u8]) -> io::Result<()> {
+    /// One request and the whole of its reply, or of its stream.
+    async fn ask(&mut self, request: &[u8], wanted: Wanted) -> io::Result<()> {
         self.socket.write_all(request).await?;
         self.received.clear();
         loop {
             self.fill().await?;
-            if let Some(at) = memmem::find(&self.received, b"\r\n\r\n")
+            if wanted != Wanted::Reply {
+                if self.received.ends_with(END) {
+                    break;
+                }
+                self.is_good()?;
+            } else if let Some(at) = memmem::find(&self.received, b"\r\n\r\n")
                 && self.received.len() >= at + 4 + REPLY
             {
                 break;
@@ -90,22 +114,23 @@ impl Client {
 
 /// Asks once on a fresh connection.
 pub(crate) async fn ask_once(to: SocketAddr) -> io::Result<()> {
-    Client::connect(to).await?.ask(&request(false)).await
+    Client::connect(to).await?.ask(&request(Wanted::Reply), Wanted::Reply).await
 }
 
 /// Connections that are kept alive from one run to the next.
 pub(crate) struct Requests {
     clients: Vec<Client>,
     request: Rc<[u8]>,
+    wanted: Wanted,
 }
 
 impl Requests {
-    pub(crate) async fn over(connections: usize, to: SocketAddr) -> io::Result<Self> {
+    pub(crate) async fn over(connections: usize, to: SocketAddr, wanted: Wanted) -> io::Result<Self> {
         let mut clients = Vec::new();
         for _ in 0..connections {
             clients.push(Client::connect(to).await?);
         }
-        Ok(Self { clients, request: request(false).into() })
+        Ok(Self { clients, request: request(wanted).into(), wanted })
     }
 
     /// `count` requests, each connection as fast as it is answered.
@@ -113,11 +138,11 @@ impl Requests {
         let left = Rc::new(Cell::new(count));
         let mut asking = JoinSet::new();
         for mut client in self.clients.drain(..) {
-            let (left, request) = (Rc::clone(&left), Rc::clone(&self.request));
+            let (left, request, wanted) = (Rc::clone(&left), Rc::clone(&self.request), self.wanted);
             asking.spawn_local(async move {
                 while left.get() > 0 {
                     left.set(left.get() - 1);
-                    client.ask(&request).await?;
+                    client.ask(&request, wanted).await?;
                 }
                 Ok::<_, io::Error>(client)
             });
@@ -134,7 +159,7 @@ impl Requests {
         let gap = Duration::from_secs_f64(connections as f64 / rate);
         let mut asking = JoinSet::new();
         for (n, mut client) in self.clients.drain(..).enumerate() {
-            let request = Rc::clone(&self.request);
+            let (request, wanted) = (Rc::clone(&self.request), self.wanted);
             asking.spawn_local(async move {
                 let mut took = Vec::with_capacity(each);
                 let first = tokio::time::Instant::now() + gap.mul_f64(n as f64 / connections as f64);
@@ -143,7 +168,7 @@ impl Requests {
                 for _ in 0..each {
                     beats.tick().await;
                     let asked = Instant::now();
-                    client.ask(&request).await?;
+                    client.ask(&request, wanted).await?;
                     took.push(asked.elapsed());
                 }
                 Ok::<_, io::Error>((client, took))
@@ -169,7 +194,7 @@ pub(crate) struct Streams {
 impl Streams {
     /// `count` streams, each of which has received one event.
     pub(crate) async fn open(count: usize, to: SocketAddr, provider: &Provider) -> io::Result<Self> {
-        let (request, event) = (request(true), provider::event());
+        let (request, event) = (request(Wanted::Stream), provider::event());
         let (mut clients, mut writers) = (Vec::new(), Vec::new());
         for _ in 0..count {
             let mut client = Client::connect(to).await?;

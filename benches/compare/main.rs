@@ -77,7 +77,7 @@ fn main() -> ExitCode {
 async fn measure(args: &Args, figures: &mut Figures) -> io::Result<()> {
     let beside = PathBuf::from(env!("CARGO_BIN_EXE_sidegate")).with_file_name("examples/bare");
     let bench = Bench {
-        programs: Programs { sidegate: args.sidegate.clone(), bare: args.bare.clone().unwrap_or(beside) },
+        programs: Programs { sidegate: args.sidegate.clone(), bare: args.bare.clone().unwrap_or(beside), cached: false },
         proxies: if args.only.is_empty() { Proxy::ALL.to_vec() } else { args.only.clone() },
         provider: Provider::start()?,
         rounds: args.rounds,

@@ -10,7 +10,7 @@ use std::{
 use crate::{
     counted::{self, Load},
     figures::{Figures, What},
-    load::{Requests, Streams, ask_once},
+    load::{Requests, Streams, Wanted, ask_once},
     process::{Process, Under},
     provider::Provider,
     proxies::{Programs, Proxy},
@@ -47,6 +47,8 @@ pub(crate) enum Group {
     Memory,
     /// From exec to the first reply; and the size of the binary.
     Start,
+    /// Instructions and time of what Sidegate answers from its cache and the others from the provider.
+    Hits,
 }
 
 /// What all groups need.
@@ -68,6 +70,7 @@ impl Bench {
             Group::Latency => self.latency(figures).await,
             Group::Memory => self.memory(figures).await,
             Group::Start => self.start(figures).await,
+            Group::Hits => self.hits(figures).await,
         }
     }
 
@@ -100,11 +103,7 @@ impl Bench {
         for _ in 0..self.rounds {
             for (proxy, process) in &running {
                 for connections in CONNECTIONS {
-                    let mut requests = Requests::over(connections, process.address).await?;
-                    requests.run(WARM_UP).await?;
-                    let before = process.processor_time()?;
-                    requests.run(REQUESTS).await?;
-                    let each = micros(process.processor_time()? - before) / REQUESTS as f64;
+                    let each = self.time_of_requests(process, connections, Wanted::Reply).await?;
                     figures.add(What::RequestTime(connections), *proxy, each);
 
                     let mut streams = Streams::open(connections, process.address, &self.provider).await?;
@@ -119,12 +118,47 @@ impl Bench {
         Ok(())
     }
 
+    /// The figures of requests, where Sidegate has its cache on; the bodies that clients get are the same on all sides.
+    async fn hits(&self, figures: &mut Figures) -> io::Result<()> {
+        let programs = Programs { cached: true, ..self.programs.clone() };
+        let start = |proxy, under| Process::start(proxy, &programs, self.provider.address, under);
+        let wanted = [Wanted::Reply, Wanted::Recorded];
+        for proxy in self.turns() {
+            for wanted in wanted {
+                let keep = self.keep.as_ref().map(|folder| folder.join(format!("callgrind-hits-{wanted:?}-{proxy:?}").to_lowercase()));
+                let each = counted::each(|| start(proxy, Under::Callgrind), Load::Hits(wanted), &self.provider, keep).await?;
+                figures.add(What::HitInstructions(wanted), proxy, each);
+            }
+        }
+        let running: Vec<_> = self.proxies.iter().map(|proxy| Ok((*proxy, start(*proxy, Under::Nothing)?))).collect::<io::Result<_>>()?;
+        for _ in 0..self.rounds {
+            for wanted in wanted {
+                for (proxy, process) in &running {
+                    for connections in CONNECTIONS {
+                        let each = self.time_of_requests(process, connections, wanted).await?;
+                        figures.add(What::HitTime(wanted, connections), *proxy, each);
+                    }
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Microseconds on a processor that each takes.
+    async fn time_of_requests(&self, process: &Process, connections: usize, wanted: Wanted) -> io::Result<f64> {
+        let mut requests = Requests::over(connections, process.address, wanted).await?;
+        requests.run(WARM_UP).await?;
+        let before = process.processor_time()?;
+        requests.run(REQUESTS).await?;
+        Ok(micros(process.processor_time()? - before) / REQUESTS as f64)
+    }
+
     async fn latency(&self, figures: &mut Figures) -> io::Result<()> {
         let running = self.run_all()?;
         for _ in 0..self.rounds {
             for (rate, connections, count) in RATES {
                 let paced = async |to| {
-                    let mut requests = Requests::over(connections, to).await?;
+                    let mut requests = Requests::over(connections, to, Wanted::Reply).await?;
                     requests.run(WARM_UP / 10).await?;
                     requests.paced(count, f64::from(rate)).await
                 };

@@ -14,13 +14,19 @@ use tokio::{
     task::spawn_local,
 };
 
-use crate::load::{BODY, STREAM};
+use crate::load::{BODY, RECORDED, STREAM};
 
 /// Bytes of the body of a reply that is no stream.
 pub(crate) const REPLY: usize = 690;
 
 /// Bytes of one event, without the framing of its chunk.
 pub(crate) const EVENT: usize = 180;
+
+/// Events of a stream that is sent at once, but for its end.
+pub(crate) const RECORDED_EVENTS: usize = 60;
+
+/// How the last chunks of a stream end that is over.
+pub(crate) const END: &[u8] = b"data: [DONE]\n\n\r\n0\r\n\r\n";
 
 /// A provider that listens, and the streams that it has begun: who takes one writes its events.
 #[derive(Clone)]
@@ -57,7 +63,7 @@ async fn accept(listener: TcpListener, begin: mpsc::UnboundedSender<TcpStream>) 
 }
 
 async fn answer(mut socket: TcpStream, begin: mpsc::UnboundedSender<TcpStream>) -> io::Result<()> {
-    let reply = reply();
+    let (reply, recorded) = (reply(), recorded());
     let mut received = Vec::with_capacity(4 << 10);
     loop {
         let head = loop {
@@ -76,8 +82,9 @@ async fn answer(mut socket: TcpStream, begin: mpsc::UnboundedSender<TcpStream>) 
             drop(begin.send(socket));
             return Ok(());
         }
+        let whole = if memmem::find(&received[head..], RECORDED).is_some() { &recorded } else { &reply };
         received.clear();
-        socket.write_all(&reply).await?;
+        socket.write_all(whole).await?;
     }
 }
 
@@ -98,6 +105,14 @@ fn reply() -> Vec<u8> {
     let end = r#""},"finish_reason":"stop"}],"usage":{"prompt_tokens":20,"completion_tokens":100,"total_tokens":120}}"#;
     let filling = "a".repeat(REPLY - start.len() - end.len());
     [head.as_bytes(), start.as_bytes(), filling.as_bytes(), end.as_bytes()].concat()
+}
+
+/// A whole stream in one write, which is the least that it can cost a proxy.
+fn recorded() -> Vec<u8> {
+    let stop = "data: {\"id\":\"chatcmpl-1\",\"choices\":[{\"index\":0,\"delta\":{},\"finish_reason\":\"stop\"}]}\n\n";
+    let done = "data: [DONE]\n\n";
+    let last = format!("{:x}\r\n{stop}\r\n{:x}\r\n{done}\r\n0\r\n\r\n", stop.len(), done.len());
+    [STREAM_HEAD, &event().repeat(RECORDED_EVENTS), last.as_bytes()].concat()
 }
 
 /// One event in one chunk.

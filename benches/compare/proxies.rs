@@ -38,6 +38,8 @@ impl Proxy {
 pub(crate) struct Programs {
     pub(crate) sidegate: PathBuf,
     pub(crate) bare: PathBuf,
+    /// Whether Sidegate has its cache switched on.
+    pub(crate) cached: bool,
 }
 
 /// The words that start `proxy` at `listen` before `provider`. Its files go below `folder`.
@@ -51,7 +53,7 @@ pub(crate) fn command(
     let file = folder.join("config");
     let (text, words) = match proxy {
         Proxy::Bare => return Ok(vec![path(&programs.bare), listen.to_string(), provider.to_string()]),
-        Proxy::Sidegate => (sidegate(listen, provider), vec![path(&programs.sidegate), "--config".into(), path(&file)]),
+        Proxy::Sidegate => (sidegate(listen, provider, programs.cached), vec![path(&programs.sidegate), "--config".into(), path(&file)]),
         Proxy::Nginx => (nginx(listen, provider, folder), vec![program("nginx"), "-p".into(), path(folder), "-c".into(), path(&file)]),
         Proxy::Haproxy => (haproxy(listen, provider), vec![program("haproxy"), "-db".into(), "-f".into(), path(&file)]),
     };
@@ -83,9 +85,11 @@ pub(crate) fn version(proxy: Proxy) -> Option<String> {
     Some(version.to_owned())
 }
 
-fn sidegate(listen: SocketAddr, provider: SocketAddr) -> String {
+fn sidegate(listen: SocketAddr, provider: SocketAddr, cached: bool) -> String {
+    // Nothing in it ends in the middle of a run.
+    let cache = if cached { "cache: { ttl: 1h }\n" } else { "" };
     format!(
-        "listen: {{ address: \"{listen}\", workers: 1 }}\n\
+        "{cache}listen: {{ address: \"{listen}\", workers: 1 }}\n\
          admin: {{ address: \"127.0.0.1:0\" }}\n\
          drain: {{ delay: 0s }}\n\
          providers:\n  simulated:\n    base_url: http://{provider}/v1\n    connections: {{ max: 10000 }}\n    \

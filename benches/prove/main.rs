@@ -4,6 +4,7 @@
 //! clients live here, on one thread, and speak no hyper: what they cost is in both columns of a comparison.
 
 mod admin;
+mod cache;
 mod cancel;
 mod cardinality;
 mod client;
@@ -52,6 +53,7 @@ fn main() -> ExitCode {
             Some("reload") => reload::prove(&mut table, flag("reloads", 10_000), flag("compared", 40)).await,
             Some("keys") => keys::prove(&mut table).await,
             Some("outage") => outage::prove(&mut table).await,
+            Some("cache") => cache::prove(&mut table).await,
             Some("limits") => limits::prove(&mut table),
             Some("tls") => tls::prove(&mut table).await,
             other => panic!("an area of `scripts/prove` is wanted, not {other:?}"),

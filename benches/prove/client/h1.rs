@@ -21,6 +21,8 @@ pub(crate) struct Reply {
     pub(crate) closes: bool,
     /// What the other side calls the request, in `x-request-id`.
     pub(crate) id: Option<String>,
+    /// What it says of the cache, in `x-sidegate-cache`; empty where it says nothing.
+    pub(crate) cached: String,
     chunked: bool,
     length: usize,
 }
@@ -28,11 +30,12 @@ pub(crate) struct Reply {
 impl Reply {
     fn of(head: &str) -> Option<Self> {
         let status = head.strip_prefix("HTTP/1.1 ")?.get(..3)?.parse().ok()?;
-        let mut reply = Self { status, closes: false, id: None, chunked: false, length: 0 };
+        let mut reply = Self { status, closes: false, id: None, cached: String::new(), chunked: false, length: 0 };
         for (name, value) in head.lines().filter_map(|line| line.split_once(':')) {
             match (name.to_ascii_lowercase().as_str(), value.trim()) {
                 ("connection", value) => reply.closes |= value.eq_ignore_ascii_case("close"),
                 ("x-request-id", value) => reply.id = Some(value.to_owned()),
+                ("x-sidegate-cache", value) => value.clone_into(&mut reply.cached),
                 ("transfer-encoding", value) => reply.chunked = value.eq_ignore_ascii_case("chunked"),
                 ("content-length", value) => reply.length = value.parse().ok()?,
                 _ => {}
@@ -80,16 +83,31 @@ impl H1 {
     /// Reads a body that is no stream, of whatever framing.
     pub(crate) async fn body(&mut self, reply: &Reply) -> io::Result<BytesMut> {
         let mut body = BytesMut::new();
+        self.body_into(reply, &mut body).await?;
+        Ok(body)
+    }
+
+    /// The same; what came before an error is in `body`.
+    pub(crate) async fn body_into(&mut self, reply: &Reply, body: &mut BytesMut) -> io::Result<()> {
         if reply.chunked {
             while let Some(chunk) = self.chunk().await? {
                 body.extend_from_slice(&chunk);
             }
-            return Ok(body);
+            return Ok(());
         }
         while self.buffer.len() < reply.length {
-            self.fill().await?;
+            if let Err(error) = self.fill().await {
+                body.extend_from_slice(&self.buffer);
+                return Err(error);
+            }
         }
-        Ok(self.buffer.split_to(reply.length))
+        body.unsplit(self.buffer.split_to(reply.length));
+        Ok(())
+    }
+
+    /// Sends these bytes, whatever they are.
+    pub(crate) async fn send(&mut self, bytes: &[u8]) -> io::Result<()> {
+        self.stream.write_all(bytes).await
     }
 
     /// A connection whose kernel holds little for a reader who does not read.

@@ -78,6 +78,11 @@ impl Simulated {
         self.order(json!({ "fault": fault })).await;
     }
 
+    /// How many requests have come since it was there last.
+    pub(crate) fn requests(&self) -> u64 {
+        self.running.as_ref().map_or(0, |running| running.counters().requests())
+    }
+
     /// What it saw, when no request is open any more.
     pub(crate) async fn notes(&self) -> Vec<Note> {
         let deadline = Instant::now() + Duration::from_secs(10);
