@@ -42,6 +42,18 @@ impl Subnet {
         }
     }
 
+    /// The same as bytes: no two of them are equal.
+    #[must_use]
+    pub fn bytes(self) -> [u8; 17] {
+        let ip = match self.ip {
+            IpAddr::V4(ip) => ip.to_ipv6_mapped(),
+            IpAddr::V6(ip) => ip,
+        };
+        let mut bytes = [self.prefix; 17];
+        bytes[..16].copy_from_slice(&ip.octets());
+        bytes
+    }
+
     fn cut(ip: Ipv6Addr, prefix: u8) -> Self {
         let mask = u128::MAX.checked_shl(128 - u32::from(prefix)).unwrap_or(0);
         Self { ip: IpAddr::V6(Ipv6Addr::from_bits(ip.to_bits() & mask)), prefix }

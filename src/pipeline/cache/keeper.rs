@@ -100,7 +100,7 @@ impl Keeper {
         if self.size > self.spec.max_entry {
             return Err(Unfit::Large);
         }
-        let ending = self.ending(memory);
+        let ending = self.ending(memory)?;
         let reply = Reply { status: self.status.as_u16(), ending, whole: true, bytes: self.size, stands_in: self.stands_in };
         let kind = worth(&self.spec, &reply)?;
         let paid = paying.get();
@@ -117,7 +117,7 @@ impl Keeper {
         })
     }
 
-    fn ending(&mut self, memory: (&Held, u64)) -> Ending {
+    fn ending(&mut self, memory: (&Held, u64)) -> Result<Ending, Unfit> {
         let (decoded, joined);
         let encoding = self.headers.get(CONTENT_ENCODING);
         // Events have been read as they came.
@@ -137,18 +137,21 @@ impl Keeper {
                     decoded = whole;
                     (&decoded.bytes[..], true)
                 }
-                _ => return Ending::Open,
+                _ => return Err(Unfit::Unknown),
             },
         };
         let Some(finish) = &mut self.finish else {
-            let is_callers = finish::is_callers_own(self.dialect, self.status, text);
-            return if is_callers { Ending::Good } else { Ending::Error };
+            return match self.status {
+                StatusCode::OK => Err(Unfit::Unknown),
+                status if finish::is_callers_own(self.dialect, status, text) => Ok(Ending::Good),
+                _ => Ok(Ending::Error),
+            };
         };
         if self.media == Media::Json {
             finish.body(text);
         } else if is_encoded {
             finish.push(text);
         }
-        finish.ending()
+        Ok(finish.ending())
     }
 }

@@ -74,7 +74,7 @@ fn scope(scope: Scope, client: &Client) -> Text {
         Scope::Client => match client.identity() {
             Identity::Named(name) => write(kind(name), name.as_str().as_bytes()),
             Identity::Holder(credential) => write(b'h', credential.as_bytes()),
-            Identity::At(subnet) => write(b'@', subnet.to_string().as_bytes()),
+            Identity::At(subnet) => write(b'@', &subnet.bytes()),
             Identity::Local => write(b'l', b""),
         },
     }

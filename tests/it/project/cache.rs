@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use sidegate::{
     config::{self, Cache, Environment},
+    policy::cache::{Bypass, Unfit},
     types::Cached,
 };
 
@@ -21,6 +22,20 @@ fn first_column(page: &str, heading: &str) -> BTreeSet<String> {
 fn the_table_of_outcomes_has_each_word() {
     let rows = first_column(&read("docs/cache.md"), "What becomes of a request");
     assert_eq!(rows, Cached::ALL.iter().map(|cached| cached.name().to_owned()).collect());
+}
+
+#[test]
+fn the_table_of_what_passes_by_has_each_word() {
+    let rows = first_column(&read("docs/cache.md"), "What is cached");
+    assert_eq!(rows, Bypass::ALL.iter().map(|bypass| bypass.name().to_owned()).collect());
+}
+
+#[test]
+fn every_reason_not_to_keep_a_reply_has_its_row() {
+    let page = read("docs/cache.md");
+    for unfit in Unfit::ALL {
+        assert!(page.contains(&format!(" | `{}` |\n", unfit.name())), "{}", unfit.name());
+    }
 }
 
 #[test]
