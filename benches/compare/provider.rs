@@ -25,7 +25,10 @@ pub(crate) const EVENT: usize = 180;
 /// Events of a stream that is sent at once, but for its end.
 pub(crate) const RECORDED_EVENTS: usize = 60;
 
-/// How the last chunks of a stream end that is over.
+/// The last event of a stream that is sent at once.
+pub(crate) const DONE: &[u8] = b"data: [DONE]\n\n";
+
+/// How it ends in chunks.
 pub(crate) const END: &[u8] = b"data: [DONE]\n\n\r\n0\r\n\r\n";
 
 /// A provider that listens, and the streams that it has begun: who takes one writes its events.
@@ -110,7 +113,7 @@ fn reply() -> Vec<u8> {
 /// A whole stream in one write, which is the least that it can cost a proxy.
 fn recorded() -> Vec<u8> {
     let stop = "data: {\"id\":\"chatcmpl-1\",\"choices\":[{\"index\":0,\"delta\":{},\"finish_reason\":\"stop\"}]}\n\n";
-    let done = "data: [DONE]\n\n";
+    let done = String::from_utf8_lossy(DONE);
     let last = format!("{:x}\r\n{stop}\r\n{:x}\r\n{done}\r\n0\r\n\r\n", stop.len(), done.len());
     [STREAM_HEAD, &event().repeat(RECORDED_EVENTS), last.as_bytes()].concat()
 }
