@@ -109,7 +109,6 @@ impl Present {
             (7, "api-key") | (9, "x-api-key") | (14, "x-goog-api-key") | (22, "sec-websocket-protocol") => Self::OTHER_KEY,
             (6, "cookie") | (14, "openai-project") | (19, "openai-organization" | "x-goog-user-project") => Self::ACCOUNT,
             (16, "content-encoding") => Self::ENCODING,
-            (5, "range") => Self::RANGE,
             (6, "digest") | (9, "signature") | (11, "content-md5" | "repr-digest") => Self::DIGEST,
             (14, "content-digest") | (15, "signature-input") | (20, "x-amz-content-sha256") => Self::DIGEST,
             (10, "tracestate") | (11, "traceparent") => Self::TRACE,

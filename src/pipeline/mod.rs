@@ -272,7 +272,6 @@ impl Pipeline {
 }
 
 /// How a request is answered.
-#[expect(clippy::large_enum_variant, reason = "a provider's reply is the common case, and boxing it would cost each request an allocation")]
 enum Served<'s> {
     /// By a provider.
     Delivered(Box<Delivery<'s>>),

@@ -14,7 +14,7 @@ use super::super::{
 };
 use crate::{
     config::Scope,
-    policy::cache::{self, Bypass, Directives, FIELDS, Facts, Key, Spec},
+    policy::cache::{self, Bypass, Directives, FIELDS, Facts, Key, Spec, Spelling},
     runtime::{Route, cache::Cache},
     types::Question,
 };
@@ -42,7 +42,13 @@ pub(super) fn key((kept, spec): (&Cache, &Spec), route: &Route, question: Questi
     let path = request.head.uri.path_and_query().map_or("", |path| path.as_str());
     let scope = scope(spec.scope, client);
     let facts = Facts { scope: &scope, question, target: &route.identity, path, body };
-    cache::key(&kept.secret, &facts, fields(headers, spec), spec.determinism)
+    let spelling = Spelling::of(&kept.secret, &facts, fields(headers, spec), spec.determinism);
+    if let Some(key) = kept.spellings.get(spelling) {
+        return Ok(key);
+    }
+    let key = cache::key(&kept.secret, &facts, fields(headers, spec), spec.determinism)?;
+    kept.spellings.put(spelling, key);
+    Ok(key)
 }
 
 /// The fields that make a difference, each value with its name.

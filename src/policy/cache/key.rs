@@ -39,7 +39,11 @@ pub const FIELDS: [&str; 12] = [
 ];
 
 /// What keys are made with: whoever has it can tell whether a question that he guesses was asked.
-pub struct Secret(hmac::Key);
+pub struct Secret {
+    keys: hmac::Key,
+    /// What spellings are known by: nothing of the one secret follows from the other.
+    pub(super) spellings: [u8; 16],
+}
 
 impl Secret {
     /// One that nobody knows. The keys of this process mean nothing to another.
@@ -53,7 +57,10 @@ impl Secret {
     /// One that others know too.
     #[must_use]
     pub fn from_bytes(bytes: [u8; 32]) -> Self {
-        Self(hmac::Key::new(hmac::HMAC_SHA256, &bytes))
+        let keys = hmac::Key::new(hmac::HMAC_SHA256, &bytes);
+        let mut spellings = [0; 16];
+        spellings.copy_from_slice(&hmac::sign(&keys, b"spellings").as_ref()[..16]);
+        Self { keys, spellings }
     }
 }
 
@@ -119,7 +126,7 @@ pub fn key<'a>(
     if facts.body.len() > LARGEST {
         return Err(Bypass::Large);
     }
-    let mut sink = Sink::new(&secret.0);
+    let mut sink = Sink::new(&secret.keys);
     for part in [MADE_AS, facts.scope, name(facts.question), facts.target, facts.path.as_bytes()] {
         sink.bytes(part);
     }

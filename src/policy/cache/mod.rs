@@ -11,6 +11,7 @@ pub mod key;
 mod number;
 mod question;
 mod sink;
+pub mod spelling;
 pub mod worth;
 
 use std::time::Duration;
@@ -18,6 +19,7 @@ use std::time::Duration;
 pub use directives::{Directives, MaxStale};
 pub use freshness::{Dates, Use, judge};
 pub use key::{Bypass, FIELDS, Facts, Key, Secret, key};
+pub use spelling::Spelling;
 pub use worth::{Kind, Reply, Unfit, worth};
 
 use crate::config::{Determinism, Replay, Scope};

@@ -6,6 +6,7 @@ pub mod flight;
 pub mod flights;
 pub mod memory;
 pub mod pieces;
+pub mod spellings;
 pub mod store;
 
 use std::{num::NonZeroU32, sync::Arc};
@@ -14,6 +15,7 @@ pub use entry::{Entry, Pause};
 pub use flights::{Boarded, Flights};
 pub use memory::Memory;
 pub use pieces::Pieces;
+pub use spellings::Spellings;
 pub use store::{Purge, Store, Stored};
 
 use crate::{
@@ -27,6 +29,8 @@ use crate::{
 pub struct Cache {
     /// What keys are made with.
     pub secret: Secret,
+    /// Which keys questions have that were asked of late.
+    pub spellings: Spellings,
     /// Replies that are over.
     pub store: Box<dyn Store>,
     /// Replies that are under way.
@@ -42,6 +46,7 @@ impl Cache {
         let record = Arc::new(CacheRecord::new(Bypass::ALL.map(Bypass::name), Unfit::ALL.map(Unfit::name)));
         Self {
             secret: Secret::random(),
+            spellings: Spellings::new(),
             store: Box::new(Memory::new(max_bytes.0, max_entries.get().into())),
             flights: Flights::new(Arc::clone(&record)),
             record,

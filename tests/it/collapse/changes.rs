@@ -101,6 +101,36 @@ async fn after_a_reload_without_a_cache_nobody_joins_and_nothing_is_served_from_
     sidegate.holds_nothing().await;
 }
 
+/// What was answered by one provider under one name is no answer of another's.
+#[tokio::test]
+async fn after_a_reload_to_another_target_what_the_old_one_said_is_not_told() {
+    let (mut old, mut new) = (Provider::start().await, Provider::start().await);
+    let files = Files::new(old.address);
+    let renamed = |address| Setup::default().provider("scripted", address, "breaker: off").route("models: [\"gpt-4o\"]").section(CACHED);
+    let targets = [
+        (renamed(old.address).target("scripted"), 0),
+        (renamed(old.address).target("{ provider: scripted, model: gpt-4.1 }"), 0),
+        (renamed(new.address).target("scripted"), 1),
+    ];
+    fs::write(files.path(), targets[0].0.text()).unwrap();
+    let sidegate = files.open();
+    for (n, (setup, at)) in targets.iter().enumerate() {
+        fs::write(files.path(), setup.text()).unwrap();
+        sidegate.reload();
+        [&old, &new][*at].script(stream(&n.to_string()));
+        let got = ask(&sidegate, STREAMED).await;
+        assert_eq!((got.text(), cached(&got).as_str()), (events(&n.to_string()).concat(), "miss"), "{n}");
+        stored(&sidegate, u32::try_from(n + 1).unwrap()).await;
+        assert_eq!(cached(&ask(&sidegate, STREAMED).await), "hit", "{n}");
+    }
+    assert_eq!((old.new_requests().len(), new.new_requests().len()), (2, 1));
+    // Whoever goes back finds what was kept then.
+    fs::write(files.path(), targets[0].0.text()).unwrap();
+    sidegate.reload();
+    let got = ask(&sidegate, STREAMED).await;
+    assert_eq!((got.text(), cached(&got).as_str()), (events("0").concat(), "hit"));
+}
+
 #[tokio::test]
 async fn what_was_kept_outlives_a_reload_and_a_shorter_time_holds_at_once() {
     let mut provider = Provider::start().await;

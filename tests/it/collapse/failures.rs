@@ -1,7 +1,10 @@
 //! What fails before anybody has seen of it is tried once more by one for all; what breaks off later breaks off for all alike.
 
 use super::*;
-use crate::support::Refused;
+use crate::{
+    cache::clients,
+    support::{H2Client, Refused, h2_client},
+};
 
 const DOWN: &str = r#"{"error":{"message":"The server is overloaded.","type":"server_error","param":null,"code":null}}"#;
 
@@ -179,6 +182,31 @@ async fn a_refusal_of_ours_is_not_shared() {
     let replies = replies(&mut others).await;
     assert!(replies.iter().all(|reply| reply.status() == 200 && reply.text() == events("one").concat()));
     assert_eq!(provider.asked(), 2);
+    sidegate.holds_nothing().await;
+}
+
+/// The first of two who ask the same has used up what it may ask for; the second has come before that was known.
+#[tokio::test]
+async fn who_is_refused_by_a_limit_takes_nobody_along() {
+    let poor = "limits: [{ name: poor, when: { tier: poor }, per: client, tokens: 1/day }]";
+    let sections = format!("cache: {{ ttl: 10m, scope: all }}\n{poor}\n{}", clients(&["poor", "rich"]));
+    let (mut provider, sidegate) = house(1, &sections).await;
+    let client = H2Client::connect(sidegate.address).await;
+    for round in 0..10 {
+        let says = round.to_string();
+        provider.script(stream(&says));
+        let asking = |n: usize| {
+            let request = http::Request::post(format!("http://sidegate.test{CHAT}")).header("content-type", "application/json");
+            request.header("authorization", format!("Bearer sg-{n}")).body(STREAMED.replace("hi", &says)).unwrap()
+        };
+        let (poor, rich) = (client.send(asking(0)).await, client.send(asking(1)).await);
+        let (poor, rich) = (h2_client::read(poor).await, h2_client::read(rich).await);
+        assert_eq!(poor.status, 429, "{}", poor.text());
+        assert_eq!((rich.status.as_u16(), rich.text()), (200, events(&says).concat()));
+        assert_eq!(rich.headers["x-sidegate-cache"], "miss", "it makes the call itself");
+        stored(&sidegate, round + 1).await;
+    }
+    assert_eq!(provider.new_requests().len(), 10);
     sidegate.holds_nothing().await;
 }
 
