@@ -1,6 +1,7 @@
 //! The simulated provider: as little work as an answer can be, and no hyper. It runs on the load's own thread.
 
 use std::{
+    cell::Cell,
     io,
     net::{Ipv4Addr, SocketAddr},
     rc::Rc,
@@ -36,6 +37,7 @@ pub(crate) const END: &[u8] = b"data: [DONE]\n\n\r\n0\r\n\r\n";
 pub(crate) struct Provider {
     pub(crate) address: SocketAddr,
     begun: Rc<Mutex<mpsc::UnboundedReceiver<TcpStream>>>,
+    answered: Rc<Cell<usize>>,
 }
 
 impl Provider {
@@ -45,8 +47,14 @@ impl Provider {
         let listener = socket.listen(4096)?;
         let (begin, begun) = mpsc::unbounded_channel();
         let address = listener.local_addr()?;
-        spawn_local(accept(listener, begin));
-        Ok(Self { address, begun: Rc::new(Mutex::new(begun)) })
+        let answered = Rc::new(Cell::new(0));
+        spawn_local(accept(listener, begin, Rc::clone(&answered)));
+        Ok(Self { address, begun: Rc::new(Mutex::new(begun)), answered })
+    }
+
+    /// How many requests it has answered, but for streams that others write.
+    pub(crate) fn answered(&self) -> usize {
+        self.answered.get()
     }
 
     /// The connection of the next stream that was asked for: its head is sent, its events are the caller's.
@@ -55,17 +63,17 @@ impl Provider {
     }
 }
 
-async fn accept(listener: TcpListener, begin: mpsc::UnboundedSender<TcpStream>) {
+async fn accept(listener: TcpListener, begin: mpsc::UnboundedSender<TcpStream>, answered: Rc<Cell<usize>>) {
     loop {
         let (socket, _) = listener.accept().await.expect("the provider accepts");
         socket.set_nodelay(true).expect("a fresh socket takes options");
-        let begin = begin.clone();
+        let (begin, answered) = (begin.clone(), Rc::clone(&answered));
         // An error is a proxy that has left.
-        spawn_local(async move { drop(answer(socket, begin).await) });
+        spawn_local(async move { drop(answer(socket, begin, &answered).await) });
     }
 }
 
-async fn answer(mut socket: TcpStream, begin: mpsc::UnboundedSender<TcpStream>) -> io::Result<()> {
+async fn answer(mut socket: TcpStream, begin: mpsc::UnboundedSender<TcpStream>, answered: &Cell<usize>) -> io::Result<()> {
     let (reply, recorded) = (reply(), recorded());
     let mut received = Vec::with_capacity(4 << 10);
     loop {
@@ -87,6 +95,7 @@ async fn answer(mut socket: TcpStream, begin: mpsc::UnboundedSender<TcpStream>) 
         }
         let whole = if memmem::find(&received[head..], RECORDED).is_some() { &recorded } else { &reply };
         received.clear();
+        answered.set(answered.get() + 1);
         socket.write_all(whole).await?;
     }
 }
