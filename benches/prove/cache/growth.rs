@@ -93,7 +93,7 @@ async fn ask_steadily(sidegate: &Sidegate, time: Duration) -> (u64, u64) {
 
 async fn cap(table: &mut Table, provider: &Scripted) {
     let (cap, times): (u64, u64) = (flag("cap", 64), flag("times", 5));
-    let told = cap * times << 20;
+    let told = (cap * times) << 20;
     let full = filled(provider, cap, told).await;
     // What the same traffic takes with next to no store: connections, buffers, pages of code, and what the allocator keeps.
     let small = filled(provider, SMALL, told).await;
