@@ -16,7 +16,7 @@ use tokio::{
     time::MissedTickBehavior,
 };
 
-use crate::provider::{self, END, Provider, REPLY};
+use crate::provider::{self, DONE, END, Provider, REPLY};
 
 /// Bytes of every request's body.
 pub(crate) const BODY: usize = 213;
@@ -74,18 +74,23 @@ impl Client {
         self.received.clear();
         loop {
             self.fill().await?;
-            if wanted != Wanted::Reply {
-                if self.received.ends_with(END) {
-                    break;
-                }
-                self.is_good()?;
-            } else if let Some(at) = memmem::find(&self.received, b"\r\n\r\n")
-                && self.received.len() >= at + 4 + REPLY
+            if let Some(at) = memmem::find(&self.received, b"\r\n\r\n")
+                && self.is_whole(at + 4, wanted)
             {
                 break;
             }
         }
         self.is_good()
+    }
+
+    /// Whether all has come of a reply whose head has this length.
+    fn is_whole(&self, head: usize, wanted: Wanted) -> bool {
+        let (head, body) = self.received.split_at(head);
+        if wanted == Wanted::Reply {
+            return body.len() >= REPLY;
+        }
+        // A stream that has been stored has a length; it never ends in the middle of a chunk.
+        body.ends_with(if memmem::find(head, b"chunked").is_some() { END } else { DONE })
     }
 
     /// The next event, whole: to the end of its chunk.

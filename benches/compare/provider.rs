@@ -1,6 +1,7 @@
 //! The simulated provider: as little work as an answer can be, and no hyper. It runs on the load's own thread.
 
 use std::{
+    cell::Cell,
     io,
     net::{Ipv4Addr, SocketAddr},
     rc::Rc,
@@ -25,7 +26,10 @@ pub(crate) const EVENT: usize = 180;
 /// Events of a stream that is sent at once, but for its end.
 pub(crate) const RECORDED_EVENTS: usize = 60;
 
-/// How the last chunks of a stream end that is over.
+/// The last event of a stream that is sent at once.
+pub(crate) const DONE: &[u8] = b"data: [DONE]\n\n";
+
+/// How it ends in chunks.
 pub(crate) const END: &[u8] = b"data: [DONE]\n\n\r\n0\r\n\r\n";
 
 /// A provider that listens, and the streams that it has begun: who takes one writes its events.
@@ -33,6 +37,7 @@ pub(crate) const END: &[u8] = b"data: [DONE]\n\n\r\n0\r\n\r\n";
 pub(crate) struct Provider {
     pub(crate) address: SocketAddr,
     begun: Rc<Mutex<mpsc::UnboundedReceiver<TcpStream>>>,
+    answered: Rc<Cell<usize>>,
 }
 
 impl Provider {
@@ -42,8 +47,14 @@ impl Provider {
         let listener = socket.listen(4096)?;
         let (begin, begun) = mpsc::unbounded_channel();
         let address = listener.local_addr()?;
-        spawn_local(accept(listener, begin));
-        Ok(Self { address, begun: Rc::new(Mutex::new(begun)) })
+        let answered = Rc::new(Cell::new(0));
+        spawn_local(accept(listener, begin, Rc::clone(&answered)));
+        Ok(Self { address, begun: Rc::new(Mutex::new(begun)), answered })
+    }
+
+    /// How many requests it has answered, but for streams that others write.
+    pub(crate) fn answered(&self) -> usize {
+        self.answered.get()
     }
 
     /// The connection of the next stream that was asked for: its head is sent, its events are the caller's.
@@ -52,17 +63,17 @@ impl Provider {
     }
 }
 
-async fn accept(listener: TcpListener, begin: mpsc::UnboundedSender<TcpStream>) {
+async fn accept(listener: TcpListener, begin: mpsc::UnboundedSender<TcpStream>, answered: Rc<Cell<usize>>) {
     loop {
         let (socket, _) = listener.accept().await.expect("the provider accepts");
         socket.set_nodelay(true).expect("a fresh socket takes options");
-        let begin = begin.clone();
+        let (begin, answered) = (begin.clone(), Rc::clone(&answered));
         // An error is a proxy that has left.
-        spawn_local(async move { drop(answer(socket, begin).await) });
+        spawn_local(async move { drop(answer(socket, begin, &answered).await) });
     }
 }
 
-async fn answer(mut socket: TcpStream, begin: mpsc::UnboundedSender<TcpStream>) -> io::Result<()> {
+async fn answer(mut socket: TcpStream, begin: mpsc::UnboundedSender<TcpStream>, answered: &Cell<usize>) -> io::Result<()> {
     let (reply, recorded) = (reply(), recorded());
     let mut received = Vec::with_capacity(4 << 10);
     loop {
@@ -84,6 +95,7 @@ async fn answer(mut socket: TcpStream, begin: mpsc::UnboundedSender<TcpStream>) 
         }
         let whole = if memmem::find(&received[head..], RECORDED).is_some() { &recorded } else { &reply };
         received.clear();
+        answered.set(answered.get() + 1);
         socket.write_all(whole).await?;
     }
 }
@@ -110,7 +122,7 @@ fn reply() -> Vec<u8> {
 /// A whole stream in one write, which is the least that it can cost a proxy.
 fn recorded() -> Vec<u8> {
     let stop = "data: {\"id\":\"chatcmpl-1\",\"choices\":[{\"index\":0,\"delta\":{},\"finish_reason\":\"stop\"}]}\n\n";
-    let done = "data: [DONE]\n\n";
+    let done = String::from_utf8_lossy(DONE);
     let last = format!("{:x}\r\n{stop}\r\n{:x}\r\n{done}\r\n0\r\n\r\n", stop.len(), done.len());
     [STREAM_HEAD, &event().repeat(RECORDED_EVENTS), last.as_bytes()].concat()
 }

@@ -73,7 +73,7 @@ impl Present {
     pub const DIRECTIVES: Self = Self(1 << 15);
     /// A field that says something about the bytes of the body: RFC 9530, RFC 3230, RFC 1864, RFC 9421, and the signatures of AWS.
     pub const DIGEST: Self = Self(1 << 16);
-    /// `range`.
+    /// `range`, or `content-range`.
     pub const RANGE: Self = Self(1 << 17);
     /// What the client says of its own patience and retries, or an `idempotency-key`.
     pub const AGAIN: Self = Self(1 << 18);
@@ -96,7 +96,7 @@ impl Present {
     fn of(name: &str) -> Self {
         match (name.len(), name) {
             (4, "host") => Self::HOST,
-            (5, "range") => Self::RANGE,
+            (5, "range") | (13, "content-range") => Self::RANGE,
             (14, "content-length") => Self::LENGTH,
             (17, "transfer-encoding") => Self::CODING,
             (10, "connection") => Self::CONNECTION,

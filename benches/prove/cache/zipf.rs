@@ -1,7 +1,7 @@
 //! What the store's choice of who goes is worth, without sockets: its hit rate beside those of S3-FIFO as the paper has it and of LRU.
 //!
 //! Half of the requests ask for what nobody asks for again. The others ask for things whose popularity follows Zipf's law, which in
-//! one of the two runs drifts: every so often another thing takes a place, as often one of the first ten as one of the next hundred.
+//! one of the two runs drifts: every so often another thing takes a place, as often one of the first ten as one of the next ninety.
 
 mod policies;
 mod traffic;
@@ -89,7 +89,7 @@ impl Policy for Ours {
 fn key(thing: Thing) -> Key {
     let mut key = [0; 32];
     for (n, part) in key.chunks_exact_mut(8).enumerate() {
-        part.copy_from_slice(&word(u64::from(thing) << 2 | n as u64).to_le_bytes());
+        part.copy_from_slice(&word((u64::from(thing) << 2) | n as u64).to_le_bytes());
     }
     Key::from_bytes(key)
 }
