@@ -17,21 +17,20 @@ use std::{
     time::{Duration, Instant},
 };
 
-use http::StatusCode;
-
+use self::question::Known;
 pub use self::{lead::Lead, played::Source};
 use super::{limit, reject::Reject, reservation, trail::Trail, wanted::Wanted};
 use crate::{
-    policy::cache::{Bypass, Directives, Key, Spec, Use, freshness::is_over, judge},
+    policy::cache::{Bypass, Directives, Key, Spec, Use, freshness::is_over, judge, worth::keeps_refusals},
     runtime::{
         Route, Runtime, Snapshot,
         cache::{
             Boarded, Entry,
-            flight::{Cursor, Failed, Head},
+            flight::{Cursor, Failed, Says},
             flights::{Bounds, Pilot},
         },
     },
-    types::Question,
+    types::{Cached, Question},
 };
 
 /// What the cache has to say.
@@ -45,29 +44,50 @@ pub enum Found {
     Bypass(Box<Wanted>),
 }
 
-/// Asks the cache.
+/// What the store has to say.
+#[derive(Debug)]
+pub enum Stored {
+    /// An answer.
+    Answer(Source),
+    /// None, and others may be asking the same.
+    Nothing(Box<Unanswered>),
+    /// None, and the request goes its own way.
+    Bypass(Box<Wanted>),
+}
+
+/// What a request asks that has no answer yet.
+#[derive(Debug)]
+pub struct Unanswered {
+    wanted: Wanted,
+    /// The number of its route in its generation.
+    at: usize,
+    spec: Arc<Spec>,
+    question: Question,
+    known: Known,
+    directives: Directives,
+    stale: Option<(Arc<Entry>, Duration)>,
+    bounds: Bounds,
+}
+
+/// Looks into the store. Apart from the rest since nothing is waited for: most that is asked again needs nothing else.
 ///
 /// # Errors
 ///
-/// [`Reject::NotCached`] if the client wants nothing else and there is nothing, [`Reject::Upstream`] if the calls of others have failed.
-pub async fn ask(
+/// [`Reject::NotCached`] if the client wants nothing else and there is nothing, or a limit's refusal where limits count hits.
+pub fn look(
     (snapshot, route, spec): (&Snapshot, &Route, &Arc<Spec>),
     question: Question,
     mut wanted: Wanted,
     trail: &mut Trail,
-) -> Result<Found, Reject> {
+) -> Result<Stored, Reject> {
     let runtime = Arc::clone(trail.runtime());
     let directives = question::directives(&wanted.request);
-    let key = match question::key((&runtime.cache, spec), route, question, &wanted) {
-        _ if directives.no_store => Err(Bypass::NoStore),
-        key => key,
-    };
-    let key = match key {
-        Ok(key) => key,
-        Err(_) if directives.only_if_cached => return Err(Reject::NotCached),
+    let known = if directives.no_store { Err(Bypass::NoStore) } else { question::known((&runtime.cache, spec), route, question, &wanted) };
+    let known = match known {
+        Ok(known) => known,
         Err(why) => {
             trail.bypassed(why);
-            return Ok(Found::Bypass(Box::new(wanted)));
+            return if directives.only_if_cached { Err(Reject::NotCached) } else { Ok(Stored::Bypass(Box::new(wanted))) };
         }
     };
     if spec.counts_hits {
@@ -75,34 +95,48 @@ pub async fn ask(
         reservation::reserve(&snapshot.limits, caller.as_ref(), (wanted.counts, route, wanted.prompt), trail)?;
         wanted.is_charged = true;
     }
-    let stale = match look(&runtime, spec, &key, &directives) {
-        Looked::Fresh(source) => return Ok(Found::Answer(source)),
+    let stale = match find(&runtime, spec, &known, &directives) {
+        Looked::Fresh(source) => return Ok(Stored::Answer(source)),
         Looked::Stale(entry, age) => Some((entry, age)),
         Looked::Nothing => None,
     };
     if directives.only_if_cached {
-        return Err(Reject::NotCached);
+        let welcome = stale.filter(|_| directives.max_stale.is_some());
+        trail.cached(Cached::Miss);
+        return welcome.map(|stale| Stored::Answer(Source::stale(stale))).ok_or(Reject::NotCached);
     }
+    // invariant: the route is one of its generation's.
+    let at = snapshot.routes.iter().position(|other| std::ptr::eq(other, route)).unwrap_or_default();
     let bounds = Bounds { most_kept: spec.max_entry, most_held: snapshot.config.cache_bounds().0.0, finishes: spec.finish };
+    let spec = Arc::clone(spec);
+    Ok(Stored::Nothing(Box::new(Unanswered { wanted, at, spec, question, known, directives, stale, bounds })))
+}
+
+/// Looks for others who ask the same.
+///
+/// # Errors
+///
+/// [`Reject::Upstream`] if their calls have failed.
+pub async fn ask(unanswered: Box<Unanswered>, trail: &mut Trail) -> Result<Found, Reject> {
+    let Unanswered { wanted, at, spec, question, known, directives, stale, bounds } = *unanswered;
     // Who wants a new answer does not want the one that another waits for.
     let boarded = if !spec.collapse || directives.no_cache {
-        let (pilot, cursor) = runtime.cache.flights.alone(key, bounds);
-        Ok(Aboard::First(pilot, cursor))
+        let (pilot, cursor) = trail.runtime().cache.flights.alone(known.key, bounds);
+        Aboard::First(pilot, cursor)
     } else {
-        board((spec, &directives), (key, bounds), stale.as_ref(), trail).await
+        board((&spec, &directives), (&known, bounds), stale.as_ref(), trail).await?
     };
-    match boarded? {
-        Aboard::Answered(source) => Ok(Found::Answer(source)),
+    Ok(match boarded {
+        Aboard::Answered(source) => Found::Answer(source),
         Aboard::Left(why) => {
             trail.bypassed(why);
-            Ok(Found::Bypass(Box::new(wanted)))
+            Found::Bypass(Box::new(wanted))
         }
         Aboard::First(pilot, cursor) => {
-            let stale = stale.map(|(entry, age)| Source::Stored { entry, age, left: None });
-            let at = snapshot.routes.iter().position(|other| std::ptr::eq(other, route)).unwrap_or_default();
-            Ok(Found::Nothing(Box::new(Lead { wanted, at, spec: Arc::clone(spec), question, pilot, cursor, stale })))
+            let stale = stale.map(Source::stale);
+            Found::Nothing(Box::new(Lead { wanted, at, spec, question, spelling: known.spelling, pilot, cursor, stale }))
         }
-    }
+    })
 }
 
 /// What comes of looking for others who ask the same.
@@ -118,17 +152,17 @@ enum Aboard {
 /// Joins the call of those who ask the same, until one comes to something or is the request's own.
 async fn board(
     (spec, directives): (&Spec, &Directives),
-    (key, bounds): (Key, Bounds),
+    (known, bounds): (&Known, Bounds),
     stale: Option<&(Arc<Entry>, Duration)>,
     trail: &mut Trail,
 ) -> Result<Aboard, Reject> {
     let runtime = Arc::clone(trail.runtime());
-    let mut failures = 0;
+    let mut has_failed = false;
     loop {
         let began = Instant::now();
-        let cursor = match runtime.cache.flights.board(key, bounds) {
+        let cursor = match runtime.cache.flights.board(known.key, bounds) {
             // A call that was over a moment ago has left its answer in the store, and then its place.
-            Boarded::First(pilot, cursor) => match look(&runtime, spec, &key, directives) {
+            Boarded::First(pilot, cursor) => match find(&runtime, spec, known, directives) {
                 Looked::Fresh(source) => return Ok(Aboard::Answered(source)),
                 Looked::Stale(..) | Looked::Nothing => return Ok(Aboard::First(pilot, cursor)),
             },
@@ -137,20 +171,21 @@ async fn board(
         };
         let came = poll_fn(|cx| cursor.poll_head(cx)).await;
         trail.held_up(began.elapsed());
-        let has_failed_before = failures > 0 && stale.is_none();
-        let is_unserved = match came {
-            Ok(head) if head.is_answer || has_failed_before => return Ok(Aboard::Answered(Source::Flying { cursor, head })),
-            // The second failure is everybody's; a refusal of ours is nobody else's.
-            Err(Failed::Upstream(failure)) if has_failed_before => return Err(Reject::Upstream(failure)),
-            Err(Failed::Refused | Failed::Unserved) if has_failed_before => return Ok(Aboard::Left(Bypass::Refused)),
-            Ok(head) => is_unserved(&head),
-            Err(Failed::Refused) => false,
-            Err(Failed::Unserved | Failed::Upstream(_)) => true,
+        let is_unserved = match &came {
+            Ok(head) => head.says == Says::Nothing,
+            Err(why) => !matches!(why, Failed::Refused),
         };
-        if let Some((entry, age)) = stale.filter(|_| is_unserved) {
-            return Ok(Aboard::Answered(Source::Stored { entry: Arc::clone(entry), age: *age, left: None }));
+        if let Some(stale) = stale.filter(|_| is_unserved) {
+            return Ok(Aboard::Answered(Source::stale(stale.clone())));
         }
-        failures += 1;
+        match came {
+            Ok(head) if head.says == Says::Answer => return Ok(Aboard::Answered(Source::Flying { cursor, head })),
+            // The second failure is everybody's; a refusal, by whomever, is nobody else's.
+            Ok(head) if has_failed && head.says == Says::Nothing => return Ok(Aboard::Answered(Source::Flying { cursor, head })),
+            Err(Failed::Upstream(failure)) if has_failed => return Err(Reject::Upstream(failure)),
+            _ if has_failed => return Ok(Aboard::Left(Bypass::Refused)),
+            _ => has_failed = true,
+        }
     }
 }
 
@@ -164,23 +199,24 @@ enum Looked {
     Nothing,
 }
 
-fn look(runtime: &Runtime, spec: &Spec, key: &Key, directives: &Directives) -> Looked {
-    let store = &runtime.cache.store;
-    let Some(entry) = store.get(key) else { return Looked::Nothing };
-    let now = runtime.moment();
-    match judge(spec, &entry.dates, directives, now) {
-        Use::Fresh { age, left } => Looked::Fresh(Source::Stored { entry, age, left: Some(left) }),
-        Use::Stale { age } => Looked::Stale(entry, age),
-        Use::Useless => {
-            if is_over(spec, &entry.dates, now) {
-                store.remove(key, &entry);
+/// An answer is found by what the question means, a refusal by how it is spelled.
+fn find(runtime: &Runtime, spec: &Spec, known: &Known, directives: &Directives) -> Looked {
+    let (store, now) = (&runtime.cache.store, runtime.moment());
+    let looked = |key: &Key| {
+        let Some(entry) = store.get(key) else { return Looked::Nothing };
+        match judge(spec, &entry.dates, directives, now) {
+            Use::Fresh { age, left } => Looked::Fresh(Source::Stored { entry, age, left: Some(left) }),
+            Use::Stale { age } => Looked::Stale(entry, age),
+            Use::Useless => {
+                if is_over(spec, &entry.dates, now) {
+                    store.remove(key, &entry);
+                }
+                Looked::Nothing
             }
-            Looked::Nothing
         }
+    };
+    match looked(&known.key) {
+        Looked::Nothing if keeps_refusals(spec) => looked(&Key::of_refusal(known.spelling)),
+        answer => answer,
     }
-}
-
-/// Whether a provider's reply says that it could not serve.
-fn is_unserved(head: &Head) -> bool {
-    head.status.is_server_error() || head.status == StatusCode::TOO_MANY_REQUESTS
 }

@@ -61,7 +61,7 @@ use hyper::body::Incoming;
 
 use self::{
     body::Body,
-    cache::{Found, Lead, Source},
+    cache::{Found, Lead, Source, Stored},
     deliver::{Asks, Delivery},
     fields::Present,
     identify::Unproven,
@@ -168,7 +168,7 @@ impl Pipeline {
             // 9, and 10 at the end of the body.
             Ok(Served::Delivered(delivery)) => respond::respond(delivery, &snapshot, trail),
             Ok(Served::Cached(source)) => cache::told::answer(source, &snapshot, trail),
-            Ok(Served::Shared(lead)) => cache::lead::lead(self.clone(), &snapshot, *lead, trail).await,
+            Ok(Served::Shared(lead)) => Box::pin(cache::lead::lead(self.clone(), &snapshot, *lead, trail)).await,
             // !: the only place that answers for us.
             Err(reject) => reject::answer(&reject, unread, trail, snapshot.annotate),
         }
@@ -232,10 +232,14 @@ impl Pipeline {
         // 6: what was asked before is not asked again.
         let wanted = match route.cache.as_ref().zip(question) {
             None => wanted,
-            Some((spec, question)) => match Box::pin(cache::ask((snapshot, route, spec), question, wanted, trail)).await? {
-                Found::Answer(source) => return Ok(Served::Cached(source)),
-                Found::Nothing(lead) => return Ok(Served::Shared(lead)),
-                Found::Bypass(wanted) => *wanted,
+            Some((spec, question)) => match cache::look((snapshot, route, spec), question, wanted, trail)? {
+                Stored::Answer(source) => return Ok(Served::Cached(source)),
+                Stored::Bypass(wanted) => *wanted,
+                Stored::Nothing(unanswered) => match Box::pin(cache::ask(unanswered, trail)).await? {
+                    Found::Answer(source) => return Ok(Served::Cached(source)),
+                    Found::Nothing(lead) => return Ok(Served::Shared(lead)),
+                    Found::Bypass(wanted) => *wanted,
+                },
             },
         };
         // By far the largest part of a request's future, which hyper moves as a whole before any of it is needed.

@@ -98,6 +98,8 @@ impl Relay {
                     }
                     Err(other) => {
                         self.release();
+                        // Nothing comes behind trailers, whether or not anybody asks.
+                        self.settle(End::Complete);
                         without_fields_of_a_head(other)
                     }
                 };

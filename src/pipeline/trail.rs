@@ -43,6 +43,7 @@ use crate::{
 };
 pub use cached::Paying;
 pub use end::End;
+pub(super) use request_id::new as new_request_id;
 
 /// The most bytes of a model's name that the log repeats: a client may send megabytes.
 const LONGEST_MODEL: usize = 256;

@@ -247,15 +247,17 @@ fn compile_route(
     let any = |is: fn(&Provider) -> bool| targets.iter().any(|target| is(&target.provider));
     let (weighs, has_affinity) = (any(|provider| provider.weighs), any(|provider| provider.has_affinity));
     let (models, credentials) = (route.models, route.credentials);
-    let identity = identity(&targets);
+    let identity = identity(route.credentials, &targets);
     Ok(Route { path, models, format, credentials, targets, order, weighs, has_affinity, last_resort, identity, cache })
 }
 
 /// What tells the first target from all others, through all generations: where its answers come from.
-fn identity(targets: &[Target]) -> Box<[u8]> {
+fn identity(credentials: Credentials, targets: &[Target]) -> Box<[u8]> {
     let Some(Target { provider, model, .. }) = targets.first() else { return Box::default() };
-    // None of them holds a line break.
-    let parts = [provider.dialect.name(), &provider.endpoint.url.to_string(), model.as_deref().unwrap_or_default()];
+    let whose = if credentials == Credentials::Client { "client" } else { "pool" };
+    // None of them holds a line break but perhaps the last.
+    let parts =
+        [provider.name.as_str(), whose, provider.dialect.name(), &provider.endpoint.url.to_string(), model.as_deref().unwrap_or_default()];
     parts.join("\n").into_bytes().into()
 }
 

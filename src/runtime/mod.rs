@@ -136,6 +136,12 @@ pub struct Reserved {
 }
 
 impl Reserved {
+    /// Bytes of it.
+    #[must_use]
+    pub fn bytes(&self) -> u64 {
+        self.bytes
+    }
+
     /// Reserves `more` bytes, or nothing if that would go beyond `limit`.
     pub fn grow(&mut self, more: u64, limit: u64) -> bool {
         let grown =

@@ -134,7 +134,9 @@ async fn every_answer_of_our_own_has_its_shape_and_its_row() {
     // What limits answer is a module of its own, and so is what answers where a provider can't.
     let by_providers = ["circuit_open", "keys_resting", "last_resort", "model_not_renamable", "queue_full", "queue_timeout"];
     let by_limits = ["insufficient_quota", "rate_limit_exceeded", "request_too_large_for_limit", "too_many_failed_credentials"];
-    let mut provoked: BTreeSet<_> = elsewhere.into_iter().chain(by_limits).chain(by_providers).map(str::to_owned).collect();
+    let by_the_cache = ["not_cached"];
+    let mut provoked: BTreeSet<_> =
+        elsewhere.into_iter().chain(by_the_cache).chain(by_limits).chain(by_providers).map(str::to_owned).collect();
     for case in cases() {
         let provider = Provider::start().await;
         if let Some(script) = &case.script {

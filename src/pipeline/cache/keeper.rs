@@ -66,10 +66,12 @@ impl Keeper {
 
     /// The next bytes of it.
     pub(super) fn frame(&mut self, data: &Bytes) {
+        if data.is_empty() {
+            return;
+        }
         self.size += data.len() as u64;
         if self.size > self.spec.max_entry {
-            self.frames = Vec::new();
-            self.finish = None;
+            (self.frames, self.pauses, self.finish) = (Vec::new(), Vec::new(), None);
             return;
         }
         self.frames.push(data.clone());

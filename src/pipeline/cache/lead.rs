@@ -14,9 +14,12 @@ use std::{
     time::Duration,
 };
 
-use http::{HeaderValue, Response, StatusCode, header::CONTENT_LENGTH, response::Parts};
+use http::{Response, StatusCode, header::CONTENT_LENGTH, response::Parts};
 use http_body::{Body as _, Frame};
-use tokio::{sync::oneshot, time::timeout};
+use tokio::{
+    sync::oneshot,
+    time::{Instant, timeout_at},
+};
 
 use super::{
     super::{
@@ -25,7 +28,7 @@ use super::{
         reject::{self, Reject},
         reservation::Outcome,
         respond,
-        trail::{Paying, Trail},
+        trail::{Paying, Trail, new_request_id},
         wanted::Wanted,
     },
     keeper::Keeper,
@@ -33,11 +36,11 @@ use super::{
     told,
 };
 use crate::{
-    policy::cache::{Spec, Unfit},
+    policy::cache::{Key, Spec, Spelling, Unfit},
     runtime::{
         Route, Runtime, Snapshot, Target,
         cache::{
-            flight::{Cursor, Failed, Head},
+            flight::{Cursor, Failed, Head, Says},
             flights::Pilot,
         },
     },
@@ -59,6 +62,8 @@ pub struct Lead {
     pub spec: Arc<Spec>,
     /// What it asks.
     pub question: Question,
+    /// How that is spelled.
+    pub spelling: Spelling,
     /// The call.
     pub pilot: Pilot,
     /// Its own place among the readers.
@@ -80,16 +85,16 @@ enum Heard {
 /// Makes the call, and answers its first client.
 pub async fn lead(pipeline: Pipeline, snapshot: &Arc<Snapshot>, lead: Lead, mut trail: Trail) -> Response<Body> {
     trail.cached(Cached::Miss);
-    let Lead { wanted, at, spec, question, pilot, cursor, stale } = lead;
+    let Lead { wanted, at, spec, question, spelling, pilot, cursor, stale } = lead;
     let (tell, heard) = oneshot::channel();
-    let call = Call { pipeline, snapshot: Arc::clone(snapshot), at, spec, question, pilot, stale };
+    let call = Call { pipeline, snapshot: Arc::clone(snapshot), at, spec, question, spelling, pilot, stale };
     tokio::task::spawn_local(call.make(wanted, trail, tell));
     match heard.await {
         Ok(Heard::Opened(parts)) => Response::from_parts(*parts, Body::played(Played::of_first(cursor))),
         Ok(Heard::Stale(source, trail)) => told::answer(source, snapshot, trail),
         Ok(Heard::Rejected(reject, trail)) => reject::answer(&reject, None, trail, snapshot.annotate),
-        // It was dropped with its worker: there is nobody left to hear of it.
-        Err(_) => Reject::Upstream(Failure::new(Phase::Head, Reason::Closed)).respond(&HeaderValue::from_static("req_")),
+        // It ended with its worker, or by a defect: its trail has told of it.
+        Err(_) => Reject::Upstream(Failure::new(Phase::Head, Reason::Closed)).respond(&new_request_id()),
     }
 }
 
@@ -100,19 +105,21 @@ struct Call {
     at: usize,
     spec: Arc<Spec>,
     question: Question,
+    spelling: Spelling,
     pilot: Pilot,
     stale: Option<Source>,
 }
 
 impl Call {
     async fn make(self, wanted: Wanted, mut trail: Trail, tell: oneshot::Sender<Heard>) {
-        let Self { pipeline, snapshot, at, spec, question, pilot, stale } = self;
+        let Self { pipeline, snapshot, at, spec, question, spelling, pilot, stale } = self;
         let runtime = Arc::clone(trail.runtime());
         let generations = Generations::new(&snapshot, &runtime);
         // invariant: it was found in this generation.
         let Some(route) = snapshot.routes.get(at) else { return };
         let client = wanted.client.name.as_ref().map(|name| Box::<str>::from(name.as_str()));
         let model = trail.model().map(Box::<str>::from);
+        let epoch = runtime.cache.epoch();
         let paying = Rc::new(Paying::default());
         trail.pays(&paying);
         let Some(delivered) = unless_abandoned(&pilot, pipeline.buy(&generations, route, wanted, &mut trail)).await else { return };
@@ -125,7 +132,12 @@ impl Call {
                     _ => Failed::Refused,
                 });
                 let heard = match stale.filter(|_| is_unserved) {
-                    Some(stale) => Heard::Stale(stale, trail),
+                    Some(stale) => {
+                        if let Reject::Upstream(failure) = &reject {
+                            trail.failed(failure.name());
+                        }
+                        Heard::Stale(stale, trail)
+                    }
                     None => Heard::Rejected(reject, trail),
                 };
                 return drop(tell.send(heard));
@@ -133,34 +145,42 @@ impl Call {
             Ok(delivery) => delivery,
         };
         if let Some(stale) = stale.filter(|_| Outcome::of_reply(delivery.reply.status()) == Outcome::Unserved) {
+            let metrics = &delivery.target.metrics;
+            metrics.of(metrics.model(trail.model()), &runtime.metrics).answered(delivery.reply.status());
             pilot.fail(Failed::Unserved);
             return drop(tell.send(Heard::Stale(stale, trail)));
         }
         let of = (question, delivery.target.provider.dialect, stands_in(route, delivery.target));
         let (parts, body) = respond::respond(delivery, &snapshot, trail).into_parts();
         let head = shared(&parts);
-        let keeper = head.is_answer.then(|| Keeper::new(&spec, of, (head.status, &head.headers)));
+        let keeper = (head.says != Says::Nothing).then(|| Keeper::new(&spec, of, (head.status, &head.headers)));
+        if keeper.is_none() {
+            runtime.cache.record.not_stored(Unfit::Status.name());
+        }
         pilot.open(head);
         // Its client may have left, and others read on.
         let _ = tell.send(Heard::Opened(Box::new(parts)));
         let named = (client.as_deref(), model.as_deref());
-        Relaying { runtime: &runtime, snapshot: &snapshot, paying, named }.relay(pilot, body, keeper).await;
+        Relaying { runtime: &runtime, snapshot: &snapshot, paying, named, spelling, epoch }.relay(pilot, body, keeper).await;
     }
 }
 
 /// The head as all may have it.
 fn shared(parts: &Parts) -> Head {
     let length = parts.headers.get(CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse().ok());
-    let is_answer =
-        matches!(parts.status, StatusCode::OK | StatusCode::BAD_REQUEST | StatusCode::NOT_FOUND | StatusCode::UNPROCESSABLE_ENTITY);
-    Head { status: parts.status, headers: told::kept(&parts.headers), length, is_answer }
+    let says = match parts.status {
+        StatusCode::OK => Says::Answer,
+        StatusCode::TOO_MANY_REQUESTS | StatusCode::REQUEST_TIMEOUT => Says::Nothing,
+        status if status.is_server_error() => Says::Nothing,
+        _ => Says::Refusal,
+    };
+    Head { status: parts.status, headers: told::kept(&parts.headers), length, says }
 }
 
 /// Whether its answer would not be what the route's first target answers: another model's.
 fn stands_in(route: &Route, target: &Target) -> bool {
     let first = &route.targets[0];
-    let is_like_first = first.model == target.model && first.provider.dialect.request_format() == target.provider.dialect.request_format();
-    !is_like_first
+    first.model != target.model || first.provider.dialect.request_format() != target.provider.dialect.request_format()
 }
 
 /// What goes down to all who read.
@@ -169,24 +189,31 @@ struct Relaying<'r> {
     snapshot: &'r Snapshot,
     paying: Rc<Paying>,
     named: (Option<&'r str>, Option<&'r str>),
+    spelling: Spelling,
+    /// When the call began, as purges count.
+    epoch: u64,
 }
 
 impl Relaying<'_> {
     async fn relay(self, pilot: Pilot, body: Body, mut keeper: Option<Keeper>) {
-        let mut body = pin!(body);
+        let (mut body, mut trailers, mut full) = (pin!(body), None, None);
         loop {
             let Some(item) = unless_abandoned(&pilot, poll_fn(|cx| body.as_mut().poll_frame(cx))).await else { return };
             let data = match item.map(|item| item.map(Frame::into_data)) {
                 Some(Ok(Ok(data))) => data,
+                // What stands behind a body is the first reader's alone, and no part of what is kept.
                 Some(Ok(Err(frame))) => {
-                    // What stands behind a body is no part of what is kept.
-                    return self.complete(pilot, None, frame.into_trailers().ok());
+                    trailers = frame.into_trailers().ok();
+                    continue;
                 }
                 Some(Err(failure)) => {
                     self.runtime.cache.record.not_stored(Unfit::Unfinished.name());
                     return pilot.break_off(failure);
                 }
-                None => return self.complete(pilot, keeper, None),
+                None => {
+                    self.keep(&pilot, keeper);
+                    return pilot.complete(None, trailers, self.paying.get());
+                }
             };
             if let Some(keeper) = &mut keeper {
                 keeper.frame(&data);
@@ -194,40 +221,49 @@ impl Relaying<'_> {
             if body.is_end_stream() {
                 // Stored before its last byte goes down: who has read all of it and asks again gets it from there.
                 self.keep(&pilot, keeper);
-                pilot.push(data);
-                return pilot.complete(None, self.paying.get());
+                return pilot.complete(Some(data), None, self.paying.get());
             }
-            if !pilot.push(data) {
-                self.room(&pilot).await;
+            if !data.is_empty() && !pilot.push(data) {
+                if keeper.take().is_some() {
+                    self.runtime.cache.record.not_stored(Unfit::Large.name());
+                }
+                self.room(&pilot, &mut full).await;
             }
         }
     }
 
-    /// A reply that is too long to be kept goes at the pace of its readers.
-    async fn room(&self, pilot: &Pilot) {
+    /// A reply that is too long to be kept goes at the pace of its readers. Those who take more than [`PATIENCE`] for what is there when
+    /// it is `full` are cut off, if others do not.
+    async fn room(&self, pilot: &Pilot, full: &mut Option<(Instant, usize)>) {
         loop {
+            let (since, mark) = *full.get_or_insert_with(|| (Instant::now(), pilot.next()));
             let room = poll_fn(|cx| if pilot.poll_abandoned(cx).is_ready() { Poll::Ready(()) } else { pilot.poll_room(cx) });
-            match timeout(PATIENCE, room).await {
-                Ok(()) => return,
-                Err(_) => pilot.cut_slowest(),
+            let has_room = timeout_at(since + PATIENCE, room).await.is_ok();
+            if has_room && !pilot.all_have_read(mark) && since.elapsed() < PATIENCE {
+                return;
             }
+            *full = None;
+            if has_room && pilot.all_have_read(mark) {
+                return;
+            }
+            pilot.cut_behind(mark);
         }
     }
 
-    fn complete(&self, pilot: Pilot, keeper: Option<Keeper>, trailers: Option<http::HeaderMap>) {
-        self.keep(&pilot, keeper);
-        pilot.complete(trailers, self.paying.get());
-    }
-
-    /// Stores what is worth it.
+    /// Stores what is worth it, unless all was to be forgotten since the call began.
     fn keep(&self, pilot: &Pilot, keeper: Option<Keeper>) {
         let Some(keeper) = keeper else { return };
         let Runtime { cache, held, .. } = self.runtime;
         let memory = (held, self.snapshot.body.buffer_total.0);
         match keeper.finish(&self.paying, self.named, memory, self.runtime.moment()) {
+            Ok(_) if cache.epoch() != self.epoch => {}
             Ok(entry) => {
-                cache.store.put(*pilot.key(), Arc::new(entry));
-                cache.record.stored();
+                let key = if entry.dates.negative { Key::of_refusal(self.spelling) } else { *pilot.key() };
+                if cache.store.put(key, Arc::new(entry)) {
+                    cache.record.stored();
+                } else {
+                    cache.record.not_stored(Unfit::Large.name());
+                }
             }
             Err(unfit) => cache.record.not_stored(unfit.name()),
         }

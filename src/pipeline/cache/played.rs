@@ -49,6 +49,14 @@ pub enum Source {
     },
 }
 
+impl Source {
+    /// What answers in place of an error, and how old it is.
+    #[must_use]
+    pub fn stale((entry, age): (Arc<Entry>, Duration)) -> Self {
+        Self::Stored { entry, age, left: None }
+    }
+}
+
 /// One reader's reply.
 pub struct Played {
     from: From,
@@ -108,10 +116,11 @@ impl Played {
         };
         match &item {
             Some(Ok(frame)) => {
+                // Trailers have nothing behind them.
                 if let Some(data) = frame.data_ref() {
                     self.passed(data.len() as u64);
                 }
-                if self.is_end_stream() {
+                if frame.is_trailers() || self.is_end_stream() {
                     self.end(End::Complete);
                 }
             }
@@ -152,9 +161,7 @@ impl Played {
     /// The request is over.
     fn end(&mut self, end: End) {
         let Some(Ending { mut trail, status, overhead, bytes }) = self.ending.take() else { return };
-        if let Some(paid) = self.paid() {
-            trail.saved(paid, (status, end));
-        }
+        trail.saved(self.paid(), (status, end, bytes));
         trail.end((status, end), bytes, overhead, Instant::now());
     }
 }

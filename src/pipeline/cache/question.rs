@@ -1,8 +1,8 @@
 //! What a request asks, as the cache tells questions apart, and what its client allows to be done with it.
 
 use http::{
-    HeaderMap,
-    header::{CACHE_CONTROL, PRAGMA},
+    HeaderMap, HeaderName,
+    header::{AUTHORIZATION, CACHE_CONTROL, COOKIE, PRAGMA},
 };
 use smallvec::SmallVec;
 
@@ -13,10 +13,10 @@ use super::super::{
     wanted::Wanted,
 };
 use crate::{
-    config::Scope,
-    policy::cache::{self, Bypass, Directives, FIELDS, Facts, Key, Spec, Spelling},
+    config::{Credentials, Scope},
+    policy::cache::{self, Bypass, Directives, FIELDS, Facts, Key, Spec, Spelling, key::LARGEST},
     runtime::{Route, cache::Cache},
-    types::Question,
+    types::{Digest, Question},
 };
 
 /// Room for what most callers are called.
@@ -32,46 +32,92 @@ pub(super) fn directives(request: &Admitted) -> Directives {
     Directives::of(values, headers.get(PRAGMA).map(|value| value.as_bytes()))
 }
 
-/// The key of what is asked, or why it has none.
-pub(super) fn key((kept, spec): (&Cache, &Spec), route: &Route, question: Question, wanted: &Wanted) -> Result<Key, Bypass> {
+/// What a question is known by.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Known {
+    /// By its meaning: its answer is found by this.
+    pub key: Key,
+    /// By its letters: a refusal of it is found by this. What makes no difference to an answer may well be what is refused.
+    pub spelling: Spelling,
+}
+
+/// By what the question is known, or why by nothing.
+pub(super) fn known((kept, spec): (&Cache, &Spec), route: &Route, question: Question, wanted: &Wanted) -> Result<Known, Bypass> {
     let Wanted { request, client, upload, .. } = wanted;
-    let headers = &request.head.headers;
-    // What is encoded is not read here, what is signed is for the provider to check, and a part of an answer is none.
-    let body =
-        upload.whole().filter(|_| !request.present.has(Present::TIED) && !request.present.has(Present::RANGE)).ok_or(Bypass::Body)?;
-    let path = request.head.uri.path_and_query().map_or("", |path| path.as_str());
-    let scope = scope(spec.scope, client);
-    let facts = Facts { scope: &scope, question, target: &route.identity, path, body };
-    let spelling = Spelling::of(&kept.secret, &facts, fields(headers, spec), spec.determinism);
-    if let Some(key) = kept.spellings.get(spelling) {
-        return Ok(key);
+    // What is encoded is not read here, what is signed is for the provider to check, a part of an answer is none, and a name with `_` may
+    // be read as another.
+    if request.present.has(Present::TIED) || request.present.has(Present::RANGE) || request.present.has(Present::UNDERSCORE) {
+        return Err(Bypass::Body);
     }
-    let key = cache::key(&kept.secret, &facts, fields(headers, spec), spec.determinism)?;
+    let body = upload.whole().ok_or(Bypass::Body)?;
+    if body.len() > LARGEST {
+        return Err(Bypass::Large);
+    }
+    let path = request.head.uri.path_and_query().map_or("", |path| path.as_str());
+    let holder = if route.credentials == Credentials::Client { Some(&request.head.headers) } else { None };
+    let scope = scope(spec.scope, client, holder);
+    let fields = fields(request, spec);
+    let fields = || fields.iter().map(|(name, value)| (name_of(*name, spec), *value));
+    let facts = Facts { scope: &scope, question, target: &route.identity, path, body };
+    let spelling = Spelling::of(&kept.secret, &facts, fields(), spec.determinism);
+    if let Some(key) = kept.spellings.get(spelling) {
+        return Ok(Known { key, spelling });
+    }
+    let key = cache::key(&kept.secret, &facts, fields(), spec.determinism)?;
     kept.spellings.put(spelling, key);
-    Ok(key)
+    Ok(Known { key, spelling })
 }
 
-/// The fields that make a difference, each value with its name.
-fn fields<'a>(headers: &'a HeaderMap, spec: &'a Spec) -> impl Iterator<Item = (&'a str, &'a [u8])> {
-    let names = FIELDS.iter().copied().chain(spec.headers.iter().map(|name| &**name));
-    names.flat_map(|name| headers.get_all(name).iter().map(move |value| (name, value.as_bytes())))
+/// The fields that make a difference, by the number of their name, in the order of these numbers. Those that are for this hop only are
+/// none: the provider does not see them.
+fn fields<'a>(request: &'a Admitted, spec: &Spec) -> SmallVec<[(usize, &'a [u8]); 8]> {
+    let Admitted { head, nominated, .. } = request;
+    let number_of = |name: &HeaderName| {
+        let own = || Some(FIELDS.len() + spec.headers.iter().position(|other| **other == *name.as_str())?);
+        FIELDS.iter().position(|other| *other == name.as_str()).or_else(own)
+    };
+    let goes_up = head.headers.iter().filter(|(name, _)| nominated.is_empty() || !nominated.contains(name));
+    let mut found: SmallVec<_> = goes_up.filter_map(|(name, value)| Some((number_of(name)?, value.as_bytes()))).collect();
+    found.sort_by_key(|(number, _)| *number);
+    found
 }
 
-/// Who may be answered with what this client has asked. No two of them are written the same.
-fn scope(scope: Scope, client: &Client) -> Text {
+fn name_of(number: usize, spec: &Spec) -> &str {
+    FIELDS.get(number).copied().unwrap_or_else(|| &spec.headers[number - FIELDS.len()])
+}
+
+/// Fields in which a caller shows the provider who it is.
+const CREDENTIALS: [HeaderName; 5] = [
+    AUTHORIZATION,
+    COOKIE,
+    HeaderName::from_static("api-key"),
+    HeaderName::from_static("x-api-key"),
+    HeaderName::from_static("x-goog-api-key"),
+];
+
+/// Who may be answered with what this client has asked. No two of them are written the same. Where the provider sees the caller's own
+/// credentials, they are a part of it, whatever the caller is called.
+fn scope(scope: Scope, client: &Client, holder: Option<&HeaderMap>) -> Text {
     let mut text = Text::new();
+    if let Some(headers) = holder {
+        text.push(b'C');
+        for (number, name) in CREDENTIALS.iter().enumerate() {
+            for value in headers.get_all(name) {
+                text.push(number as u8);
+                text.extend_from_slice(Digest::of(value.as_bytes()).as_bytes());
+            }
+        }
+        text.push(CREDENTIALS.len() as u8);
+    }
     let mut write = |tag: u8, name: &[u8]| {
         text.push(tag);
         text.extend_from_slice(name);
     };
-    match scope {
-        Scope::All => write(b'*', b""),
-        Scope::Tier => match &client.tier {
-            Some(tier) => write(b't', tier.as_str().as_bytes()),
-            // It shares with nobody that it could be told apart from.
-            None => return self::scope(Scope::Client, client),
-        },
-        Scope::Client => match client.identity() {
+    match (scope, &client.tier) {
+        (Scope::All, _) => write(b'*', b""),
+        (Scope::Tier, Some(tier)) => write(b't', tier.as_str().as_bytes()),
+        // Without a tier it shares with itself alone.
+        (Scope::Tier, None) | (Scope::Client, _) => match client.identity() {
             Identity::Named(name) => write(kind(name), name.as_str().as_bytes()),
             Identity::Holder(credential) => write(b'h', credential.as_bytes()),
             Identity::At(subnet) => write(b'@', &subnet.bytes()),

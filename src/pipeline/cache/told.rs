@@ -86,9 +86,9 @@ pub fn annotate(headers: &mut HeaderMap, add: Annotate, trail: &Trail) {
     match (cached, trail.bypass()) {
         (Cached::Miss, _) => insert_status(headers, "sidegate; fwd=miss"),
         (Cached::Collapsed, _) => insert_status(headers, "sidegate; fwd=miss; collapsed"),
-        (Cached::Bypass, why) => insert_status(headers, &format!("sidegate; fwd=bypass; detail={}", why.unwrap_or("full"))),
+        (Cached::Bypass, Some(why)) => insert_status(headers, &format!("sidegate; fwd=bypass; detail={why}")),
         // Told with the time that is left.
-        (Cached::Hit | Cached::Stale, _) => {}
+        (Cached::Hit | Cached::Stale | Cached::Bypass, _) => {}
     }
 }
 

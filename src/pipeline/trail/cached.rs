@@ -9,7 +9,7 @@ use crate::{
     pipeline::reservation::{Outcome, Told},
     policy::cache::Bypass,
     runtime::cache::Paid,
-    types::{Cached, Usage},
+    types::Cached,
 };
 
 /// What a call took, as soon as that is known.
@@ -43,15 +43,19 @@ impl Trail {
         self.0.paying = Some(Rc::clone(paying));
     }
 
-    /// Somebody else has paid this for it. Limits that count hits count it; what was charged for a call that has failed is given back.
-    pub fn saved(&mut self, paid: Paid, (status, end): (StatusCode, End)) {
-        let is_served = self.as_cached() != Some(Cached::Stale);
-        if self.as_cached().is_some_and(|cached| cached != Cached::Miss) {
+    /// Somebody else has paid for it: so much, if that is known, for so many bytes. Limits that count hits count it; what was charged for a
+    /// call that has failed is given back.
+    pub fn saved(&mut self, paid: Option<Paid>, (status, end, bytes): (StatusCode, End, u64)) {
+        let is_stale = self.as_cached() == Some(Cached::Stale);
+        if let Some(paid) = paid {
             self.0.runtime.cache.record.saved(paid.usage, paid.cost);
         }
         let Some(reservation) = self.0.reservation.take() else { return };
-        let (outcome, usage) = if is_served { (Outcome::of_reply(status), paid.usage) } else { (Outcome::Refused, Usage::default()) };
-        self.settle(*reservation, outcome, Told { usage, counted: usage.output.unwrap_or(0), whole: end == End::Complete });
+        let outcome = if is_stale { Outcome::Refused } else { Outcome::of_reply(status) };
+        let Paid { usage, cost } = paid.filter(|_| !is_stale).unwrap_or_default();
+        let counted = usage.output.unwrap_or_else(|| reservation.counted_by(bytes));
+        let told = Told { usage, counted, whole: end == End::Complete };
+        reservation.settle(outcome, told, self.0.runtime.moment(), |_| cost);
     }
 }
 

@@ -82,7 +82,7 @@ impl Trail {
         }
     }
 
-    pub(super) fn settle(&self, reservation: Reservation, outcome: Outcome, told: Told) {
+    fn settle(&self, reservation: Reservation, outcome: Outcome, told: Told) {
         reservation.settle(outcome, told, self.0.runtime.moment(), |usage| Some(self.0.cost_of(usage)?.amount));
     }
 }

@@ -13,7 +13,7 @@ pub(super) fn is_fit(id: &HeaderValue) -> bool {
 }
 
 /// 96 random bits: two proxies that answer a million requests a second for a year will not meet.
-pub(super) fn new() -> HeaderValue {
+pub(in crate::pipeline) fn new() -> HeaderValue {
     const DIGITS: &[u8; 16] = b"0123456789abcdef";
     let random = u128::from(fastrand::u32(..)) << 64 | u128::from(fastrand::u64(..));
     let mut id = *b"req_------------------------";

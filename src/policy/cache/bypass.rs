@@ -33,7 +33,7 @@ pub enum Bypass {
     Body,
     /// As many follow the call that asks the same as may.
     Full,
-    /// Two calls that asked the same were refused, each for a reason of its own.
+    /// Two calls that asked the same were refused, or could not be made.
     Refused,
 }
 

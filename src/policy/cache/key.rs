@@ -8,7 +8,7 @@ use std::fmt;
 use aws_lc_rs::{hmac, rand};
 
 pub use super::bypass::Bypass;
-use super::{canonical, question::Asked, sink::Sink};
+use super::{Spelling, canonical, question::Asked, sink::Sink};
 use crate::{config::Determinism, types::Question};
 
 /// The largest body of a question, in bytes. Larger ones are seldom asked twice and cost the most to read.
@@ -22,8 +22,10 @@ const MADE_AS: &[u8] = b"sidegate cache key 1";
 /// - `accept`, `accept-encoding`, `accept-language`, `content-type`: the form of the reply, and how the body is read.
 /// - `anthropic-beta`, `anthropic-version`, `openai-beta`: what an API does.
 /// - `openai-organization`, `openai-project`, `x-goog-user-project`: on whose account, with which of its settings.
-/// - `azureml-model-deployment`, `extra-parameters`: Azure's choice of a deployment, and what becomes of unknown parameters.
-pub const FIELDS: [&str; 12] = [
+/// - `azureml-model-deployment`, `extra-parameters`, `x-policy-id`: Azure's choice of a deployment, what becomes of unknown parameters, and
+///   which content filter looks at it.
+/// - `x-goog-fieldmask`, `x-http-method-override`: Google's, for a part of the reply, and for what a method is to be taken for.
+pub const FIELDS: [&str; 15] = [
     "accept",
     "accept-encoding",
     "accept-language",
@@ -35,7 +37,10 @@ pub const FIELDS: [&str; 12] = [
     "openai-beta",
     "openai-organization",
     "openai-project",
+    "x-goog-fieldmask",
     "x-goog-user-project",
+    "x-http-method-override",
+    "x-policy-id",
 ];
 
 /// What keys are made with: whoever has it can tell whether a question that he guesses was asked.
@@ -75,6 +80,14 @@ impl fmt::Debug for Secret {
 pub struct Key([u8; 32]);
 
 impl Key {
+    /// By what a refusal of what is spelled so is found: by no other spelling of the same question.
+    #[must_use]
+    pub fn of_refusal(spelling: Spelling) -> Self {
+        let mut bytes = *b"----------------a refusal of it:";
+        bytes[..16].copy_from_slice(&spelling.bytes());
+        Self(bytes)
+    }
+
     /// The key of these bytes.
     #[must_use]
     pub const fn from_bytes(bytes: [u8; 32]) -> Self {

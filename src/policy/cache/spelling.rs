@@ -34,10 +34,9 @@ impl Spelling {
         Self(hasher.finish128().as_u128())
     }
 
-    /// Its first bits, as good as random.
-    #[must_use]
-    pub const fn bits(self) -> u64 {
-        self.0 as u64
+    /// Its bytes, as good as random.
+    pub(super) const fn bytes(self) -> [u8; 16] {
+        self.0.to_le_bytes()
     }
 }
 

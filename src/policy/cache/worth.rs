@@ -69,6 +69,12 @@ impl Unfit {
     }
 }
 
+/// Whether refusals are kept at all.
+#[must_use]
+pub fn keeps_refusals(spec: &Spec) -> bool {
+    spec.scope == Scope::Client && !spec.negative_ttl.is_zero()
+}
+
 /// As what a reply is kept, if it is.
 ///
 /// # Errors
@@ -78,7 +84,7 @@ pub fn worth(spec: &Spec, reply: &Reply) -> Result<Kind, Unfit> {
     let kind = match reply.status {
         200 => Kind::Answer,
         // What a request lacks is told to its own client alone, and never what a key, a limit or an outage had to do with.
-        400 | 404 if spec.scope == Scope::Client && !spec.negative_ttl.is_zero() => Kind::Refusal,
+        400 | 404 if keeps_refusals(spec) => Kind::Refusal,
         _ => return Err(Unfit::Status),
     };
     if !reply.whole {

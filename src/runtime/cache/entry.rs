@@ -43,7 +43,7 @@ pub struct Entry {
     pub cost: Option<Money>,
     /// Who asked first.
     pub client: Option<Box<str>>,
-    /// The model that answered.
+    /// The model that was asked for.
     pub model: Option<Box<str>>,
 }
 

@@ -39,8 +39,19 @@ pub struct Head {
     pub headers: HeaderMap,
     /// How long its body is, if that was said.
     pub length: Option<u64>,
-    /// Whether it answers the question. If not, it is shared only with those who have seen another call fail.
-    pub is_answer: bool,
+    /// What it says to others.
+    pub says: Says,
+}
+
+/// What a reply says to those who have asked the same.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Says {
+    /// What they want to know.
+    Answer,
+    /// That this request is refused: for what another may not have in it.
+    Refusal,
+    /// That nobody could answer. It is shared with those who have seen another call fail.
+    Nothing,
 }
 
 /// Why a flight has come to nothing.
@@ -89,8 +100,10 @@ struct State {
     /// The frames from number `first` on.
     frames: VecDeque<Bytes>,
     first: usize,
-    /// Bytes in `frames`.
+    /// What `frames` occupy, in bytes.
     kept: u64,
+    /// The bytes of the body until now, as long as it is whole, and the most that is kept of one.
+    length: u64,
     most_kept: u64,
     /// Whether all of it is kept, so that who comes now misses nothing.
     is_whole: bool,
@@ -126,6 +139,7 @@ impl Flight {
             frames: VecDeque::new(),
             first: 0,
             kept: 0,
+            length: 0,
             most_kept,
             is_whole: reserved.is_some(),
             readers: vec![Some(Reader { at: 0, waker: None, is_cut: false })],
@@ -136,7 +150,7 @@ impl Flight {
             pilot: None,
             reserved,
         })));
-        let cursor = Cursor { flight: Arc::clone(&flight), slot: 0, is_over: false };
+        let cursor = Cursor { flight: Arc::clone(&flight), slot: 0, is_first: true, is_over: false };
         (flight, cursor)
     }
 
@@ -163,7 +177,7 @@ impl Flight {
                 state.readers.len() - 1
             }
         };
-        Some(Cursor { flight: Arc::clone(self), slot, is_over: false })
+        Some(Cursor { flight: Arc::clone(self), slot, is_first: false, is_over: false })
     }
 
     /// Whether somebody who comes now would see all of it.
@@ -196,32 +210,24 @@ impl Flight {
     /// More of the reply. Returns whether all of it is still kept.
     pub(super) fn push(&self, data: Bytes) -> bool {
         let mut state = self.state();
-        let size = data.len() as u64;
-        if state.is_whole {
-            let fits = state.kept + size <= state.most_kept;
-            state.is_whole = fits && state.reserved.as_mut().is_some_and(|(reserved, limit)| reserved.grow(size, *limit));
-        }
-        state.kept += size;
-        state.frames.push_back(data);
+        state.push(data);
         let is_whole = state.is_whole;
-        if !is_whole {
-            state.let_go();
-            // What can't be kept is finished for nobody.
-            state.is_abandoned |= state.present == 0;
-        }
         wake(state);
         is_whole
     }
 
-    /// Its end: with these trailers and what it took, or broken off.
-    pub(super) fn end(&self, end: Result<(Option<HeaderMap>, Paid), Failure>) {
+    /// All of it is here: with this at its end, these trailers for its first reader, and what it took.
+    pub(super) fn complete(&self, last: Option<Bytes>, trailers: Option<HeaderMap>, paid: Paid) {
         let mut state = self.state();
-        if state.end.is_none() {
-            state.end = Some(match end {
-                Ok((trailers, paid)) => End::Whole(trailers, paid),
-                Err(failure) => End::Broken(failure),
-            });
-        }
+        last.into_iter().for_each(|last| state.push(last));
+        state.end.get_or_insert(End::Whole(trailers, paid));
+        wake(state);
+    }
+
+    /// It broke off.
+    pub(super) fn break_off(&self, failure: Failure) {
+        let mut state = self.state();
+        state.end.get_or_insert(End::Broken(failure));
         wake(state);
     }
 
@@ -247,40 +253,75 @@ impl Flight {
         Poll::Pending
     }
 
-    /// Cuts those off for whom others wait. Nobody is, if all are as slow.
-    pub(super) fn cut_slowest(&self) {
+    /// The number of the next frame.
+    pub(super) fn next(&self) -> usize {
+        self.state().next()
+    }
+
+    /// Whether all have read the frames up to this number.
+    pub(super) fn all_have_read(&self, mark: usize) -> bool {
+        self.state().readers.iter().flatten().all(|reader| reader.is_cut || reader.at >= mark)
+    }
+
+    /// Cuts those off who have not. Nobody is, if all are as slow.
+    pub(super) fn cut_behind(&self, mark: usize) {
         let mut state = self.state();
-        let (first, next) = (state.first, state.first + state.frames.len());
-        if !state.readers.iter().flatten().any(|reader| reader.at == next) {
+        if !state.readers.iter().flatten().any(|reader| reader.at >= mark) {
             return;
         }
-        let slowest = state.readers.iter_mut().flatten().filter(|reader| !reader.is_cut && reader.at == first);
-        let cut = slowest.map(|reader| reader.is_cut = true).count();
+        let slow = state.readers.iter_mut().flatten().filter(|reader| !reader.is_cut && reader.at < mark);
+        let cut = slow.map(|reader| reader.is_cut = true).count();
         state.present -= cut;
         state.let_go();
         wake(state);
     }
 }
 
-/// Wakes all who wait for something to read, and what makes the call.
+/// Wakes all who wait for something to read.
 fn wake(mut state: MutexGuard<'_, State>) {
     let mut wakers: Wakers = state.readers.iter_mut().flatten().filter_map(|reader| reader.waker.take()).collect();
     drop(state);
     wakers.drain(..).for_each(Waker::wake);
 }
 
+/// What keeping a frame takes. Many small ones must not pass for few bytes.
+fn weight(frame: &Bytes) -> u64 {
+    (frame.len() + 2 * size_of::<Bytes>()) as u64
+}
+
 impl State {
     fn can_be_joined(&self) -> bool {
         let is_answer = match &self.stage {
             Stage::Waiting => true,
-            Stage::Open(head) => head.is_answer,
+            Stage::Open(head) => head.says == Says::Answer,
             Stage::Failed(_) => false,
         };
         is_answer && self.is_whole && !self.is_abandoned && !matches!(self.end, Some(End::Broken(_)))
     }
 
+    fn next(&self) -> usize {
+        self.first + self.frames.len()
+    }
+
+    fn push(&mut self, data: Bytes) {
+        let size = weight(&data);
+        if self.is_whole {
+            self.length += data.len() as u64;
+            let fits = self.length <= self.most_kept;
+            self.is_whole = fits && self.reserved.as_mut().is_some_and(|(reserved, limit)| reserved.grow(size, *limit));
+        }
+        self.kept += size;
+        self.frames.push_back(data);
+        if !self.is_whole {
+            self.let_go();
+            // What can't be kept is finished for nobody.
+            self.is_abandoned |= self.present == 0;
+        }
+    }
+
+    /// How much of a reply that is not kept may be on its way: what it has of the memory for all.
     fn window(&self) -> u64 {
-        self.most_kept.max(LEAST_WINDOW)
+        self.reserved.as_ref().map_or(0, |(reserved, _)| reserved.bytes()).max(LEAST_WINDOW)
     }
 
     /// Lets go what all have read.
@@ -290,7 +331,7 @@ impl State {
         while self.first < read {
             let Some(frame) = self.frames.pop_front() else { break };
             self.first += 1;
-            self.kept -= frame.len() as u64;
+            self.kept -= weight(&frame);
         }
     }
 

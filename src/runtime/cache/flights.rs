@@ -12,7 +12,7 @@ use http::HeaderMap;
 
 use super::{
     Paid,
-    flight::{Cursor, Failed, Flight, Head},
+    flight::{Cursor, Failed, Flight, Head, Says},
 };
 use crate::{
     policy::cache::Key,
@@ -73,18 +73,14 @@ impl Flights {
                 None => {}
             }
         }
-        let (pilot, cursor) = self.begin(key, bounds);
+        let (pilot, cursor) = self.alone(key, bounds);
         by_key.insert(key, Arc::clone(&pilot.flight));
         Boarded::First(pilot, cursor)
     }
 
     /// A flight that nobody can join.
     #[must_use]
-    pub fn alone(&self, key: Key, bounds: Bounds) -> (Pilot, Cursor) {
-        self.begin(key, bounds)
-    }
-
-    fn begin(&self, key: Key, Bounds { most_kept, most_held, finishes }: Bounds) -> (Pilot, Cursor) {
+    pub fn alone(&self, key: Key, Bounds { most_kept, most_held, finishes }: Bounds) -> (Pilot, Cursor) {
         let reserved = self.0.held.reserve(0, most_held).map(|reserved| (reserved, most_held));
         let (flight, cursor) = Flight::new(most_kept, finishes, reserved);
         self.0.record.flight_began();
@@ -133,7 +129,7 @@ impl Pilot {
 
     /// The head of the reply is here.
     pub fn open(&self, head: Head) {
-        if !head.is_answer {
+        if head.says != Says::Answer {
             self.flights.close(&self.key, &self.flight);
         }
         self.flight.open(head);
@@ -158,22 +154,34 @@ impl Pilot {
         self.flight.poll_abandoned(cx)
     }
 
-    /// Cuts those off for whom others wait.
-    pub fn cut_slowest(&self) {
-        self.flight.cut_slowest();
+    /// The number of the next frame.
+    #[must_use]
+    pub fn next(&self) -> usize {
+        self.flight.next()
     }
 
-    /// All of the reply is here, and this is what it took.
-    pub fn complete(mut self, trailers: Option<HeaderMap>, paid: Paid) {
+    /// Whether all have read the frames up to this number.
+    #[must_use]
+    pub fn all_have_read(&self, mark: usize) -> bool {
+        self.flight.all_have_read(mark)
+    }
+
+    /// Cuts those off who have not, if others have.
+    pub fn cut_behind(&self, mark: usize) {
+        self.flight.cut_behind(mark);
+    }
+
+    /// All of the reply is here, with this at its end, and this is what it took.
+    pub fn complete(mut self, last: Option<Bytes>, trailers: Option<HeaderMap>, paid: Paid) {
         self.is_over = true;
-        self.flight.end(Ok((trailers, paid)));
+        self.flight.complete(last, trailers, paid);
     }
 
     /// The reply broke off.
     pub fn break_off(mut self, failure: Failure) {
         self.is_over = true;
         self.flights.close(&self.key, &self.flight);
-        self.flight.end(Err(failure));
+        self.flight.break_off(failure);
     }
 
     /// There is no reply.
@@ -189,7 +197,7 @@ impl Drop for Pilot {
         self.flights.close(&self.key, &self.flight);
         if !self.is_over {
             self.flight.fail(Failed::Refused);
-            self.flight.end(Err(Failure::because(Phase::Body, Reason::Closed, Abandoned)));
+            self.flight.break_off(Failure::because(Phase::Body, Reason::Closed, Abandoned));
         }
         self.flights.0.record.flight_ended(self.flight.joined());
     }

@@ -9,7 +9,13 @@ pub mod pieces;
 pub mod spellings;
 pub mod store;
 
-use std::{num::NonZeroU32, sync::Arc};
+use std::{
+    num::NonZeroU32,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+};
 
 pub use entry::{Entry, Pause};
 pub use flights::{Boarded, Flights};
@@ -37,6 +43,8 @@ pub struct Cache {
     pub flights: Flights,
     /// What the cache did for requests.
     pub record: Arc<CacheRecord>,
+    /// How often something was purged.
+    purges: AtomicU64,
 }
 
 impl Cache {
@@ -50,7 +58,20 @@ impl Cache {
             store: Box::new(Memory::new(max_bytes.0, max_entries.get().into())),
             flights: Flights::new(Arc::clone(&record)),
             record,
+            purges: AtomicU64::new(0),
         }
+    }
+
+    /// Forgets what an operator wants to be forgotten, and says how many there were. What is under way is not stored any more.
+    pub fn purge(&self, purge: &Purge) -> u64 {
+        self.purges.fetch_add(1, Ordering::SeqCst);
+        self.store.purge(purge)
+    }
+
+    /// A number that changes with every purge.
+    #[must_use]
+    pub fn epoch(&self) -> u64 {
+        self.purges.load(Ordering::SeqCst)
     }
 }
 

@@ -37,7 +37,7 @@ pub enum Purge {
     All,
     /// What this client has asked.
     Client(Box<str>),
-    /// What this model has answered.
+    /// What this model was asked for.
     Model(Box<str>),
 }
 

@@ -61,15 +61,15 @@ pub async fn purge(State(admin): State<Shared>, uri: Uri) -> Result<Json<Value>,
         }
     }
     let purge = purge.ok_or(WHAT)?;
-    let store = &admin.runtime.cache.store;
-    let purged = store.purge(&purge);
+    let cache = &admin.runtime.cache;
+    let purged = cache.purge(&purge);
     let (client, model) = match &purge {
         Purge::All => (None, None),
         Purge::Client(client) => (Some(&**client), None),
         Purge::Model(model) => (None, Some(&**model)),
     };
     tracing::info!(client, model, purged, "the cache was purged");
-    Ok(Json(json!({ "purged": purged, "entries": store.held().entries })))
+    Ok(Json(json!({ "purged": purged, "entries": cache.store.held().entries })))
 }
 
 fn outcomes(outcomes: [u64; Cached::ALL.len()]) -> Value {

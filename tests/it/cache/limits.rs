@@ -57,7 +57,7 @@ async fn a_hit_costs_nothing_unless_the_operator_says_so() {
     let prices = "prices: { models: { \"gpt-*\": { input: 1000, output: 1000 } } }\n";
     for (count_hits, expected) in [(false, 200), (true, 429)] {
         // A reply of twenty tokens is two cents; what is reserved before that is known is about four.
-        let limits = "limits: [{ name: cost, per: all, cost: 0.095 USD/day }]\n";
+        let limits = "limits: [{ name: cost, per: all, cost: 0.085 USD/day }]\n";
         let sections = format!("cache: {{ ttl: 10m, count_hits: {count_hits} }}\n{prices}{limits}");
         let (provider, sidegate) = house(&sections).await;
         provider.script(reply("one"));

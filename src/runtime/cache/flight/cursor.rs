@@ -19,6 +19,8 @@ use crate::{
 pub struct Cursor {
     pub(super) flight: Arc<Flight>,
     pub(super) slot: usize,
+    /// Whether it was the first: what stands behind the body is for it alone.
+    pub(super) is_first: bool,
     /// Whether it has seen the end.
     pub(super) is_over: bool,
 }
@@ -74,7 +76,7 @@ impl Cursor {
             Some(end) => {
                 self.is_over = true;
                 Poll::Ready(match end {
-                    End::Whole(trailers, _) => trailers.clone().map(|trailers| Ok(Frame::trailers(trailers))),
+                    End::Whole(trailers, _) => trailers.clone().filter(|_| self.is_first).map(|trailers| Ok(Frame::trailers(trailers))),
                     End::Broken(failure) => Some(Err(failure.clone())),
                 })
             }
@@ -109,9 +111,8 @@ impl Cursor {
     #[must_use]
     pub fn is_at_end(&self) -> bool {
         let state = self.flight.state();
-        let is_last =
-            state.readers[self.slot].as_ref().is_some_and(|reader| !reader.is_cut && reader.at == state.first + state.frames.len());
-        is_last && matches!(state.end, Some(End::Whole(None, _)))
+        let is_last = state.readers[self.slot].as_ref().is_some_and(|reader| !reader.is_cut && reader.at == state.next());
+        is_last && matches!(&state.end, Some(End::Whole(trailers, _)) if trailers.is_none() || !self.is_first)
     }
 }
 

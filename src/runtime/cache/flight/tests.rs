@@ -18,7 +18,7 @@ fn flight(finishes: bool) -> (Arc<Flight>, Cursor, Held) {
 }
 
 fn head() -> Head {
-    Head { status: StatusCode::OK, headers: HeaderMap::new(), length: None, is_answer: true }
+    Head { status: StatusCode::OK, headers: HeaderMap::new(), length: None, says: Says::Answer }
 }
 
 fn bytes(length: usize) -> Bytes {
@@ -61,7 +61,7 @@ fn who_joins_late_gets_what_has_come_and_then_follows() {
     assert_eq!(read(&mut late), Got::Data("one".into()));
     assert_eq!(read(&mut late), Got::Nothing);
     flight.push(Bytes::from("two"));
-    flight.end(Ok((None, Paid::default())));
+    flight.complete(None, None, Paid::default());
     for reader in [&mut first, &mut late] {
         assert!(!reader.is_at_end());
         assert_eq!(read(reader), Got::Data("two".into()));
@@ -72,15 +72,19 @@ fn who_joins_late_gets_what_has_come_and_then_follows() {
 }
 
 #[test]
-fn trailers_come_once_behind_the_last_frame() {
+fn trailers_come_once_behind_the_last_frame_and_to_the_first_reader_alone() {
     let (flight, mut reader, _) = flight(false);
+    let mut other = flight.join().unwrap();
     flight.push(bytes(1));
-    flight.end(Ok((Some(HeaderMap::new()), Paid::default())));
+    flight.complete(None, Some(HeaderMap::new()), Paid::default());
     assert_eq!(read(&mut reader), Got::Data(bytes(1)));
     assert!(!reader.is_at_end());
     let trailers = reader.poll_frame(&Context::from_waker(Waker::noop()));
     assert!(matches!(trailers, Poll::Ready(Some(Ok(frame))) if frame.is_trailers()));
     assert_eq!(read(&mut reader), Got::End);
+    assert_eq!(read(&mut other), Got::Data(bytes(1)));
+    assert!(other.is_at_end());
+    assert_eq!(read(&mut other), Got::End);
 }
 
 #[test]
@@ -89,8 +93,8 @@ fn a_break_is_seen_by_all_behind_what_came_before_it_and_nobody_joins_any_more()
     let mut second = flight.join().unwrap();
     flight.open(head());
     flight.push(bytes(3));
-    flight.end(Err(Failure::new(Phase::Body, Reason::Closed)));
-    flight.end(Ok((None, Paid::default())));
+    flight.break_off(Failure::new(Phase::Body, Reason::Closed));
+    flight.complete(None, None, Paid::default());
     for reader in [&mut first, &mut second] {
         assert_eq!((read(reader), read(reader)), (Got::Data(bytes(3)), Got::Broken));
         assert!(!reader.is_at_end());
@@ -122,11 +126,11 @@ fn what_can_not_be_kept_is_finished_for_nobody() {
 
 #[test]
 fn a_reply_that_is_kept_waits_for_nobody_and_a_longer_one_for_its_slowest_reader() {
-    let window = LEAST_WINDOW.max(MOST) as usize;
+    let window = LEAST_WINDOW as usize - 100;
     let (flight, mut quick, held) = flight(false);
     let mut slow = flight.join().unwrap();
     assert!(flight.push(bytes(100)) && has_room(&flight));
-    assert_eq!(held.bytes(), 100);
+    assert_eq!(held.bytes(), weight(&bytes(100)));
     assert!(!flight.push(bytes(window)));
     assert!(flight.join().is_none(), "it would miss nothing yet, but soon");
     assert!(!has_room(&flight));
@@ -143,10 +147,13 @@ fn who_takes_nothing_is_cut_off_in_the_end_where_others_wait_for_it() {
     let (flight, mut quick, _) = flight(false);
     let mut slow = flight.join().unwrap();
     flight.push(bytes(LEAST_WINDOW as usize + 1));
-    flight.cut_slowest();
+    let mark = flight.next();
+    flight.cut_behind(mark);
     assert!(!has_room(&flight), "all are as slow");
     read(&mut quick);
-    flight.cut_slowest();
+    assert!(!flight.all_have_read(mark));
+    flight.cut_behind(mark);
+    assert!(flight.all_have_read(mark));
     assert!(has_room(&flight));
     assert_eq!((read(&mut slow), read(&mut slow)), (Got::Broken, Got::End));
     drop(quick);
@@ -156,11 +163,11 @@ fn who_takes_nothing_is_cut_off_in_the_end_where_others_wait_for_it() {
 
 #[test]
 fn the_memory_of_all_flights_is_bounded_and_one_that_gets_none_goes_on() {
-    let held = Held::default();
-    let (one, _reader) = Flight::new(MOST, false, held.reserve(0, 50).map(|reserved| (reserved, 50)));
-    let (other, mut reader) = Flight::new(MOST, false, held.reserve(0, 50).map(|reserved| (reserved, 50)));
+    let (held, limit) = (Held::default(), weight(&bytes(40)) + weight(&bytes(10)));
+    let (one, _reader) = Flight::new(MOST, false, held.reserve(0, limit).map(|reserved| (reserved, limit)));
+    let (other, mut reader) = Flight::new(MOST, false, held.reserve(0, limit).map(|reserved| (reserved, limit)));
     assert!(one.push(bytes(40)));
-    assert!(!other.push(bytes(20)) && held.bytes() == 40);
+    assert!(!other.push(bytes(20)) && held.bytes() == weight(&bytes(40)));
     assert_eq!(read(&mut reader), Got::Data(bytes(20)));
     assert!(one.push(bytes(10)));
 }
@@ -216,9 +223,9 @@ proptest! {
                     readers.swap_remove(which);
                 },
             }
-            prop_assert!(held.bytes() <= MOST);
+            prop_assert!(held.bytes() <= 10 * MOST);
         }
-        flight.end(Ok((None, Paid::default())));
+        flight.complete(None, None, Paid::default());
         for (cursor, got) in &mut readers {
             while let Got::Data(data) = read(cursor) {
                 got.extend_from_slice(&data);
