@@ -227,3 +227,31 @@ cache: { ttl: 10m }
     }
     assert_eq!(provider.new_requests().len(), 3);
 }
+
+#[tokio::test]
+async fn a_field_that_goes_no_further_makes_no_other_question_of_it() {
+    let (provider, sidegate) = house("").await;
+    // The provider never sees it: its answer is that to who sends none.
+    provider.script(reply("without"));
+    ask_with(&sidegate, "OpenAI-Beta: b\r\nConnection: openai-beta\r\n", ASK).await;
+    stored(&sidegate, 1).await;
+    provider.script(reply("with"));
+    let got = ask_with(&sidegate, "OpenAI-Beta: b\r\n", ASK).await;
+    assert_eq!((got.text(), cached(&got).as_str()), (answer("with"), "miss"));
+    assert_eq!(ask(&sidegate, ASK).await.text(), answer("without"));
+}
+
+#[tokio::test]
+async fn a_reply_that_was_cut_to_some_fields_answers_those_alone_who_asked_for_them() {
+    let (provider, sidegate) = house("").await;
+    for (n, fields) in
+        ["X-Goog-FieldMask: candidates\r\n", "X-Policy-Id: strict\r\n", "X-HTTP-Method-Override: GET\r\n", ""].into_iter().enumerate()
+    {
+        provider.script(reply(&n.to_string()));
+        let got = ask_with(&sidegate, fields, ASK).await;
+        assert_eq!((got.text(), cached(&got).as_str()), (answer(&n.to_string()), "miss"), "{fields}");
+        stored(&sidegate, u32::try_from(n + 1).unwrap()).await;
+    }
+    provider.script(reply("underscored"));
+    assert_eq!(cached(&ask_with(&sidegate, "openai_beta: b\r\n", ASK).await), "bypass");
+}

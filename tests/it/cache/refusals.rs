@@ -108,3 +108,17 @@ async fn a_refusal_that_is_not_of_the_providers_shape_is_never_told_again() {
         assert_eq!((provider.new_requests().len(), sidegate.metric(STORED).await), (2, 0.0), "{media}: {body}");
     }
 }
+
+#[tokio::test]
+async fn a_refusal_of_what_makes_no_difference_to_an_answer_is_told_to_nobody_else() {
+    let (provider, sidegate) = house("cache: { ttl: 10m, negative_ttl: 10m }\n").await;
+    let with_user = ASK.replacen('{', r#"{"service_tier":"bogus","#, 1);
+    provider.script(Script::json("400 Bad Request", INVALID));
+    assert_eq!(ask(&sidegate, &with_user).await.status(), 400);
+    stored(&sidegate, 1).await;
+    provider.script(reply("one"));
+    let got = ask(&sidegate, ASK).await;
+    assert_eq!((got.text(), cached(&got).as_str()), (answer("one"), "miss"));
+    stored(&sidegate, 2).await;
+    assert_eq!(cached(&ask(&sidegate, &with_user).await), "hit", "an answer goes before a refusal");
+}

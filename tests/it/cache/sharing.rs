@@ -186,3 +186,26 @@ async fn no_key_and_no_prompt_is_told_of_the_store() {
         }
     }
 }
+
+#[tokio::test]
+async fn what_the_provider_sees_of_credentials_tells_callers_apart_also_where_another_route_has_a_pool() {
+    let config = r#"
+listen: { address: "127.0.0.1:0", workers: 1 }
+admin: { address: "127.0.0.1:0" }
+providers: { scripted: { base_url: "http://$UPSTREAM/v1", keys: [{ value: $KEY }] } }
+routes:
+  - { path: /v1, models: ["claude-*"], targets: [scripted] }
+  - { path: /v1, targets: [scripted], credentials: client }
+cache: { ttl: 10m }
+"#;
+    let provider = Provider::start().await;
+    let sidegate = Sidegate::start(config, provider.address).await;
+    for (n, fields) in
+        ["Authorization: Bearer sk-one\r\n", "Authorization: Bearer sk-two\r\n", "Cookie: a=1\r\n", ""].into_iter().enumerate()
+    {
+        provider.script(reply(&n.to_string()));
+        let got = ask_with(&sidegate, fields, ASK).await;
+        assert_eq!((got.text(), cached(&got).as_str()), (answer(&n.to_string()), "miss"), "{fields}");
+        stored(&sidegate, u32::try_from(n + 1).unwrap()).await;
+    }
+}
