@@ -3,5 +3,6 @@
 mod cache;
 mod commands;
 pub(crate) mod files;
+mod image;
 mod pages;
 mod resilience;
