@@ -10,7 +10,7 @@ use crate::{
 
 /// Where it listens.
 #[derive(Debug, clap::Args)]
-pub struct Whom {
+pub(super) struct Whom {
     /// The config file whose `admin.address` is asked; by default `proxy.yaml` if there is one.
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
