@@ -163,7 +163,8 @@ mod tests {
     #[test]
     fn a_token_that_would_break_the_head_is_not_sent() {
         let question = |token| Question { method: "POST", target: "/drain", host: None, token };
-        let whole = "POST /drain HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer abc\r\nContent-Length: 0\r\nConnection: close\r\n\r\n";
+        let whole =
+            "POST /drain HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer abc\r\nContent-Length: 0\r\nConnection: close\r\n\r\n";
         assert_eq!(question(Some(&Secret::new("abc".to_owned()))).head().unwrap(), whole);
         for odd in ["a\r\nb", "a b", "ä"] {
             let why = question(Some(&Secret::new(odd.to_owned()))).head().unwrap_err();

@@ -71,8 +71,10 @@ fn its_versions_are_those_of_the_manifest_and_every_base_has_one() {
     assert_eq!(argument("VERSION"), of_manifest("version"));
     let rust = argument("RUST");
     assert!(rust.starts_with(&format!("{}.", of_manifest("rust-version"))), "{rust}: the manifest asks for another");
-    let named: BTreeSet<&str> = all(&instructions, "FROM").iter().filter_map(|from| from.split_once(" AS ").map(|(_, name)| name)).collect();
-    let bases: Vec<&str> = all(&instructions, "FROM").iter().map(|from| from.split(' ').find(|word| !word.starts_with("--")).unwrap()).collect();
+    let named: BTreeSet<&str> =
+        all(&instructions, "FROM").iter().filter_map(|from| from.split_once(" AS ").map(|(_, name)| name)).collect();
+    let bases: Vec<&str> =
+        all(&instructions, "FROM").iter().map(|from| from.split(' ').find(|word| !word.starts_with("--")).unwrap()).collect();
     for base in bases.iter().filter(|base| !named.contains(*base) && **base != "scratch" && !base.starts_with("build-$")) {
         assert_eq!(*base, "rust:${RUST}-slim-${DEBIAN}", "a base without a version, or one that is not known here");
     }
@@ -113,7 +115,12 @@ fn all_that_the_sources_include_comes_into_the_build_and_nothing_private_does() 
     assert_eq!(copied, allowed.iter().map(String::as_str).collect(), "what comes in is what is copied");
     let mut included = 0;
     for (path, text) in texts().iter().filter(|(path, _)| path.starts_with("src/")) {
-        for name in text.split("include_str!(\"").chain(text.split("include_bytes!(\"")).filter_map(|rest| rest.split_once("\")")).map(|(name, _)| name) {
+        for name in text
+            .split("include_str!(\"")
+            .chain(text.split("include_bytes!(\""))
+            .filter_map(|rest| rest.split_once("\")"))
+            .map(|(name, _)| name)
+        {
             let file = root().join(path).parent().unwrap().join(name);
             let Ok(file) = file.canonicalize() else { continue };
             let file = file.strip_prefix(root().canonicalize().unwrap()).unwrap().to_str().unwrap().to_owned();
