@@ -1,7 +1,8 @@
 //! `sidegate drain`: it begins, whoever may begin it, and `--wait` tells when it is over.
 
 use std::{
-    fs,
+    fs::{self, Permissions},
+    os::unix::fs::PermissionsExt,
     process::{Command, Stdio},
 };
 
@@ -99,6 +100,7 @@ async fn the_token_comes_from_the_config_plain_put_in_or_sealed() {
     let program = guarded(&provider).await;
     let sealed = MasterKey::from_text(MASTER).unwrap().seal(&"a".parse::<MasterKeyId>().unwrap(), &Secret::new(TOKEN.to_owned())).unwrap();
     fs::write(folder.path().join("master"), MASTER).unwrap();
+    fs::set_permissions(folder.path().join("master"), Permissions::from_mode(0o600)).unwrap();
     let plain = program::config(provider.address, "sealing: { keys: [{ id: a, file: master }] }\n");
     put(&plain.replace("admin: { address: \"127.0.0.1:0\" }", &format!("admin: {{ address: \"{}\", token: \"{sealed}\" }}", program.admin)));
     assert_eq!(told(folder.path(), &["drain", "--wait", "5m"]), (Some(0), "ended\n".to_owned(), String::new()));
