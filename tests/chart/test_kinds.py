@@ -3,8 +3,9 @@
 import subprocess
 
 import pytest
+import yaml
 
-from conftest import SETS, SIZES, Refused, template
+from conftest import FITTING, SETS, Refused, template
 
 SCHEMAS = __file__.rpartition("/")[0] + "/schemas"
 KUBERNETES = ["v1.29", "v1.37"]
@@ -19,15 +20,8 @@ def strange(text, kubernetes):
     return "" if ran.returncode == 0 else ran.stdout + ran.stderr
 
 
-def fitting():
-    for name in SETS:
-        for size in [None, *SIZES]:
-            if not size or (size == "sidecar") == name.startswith("sidecar"):
-                yield pytest.param(name, size, id=f"{name}-{size}")
-
-
 @pytest.mark.parametrize("kubernetes", KUBERNETES)
-@pytest.mark.parametrize("name, size", fitting())
+@pytest.mark.parametrize("name, size", FITTING)
 def test_every_set_of_values_makes_what_kubernetes_knows(name, size, kubernetes):
     # A field of 1.31; older servers drop what they do not know.
     more = {"service": {"trafficDistribution": ""}} if (name, kubernetes) == ("everything", "v1.29") else None
@@ -38,8 +32,6 @@ def test_every_set_of_values_makes_what_kubernetes_knows(name, size, kubernetes)
 @pytest.mark.parametrize("kubernetes", KUBERNETES)
 @pytest.mark.parametrize("name", ["sidecar", "sidecar-socket"])
 def test_a_pod_with_the_sidecar_is_one_that_kubernetes_knows(name, kubernetes, sidecar_pod):
-    import yaml
-
     made = sidecar_pod(yaml.safe_load(SETS[name].read_text()))
     assert made.one("Deployment")["spec"]["template"]["spec"]["initContainers"]
     assert strange(made.text, kubernetes) == ""

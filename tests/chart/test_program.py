@@ -3,10 +3,7 @@
 import pytest
 import yaml
 
-from conftest import SETS, SIZES, template
-
-FIT = [(name, size) for name in SETS for size in [None, *SIZES] if not size or (size == "sidecar") == name.startswith("sidecar")]
-
+from conftest import FITTING, template
 
 @pytest.fixture
 def check(sidegate, tmp_path):
@@ -33,7 +30,7 @@ def without_tls(name):
     return {"tls": {"existingSecret": "", "clientCa": False}} if name == "everything" else None
 
 
-@pytest.mark.parametrize("name, size", FIT)
+@pytest.mark.parametrize("name, size", FITTING)
 def test_the_rendered_config_is_one_that_sidegate_takes(name, size, check):
     ran = check(template(name, without_tls(name), size=size))
     assert ran.returncode == 0, ran.stderr

@@ -5,7 +5,7 @@ import copy
 import pytest
 import yaml
 
-from conftest import CHART, ROOT, SETS, SIZES, template
+from conftest import CHART, FITTING, ROOT, SETS, template
 
 GATEWAYS = [name for name in SETS if not name.startswith("sidecar")]
 SIDECARS = [name for name in SETS if name.startswith("sidecar")]
@@ -269,11 +269,8 @@ def seconds(duration):
     return int(duration[:-1]) * {"s": 1, "m": 60, "h": 3600}[duration[-1]]
 
 
-@pytest.mark.parametrize("size", [None, *SIZES])
-@pytest.mark.parametrize("name", GATEWAYS)
+@pytest.mark.parametrize("name, size", [(name, size) for name, size in FITTING if name in GATEWAYS])
 def test_the_kubelet_waits_longer_than_the_drain(name, size):
-    if size == "sidecar":
-        pytest.skip("a sidecar's grace is its application's")
     made = template(name, size=size)
     drain, grace = made.config()["drain"], made.pod()["terminationGracePeriodSeconds"]
     assert seconds(drain["delay"]) < seconds(drain["timeout"]) < grace

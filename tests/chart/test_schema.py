@@ -5,7 +5,7 @@ import json
 import pytest
 import yaml
 
-from conftest import CHART, SIZES, Refused, helm, refusal, template
+from conftest import CHART, FITTING, KUBERNETES, SETS, SIZES, Refused, helm, refusal, template
 
 # Values on top of the least that a gateway needs, and what has to stand in the refusal.
 WRONG = {
@@ -120,13 +120,8 @@ def test_every_value_with_a_default_is_in_the_schema_and_the_other_way_round():
     assert set(schema["properties"]) - {"global"} == set(defaults)
 
 
-@pytest.mark.parametrize("name", ["gateway", "everything", "keda", "local-admin", "sidecar", "sidecar-socket"])
-@pytest.mark.parametrize("size", [None, *SIZES])
+@pytest.mark.parametrize("name, size", FITTING)
 def test_lint_has_nothing_to_say(name, size):
-    from conftest import KUBERNETES, SETS
-
-    if (size == "sidecar") != name.startswith("sidecar") and size:
-        pytest.skip("gateways and sidecars have sizes of their own")
     files = [part for file in [SETS[name], *([SIZES[size]] if size else [])] for part in ("--values", file)]
     said = helm("lint", "--strict", "--quiet", "--kube-version", KUBERNETES, *files, CHART)
     assert "[WARNING]" not in said and "[ERROR]" not in said

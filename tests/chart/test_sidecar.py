@@ -3,7 +3,7 @@
 import pytest
 import yaml
 
-from conftest import SETS, SIZES, refusal, template
+from conftest import CHART, SETS, SIZES, Refused, helm, refusal, template
 
 
 def values(name):
@@ -74,18 +74,16 @@ def test_a_change_that_needs_a_restart_replaces_the_applications_pods_and_no_oth
 
 
 def test_a_chart_that_forgot_the_mode_is_told(sidecar_pod):
-    with pytest.raises(Exception, match="needs `mode: sidecar`"):
+    with pytest.raises(Refused, match="needs `mode: sidecar`"):
         sidecar_pod(values("gateway"))
 
 
 def test_a_bad_sidecar_is_refused_in_the_other_chart_too(sidecar_pod):
-    with pytest.raises(Exception, match="has no key: write"):
+    with pytest.raises(Refused, match="has no key: write"):
         sidecar_pod({"mode": "sidecar", "keys": {"openai": {}}})
 
 
 def test_the_notes_show_the_container_to_those_who_write_manifests():
-    from conftest import CHART, KUBERNETES, helm
-
     told = helm("install", "test", CHART, "--dry-run=client", "--namespace", "ai", "--values", SETS["sidecar-socket"])
     notes = yaml.safe_load("spec:" + told.split("NOTES:")[1].split("\nspec:")[1].split("\n\nA change of the config")[0])
     pod = notes["spec"]["template"]["spec"]
