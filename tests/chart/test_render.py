@@ -98,8 +98,9 @@ def test_startup_and_liveness_ask_whether_it_runs_and_readiness_whether_it_serve
         proxy = proxy_of(pod)
         asked = {kind: proxy[f"{kind}Probe"] for kind in ("startup", "liveness", "readiness")}
         if name == "local-admin":
-            how = {kind: probe["exec"]["command"][:3] for kind, probe in asked.items()}
-            live, ready = ["/sidegate", "health", "--live"], ["/sidegate", "health", "--ready"]
+            # By address: a broken config in the volume is none of the process that runs.
+            how = {kind: probe["exec"]["command"] for kind, probe in asked.items()}
+            live, ready = (["/sidegate", "health", question, "--address", "127.0.0.1:8081"] for question in ("--live", "--ready"))
         else:
             how = {kind: probe["httpGet"]["path"] for kind, probe in asked.items()}
             live, ready = "/livez", "/readyz"
@@ -426,6 +427,13 @@ def test_a_pod_monitor_finds_the_pods_of_either_mode(sidecar_pod):
     monitor = sidecar.one("PodMonitor")["spec"]
     assert monitor["selector"]["matchLabels"].items() <= labels.items()
     assert monitor["podMetricsEndpoints"][0]["port"] in [port["name"] for port in proxy_of(sidecar.pod())["ports"]]
+
+
+def test_alerts_know_the_job_whatever_the_release_is_called():
+    for name, endpoints in (("everything", "endpoints"), ("keda", "podMetricsEndpoints")):
+        for values, job in ((None, "test-sidegate"), ({"fullnameOverride": "ai-proxy"}, "sidegate-ai-proxy")):
+            [monitor] = [found for found in template(name, values).all if found["kind"] in ("ServiceMonitor", "PodMonitor")]
+            assert monitor["spec"][endpoints][0]["relabelings"] == [{"targetLabel": "job", "replacement": job}]
 
 
 def test_what_was_not_asked_for_is_not_made():
