@@ -15,7 +15,6 @@ use std::{
 use memchr::memmem;
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
 use serde_json::json;
-use sidegate::simulator::{Options, Tls};
 use tempfile::TempDir;
 use tokio::{
     task::JoinSet,
@@ -27,15 +26,15 @@ use crate::{
     client::H1,
     figures::{Table, mib},
     flag,
-    rig::{Simulated, counted},
-    sidegate::Sidegate,
+    process::Process,
+    rig::counted,
+    sidegate::{Sidegate, free_port, program},
 };
 
 /// From one request of a user to the next.
 const TURN: Duration = Duration::from_secs(20);
-const FIRST_TOKEN: Duration = Duration::from_millis(300);
-const EVENTS: usize = 300;
-const EVENTS_PER_SECOND: f64 = 50.0;
+/// How the simulated provider replies, which is a process of its own.
+const REPLIES: [&str; 6] = ["--first-token", "300ms", "--tokens-per-second", "50", "--length", "300"];
 /// Bytes of a prompt, about four a token.
 const PROMPT: usize = 4 << 10;
 /// How long a user waits for all of a reply.
@@ -91,10 +90,9 @@ impl AddAssign for Asked {
 
 async fn measure(users: usize, time: Duration) -> Measured {
     let folder = certified();
-    let tls = Tls { certificate: folder.path().join("chain.pem"), key: folder.path().join("key.pem") };
-    let (first_token, tokens_per_second) = (FIRST_TOKEN, EVENTS_PER_SECOND);
-    let provider = Simulated::start(Options { first_token, tokens_per_second, length: EVENTS, tls: Some(tls), ..Options::default() });
-    let sidegate = Sidegate::of("", &config(&provider, &folder)).await;
+    let address = free_port();
+    let _provider = provider(address, &folder).await;
+    let sidegate = Sidegate::of("", &config(address, &folder)).await;
     let mut measured = Measured { idle: sidegate.process.resident(), ..Measured::default() };
     // All of them have come after one turn, and are in their ordinary places after another.
     let begun = Instant::now();
@@ -177,7 +175,17 @@ async fn ask(to: SocketAddr, kept: &mut Option<H1>, user: usize, turn: u64) -> i
     Ok(events)
 }
 
-fn config(provider: &Simulated, folder: &TempDir) -> String {
+async fn provider(address: SocketAddr, folder: &TempDir) -> Process {
+    let file = |name: &str| folder.path().join(name).display().to_string();
+    let mut words = [&program(), "mock", "--listen", &address.to_string()].map(str::to_owned).to_vec();
+    words.extend(["--certificate", &file("chain.pem"), "--key", &file("key.pem")].map(str::to_owned));
+    words.extend(REPLIES.map(str::to_owned));
+    let mut process = Process::start(&words, folder.path(), false);
+    process.listens_at(address).await;
+    process
+}
+
+fn config(provider: SocketAddr, folder: &TempDir) -> String {
     let (hash, roots) = (sidegate::config::KeyHash::of(b"sg-of-the-users"), folder.path().join("root.pem"));
     format!(
         r#"
@@ -198,7 +206,7 @@ limits:
   - {{ name: spending, per: client, cost: 10000 USD/day }}
 prices: {{}}
 "#,
-        provider.address,
+        provider,
         roots.display(),
     )
 }
