@@ -41,7 +41,7 @@ impl<'t> Reader<'t> {
         let rest = self.0.strip_prefix(open)?;
         let mut quoted = false;
         let end = rest.find(|c| {
-            quoted ^= c == '"';
+            quoted ^= c == '"' && open != '"';
             !quoted && c == close
         })?;
         self.0 = &rest[end + close.len_utf8()..];
@@ -68,7 +68,7 @@ fn matchers(text: &str) -> Vec<(String, Vec<String>)> {
     while !reader.0.is_empty() {
         let label = reader.take(is_name).to_owned();
         reader.take(|c| c != '"');
-        let words = reader.between('"', '"').unwrap_or_default();
+        let Some(words) = reader.between('"', '"') else { panic!("{text} is no list of matchers") };
         let fixed = words.split('|').filter(|word| !word.is_empty() && !word.starts_with('$')).map(str::to_owned);
         found.push((label, fixed.collect()));
         reader.take(|c| matches!(c, ',' | ' '));
@@ -84,17 +84,20 @@ fn read<'t>(expression: &'t str, mut name: impl FnMut(&'t str, &str, &mut Reader
         if next.is_ascii_digit() {
             reader.take(|c| c.is_ascii_alphanumeric() || c == '.');
         } else if next == '"' {
-            reader.between('"', '"');
+            reader.between('"', '"').unwrap_or_else(|| panic!("a text has no end: {expression}"));
         } else if is_name(next) {
             let word = reader.take(is_name);
             reader.blanks();
+            // `sum by (…)`: its labels come between its name and what it adds up.
+            let aggregates =
+                ["by", "without"].iter().any(|before| reader.0.strip_prefix(before).is_some_and(|rest| rest.starts_with([' ', '('])));
             if BEFORE_LABELS.contains(&word) {
                 labels(reader.between('(', ')').unwrap_or_default());
             } else if reader.0.starts_with('(') && !OPERATORS.contains(&word) {
                 function = word;
                 reader.take(|c| c == '(');
                 continue;
-            } else if !OPERATORS.contains(&word) {
+            } else if !aggregates && !OPERATORS.contains(&word) {
                 name(word, function, &mut reader);
             }
             function = "";
