@@ -137,7 +137,10 @@ fn variables_that_are_used_exist_and_the_other_way_round() {
         let query = text(&variable["query"]["query"]);
         let inside = query.strip_prefix("label_values(").and_then(|rest| rest.strip_suffix(')')).unwrap_or_else(|| panic!("{query}"));
         let (selector, label) = inside.rsplit_once(", ").unwrap();
-        assert_eq!(wrong(&format!("max by ({label}) ({selector})"), &[]), [""; 0]);
+        let mut findings = wrong(&format!("max by ({label}) ({selector})"), &[]);
+        // It asks which series there are, and not what they say.
+        findings.retain(|finding| !finding.contains(" inside of "));
+        assert_eq!(findings, [""; 0]);
         assert_eq!(label, text(&variable["name"]), "{query}");
     }
 }
