@@ -36,7 +36,7 @@ COPY LICENSE prices.yaml ./
 COPY docs/admin.openapi.json docs/
 COPY src src
 RUN --network=none cargo auditable build --offline --locked --profile dist --bin sidegate
-RUN --network=none install -D "target/$CARGO_BUILD_TARGET/dist/sidegate" root/sidegate && install -D --mode=644 LICENSE root/LICENSE
+RUN --network=none install -D "target/$CARGO_BUILD_TARGET/dist/sidegate" image/sidegate && install -D --mode=644 LICENSE image/LICENSE
 
 FROM scratch
 ARG VERSION=0.1.0
@@ -46,7 +46,7 @@ LABEL org.opencontainers.image.title="sidegate" \
       org.opencontainers.image.licenses="Apache-2.0" \
       org.opencontainers.image.version="${VERSION}" \
       org.opencontainers.image.revision="${REVISION}"
-COPY --from=build /source/root/ /
+COPY --from=build /source/image/ /
 # Here `proxy.yaml` is found without a flag, by the process and by its probes.
 WORKDIR /etc/sidegate
 # Nobody that any machine knows; a number, so that Kubernetes can tell that it is not root.

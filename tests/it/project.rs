@@ -2,7 +2,10 @@
 
 mod cache;
 mod commands;
+mod console;
+mod deployments;
 pub(crate) mod files;
 mod image;
+mod operators;
 mod pages;
 mod resilience;

@@ -43,7 +43,7 @@ fn what_ships_is_the_binary_alone_for_nobody_with_a_probe_of_its_own() {
     let instructions = instructions(&read("Dockerfile"));
     let last = last_stage(&instructions);
     assert_eq!(all(last, "FROM"), ["scratch"]);
-    assert_eq!(all(last, "COPY"), ["--from=build /source/root/ /"]);
+    assert_eq!(all(last, "COPY"), ["--from=build /source/image/ /"]);
     assert_eq!(all(last, "USER"), ["65532:65532"]);
     assert_eq!(all(last, "WORKDIR"), ["/etc/sidegate"]);
     assert_eq!(all(last, "ENTRYPOINT"), [r#"["/sidegate"]"#]);
