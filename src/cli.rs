@@ -1,7 +1,11 @@
 //! The command line: what to do, with which config.
 
+mod ask;
+pub mod drain;
+pub mod health;
 pub mod key;
 pub mod limits;
+mod whom;
 
 use std::{
     io::{self, Write},
@@ -59,6 +63,10 @@ pub enum Command {
         #[command(subcommand)]
         command: limits::Command,
     },
+    /// Ask the process that runs whether it is well: a probe for where there is no shell.
+    Health(health::Args),
+    /// Ask the process that runs to end in order.
+    Drain(drain::Args),
     /// Serve a simulated provider, for trying things out and for tests.
     Mock(mock::Args),
     /// Show the proxy at work in front of a simulated provider. No account is needed.

@@ -33,6 +33,8 @@ fn main() -> ExitCode {
         Some(Command::Schema) => return cli::schema(),
         Some(Command::Key { command }) => return cli::key::run(command, &environment),
         Some(Command::Limits { command }) => return cli::limits::run(command, &environment),
+        Some(Command::Health(args)) => return cli::health::run(args, &environment),
+        Some(Command::Drain(args)) => return cli::drain::run(args, &environment),
         Some(Command::Mock(args)) => sidegate::simulator::mock::run(args).map(|()| ExitCode::SUCCESS),
         Some(Command::Demo(args)) => cli::demo(args).map(|()| ExitCode::SUCCESS),
         Some(Command::Load(args)) => return cli::load(args),

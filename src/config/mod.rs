@@ -13,7 +13,7 @@
 //! | what is wrong, in words | `problem`, `excerpt`, `mask`, `suggest` |
 //! | all of this in a row | `load`, from an `origin` in an `environment`; `diff` compares two |
 //! | files beside the config | `files`, `certificates`, `database`, `price_list`; `stamp` and `renewal` see them change |
-//! | for the command line | `schema`, `sealer` |
+//! | for the command line | `schema`, `sealer`, `reach` |
 
 pub mod annotate;
 pub mod autoscaling;
@@ -44,6 +44,7 @@ pub mod problem;
 pub mod providers;
 pub mod proxy;
 pub mod queue;
+pub mod reach;
 pub mod regions;
 pub mod renewal;
 pub mod retry;

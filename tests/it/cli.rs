@@ -1,5 +1,8 @@
 //! The command line: which config is taken, and what the exit code says.
 
+mod drain;
+mod health;
+
 use std::{
     fs,
     io::{BufRead, BufReader, Read, Write},

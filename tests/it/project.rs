@@ -5,6 +5,7 @@ mod commands;
 mod console;
 mod deployments;
 pub(crate) mod files;
+mod image;
 mod operators;
 mod pages;
 mod resilience;
