@@ -1,0 +1,143 @@
+"""The chart before a real API server: every values file, both modes, and the life of a release."""
+
+from pathlib import Path
+
+import yaml
+
+from cluster import Cluster
+from figures import Table
+from manifests import CHART, example_files, loaded, values_files
+from releases import Namespace, Refused, Taken
+
+# What a gateway has to say in any case.
+LEAST = {
+    "config": {"clients": {"anonymous": "free"}},
+    "keys": {"openai": {"values": {"only": "sk-of-the-pool"}}},
+}
+# What a running process follows by itself, and what it can't follow.
+FOLLOWED = {"config": {"log": {"slow": "30s"}}}
+RESTARTED = {"config": {"listen": {"workers": 3}}}
+
+
+def prove(table: Table, tools: Path, resources: Path, folder: Path) -> None:
+    """Starts the API server and asks it."""
+    with Cluster(folder, tools) as cluster:
+        table.tell("kube-apiserver", cluster.version())
+        bare(table, cluster, folder)
+        cluster.apply(*(document for file in sorted(resources.glob("*.yaml")) for document in loaded(file)))
+        cluster.kubectl("wait", "--for=condition=Established", "customresourcedefinitions", "--all", "--timeout=60s")
+        every_values_file(table, cluster, folder)
+        life(table, cluster, folder)
+        examples(table, cluster)
+        check(table, cluster)
+
+
+def written(folder: Path, name: str, *values: dict[str, object]) -> list[str]:
+    """Flags for these values, each before the ones ahead of it."""
+    flags = []
+    for number, value in enumerate(values):
+        file = folder / f"{name}-{number}.yaml"
+        file.write_text(yaml.safe_dump(value))
+        flags += ["--values", str(file)]
+    return flags
+
+
+def taken(table: Table, what: str, namespace: Namespace, flags: list[str]) -> None:
+    """`helm install --dry-run=server`, then the real thing, and its removal."""
+    try:
+        dry = namespace.dry(*flags)
+        _, warnings = namespace.helm("install", "ai", CHART, *flags)
+        namespace.helm("uninstall", "ai")
+        dry = Taken(dry.objects, dry.warnings + warnings)
+        left = len(namespace.objects())
+    except Refused as refused:
+        table.hold(what, str(refused)[:300], "taken", False)
+        return
+    figure = f"{dry.objects} objects, {len(dry.warnings)} warnings, {left} left"
+    table.hold(what, figure, "0 warnings, 0 left", not dry.warnings and not left)
+    for warning in dry.warnings[:3]:
+        table.tell("", warning[:160])
+
+
+def bare(table: Table, cluster: Cluster, folder: Path) -> None:
+    """Where nothing but Kubernetes itself is installed."""
+    taken(table, "the defaults, where no custom resource is known", Namespace(cluster, "bare"), written(folder, "bare", LEAST))
+
+
+def every_values_file(table: Table, cluster: Cluster, folder: Path) -> None:
+    """Each as it is, in a namespace to itself."""
+    for file in values_files():
+        namespace = Namespace(cluster, f"of-{file.stem.removeprefix('values-')}")
+        flags = ["--values", str(file)]
+        if file.parent == CHART:
+            flags += written(folder, file.stem, least(file))
+        taken(table, f"{file.parent.name}/{file.name}", namespace, flags)
+
+
+def least(file: Path) -> dict[str, object]:
+    """What a values file leaves to its operator."""
+    values = yaml.safe_load(file.read_text()) or {}
+    return {} if (values.get("config") or {}).get("clients") else LEAST
+
+
+def life(table: Table, cluster: Cluster, folder: Path) -> None:
+    """Install, change, take back, remove."""
+    namespace = Namespace(cluster, "life")
+
+    def upgraded(*values: dict[str, object]) -> tuple[str, object]:
+        namespace.helm("upgrade", "--install", "ai", CHART, *written(folder, "life", LEAST, *values))
+        return state(namespace)
+
+    text, template = upgraded()
+    followed, same = upgraded(FOLLOWED)
+    table.hold("an upgrade of what is followed: the ConfigMap", "changed" if followed != text else "the same", "changed", followed != text)
+    table.hold("… and the pods", "the same" if same == template else "replaced", "the same", same == template)
+    _, replaced = upgraded(RESTARTED)
+    table.hold("an upgrade of what needs a restart: the pods", "replaced" if replaced != same else "the same", "replaced", replaced != same)
+    namespace.helm("rollback", "ai", "1")
+    back = state(namespace) == (text, template)
+    table.hold("`helm rollback`: ConfigMap and pods", "as at first" if back else "not as at first", "as at first", back)
+    for file in [file for file in values_files() if file.parent == CHART and "sidecar" not in file.name]:
+        namespace.helm("upgrade", "ai", CHART, "--values", str(file), *written(folder, "size", least(file)))
+    table.hold("from each size to the next, by `helm upgrade`", "taken", "taken", True)
+    namespace.helm("uninstall", "ai")
+    left = [f"{document['kind']} {document['metadata']['name']}" for document in namespace.objects()]
+    table.hold("left after `helm uninstall`", ", ".join(left) or 0, "0", not left)
+
+
+def state(namespace: Namespace) -> tuple[str, object]:
+    """What the pods are made of, and what they mount."""
+    deployment = namespace.one("deployments")
+    volumes = deployment["spec"]["template"]["spec"]["volumes"]
+    [name] = [volume["configMap"]["name"] for volume in volumes if "configMap" in volume]
+    config = namespace.cluster.get("configmap", name, "--namespace", namespace.name)
+    return config["data"]["proxy.yaml"], deployment["spec"]["template"]
+
+
+def examples(table: Table, cluster: Cluster) -> None:
+    """The plain manifests, for those who do without Helm."""
+    for file in example_files():
+        namespace = Namespace(cluster, f"example-{file.stem}")
+        documents = [document for document in loaded(file) if document["kind"] != "Namespace"]
+        for document in documents:
+            document["metadata"].pop("namespace", None)
+        try:
+            warnings = namespace.admit(documents)
+        except Refused as refused:
+            table.hold(f"examples/kubernetes/{file.name}", str(refused)[:300], "taken", False)
+            continue
+        table.hold(f"examples/kubernetes/{file.name}", f"{len(documents)} objects, {len(warnings)} warnings", "0 warnings", not warnings)
+
+
+def check(table: Table, cluster: Cluster) -> None:
+    """That the server refuses what it must: else all this says nothing."""
+    namespace = Namespace(cluster, "check")
+    container = {"name": "one", "image": "one", "securityContext": {"privileged": True}}
+    pod = {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "one"}, "spec": {"containers": [container]}}
+    misspelt = {"apiVersion": "v1", "kind": "Service", "metadata": {"name": "one"}, "spec": {"prots": []}}
+    for what, document in {"a privileged pod": pod, "a field that does not exist": misspelt}.items():
+        try:
+            namespace.admit([document])
+            table.hold(f"the check: {what}", "taken", "refused", False)
+        except Refused:
+            table.hold(f"the check: {what}", "refused", "refused", True)
