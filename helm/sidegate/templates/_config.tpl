@@ -1,0 +1,113 @@
+{{/* The seconds of a duration of the config, such as `300ms`, `5s` or `2m`, rounded up. */}}
+{{- define "sidegate.seconds" -}}
+{{- if not (regexMatch "^[0-9]+ ?(ms|s|m|h|d)$" .) }}
+{{- fail (printf "`%s` is no duration: write a whole number and ms, s, m, h or d, such as 5m" .) }}
+{{- end }}
+{{- $number := regexFind "^[0-9]+" . | int64 }}
+{{- $unit := regexFind "[a-z]+$" . }}
+{{- if eq $unit "ms" }}
+{{- div (add $number 999) 1000 }}
+{{- else }}
+{{- mul $number (get (dict "s" 1 "m" 60 "h" 3600 "d" 86400) $unit) }}
+{{- end }}
+{{- end }}
+
+{{- define "sidegate.drain.delay" -}}
+{{- default (ternary "0s" "10s" (eq .Values.mode "sidecar")) .Values.drain.delay }}
+{{- end }}
+
+{{- define "sidegate.drain.timeout" -}}
+{{- default (ternary "20s" "5m" (eq .Values.mode "sidecar")) .Values.drain.timeout }}
+{{- end }}
+
+{{/* `terminationGracePeriodSeconds`: half a minute more than the drain, for the kubelet's own delays. */}}
+{{- define "sidegate.drain.grace" -}}
+{{- $drain := include "sidegate.seconds" (include "sidegate.drain.timeout" .) | int }}
+{{- default (add $drain 30) (int .Values.drain.grace) }}
+{{- end }}
+
+{{- define "sidegate.listen.address" -}}
+{{- if ne .Values.mode "sidecar" -}}
+{{ .Values.listen.host }}:{{ int .Values.listen.port }}
+{{- else if .Values.sidecar.socket -}}
+unix:{{ .Values.sidecar.socket }}
+{{- else -}}
+127.0.0.1:{{ int .Values.listen.port }}
+{{- end }}
+{{- end }}
+
+{{- define "sidegate.admin.address" -}}
+{{ ternary .Values.listen.host "127.0.0.1" .Values.admin.expose }}:{{ int .Values.admin.port }}
+{{- end }}
+
+{{/* Dialects that have one well-known host, and speak below /v1: a provider of that name needs no more than keys. */}}
+{{- define "sidegate.wellKnown" -}}
+openai anthropic groq deepseek mistral openrouter
+{{- end }}
+
+{{/* Where the keys of a provider are mounted. */}}
+{{- define "sidegate.keysPath" -}}
+/var/run/secrets/sidegate/{{ . }}
+{{- end }}
+
+{{/* `proxy.yaml` as the pods get it: the operator's own, and what the chart owns. */}}
+{{- define "sidegate.config" -}}
+{{- $config := deepCopy (.Values.config | default dict) }}
+{{- $listen := merge (dict "address" (include "sidegate.listen.address" .)) ($config.listen | default dict) }}
+{{- if .Values.tls.existingSecret }}
+{{- $tls := merge ($listen.tls | default dict) (dict "certificate" "/etc/sidegate-tls/tls.crt" "key" "/etc/sidegate-tls/tls.key") }}
+{{- if .Values.tls.clientCa }}
+{{- $tls = merge $tls (dict "client_ca" "/etc/sidegate-tls/ca.crt") }}
+{{- end }}
+{{- $_ := set $listen "tls" $tls }}
+{{- end }}
+{{- $_ := set $config "listen" $listen }}
+{{- $admin := merge (dict "address" (include "sidegate.admin.address" .)) ($config.admin | default dict) }}
+{{- if include "sidegate.hasToken" . }}
+{{- $_ := set $admin "token" (printf "${file:/var/run/secrets/sidegate-admin/%s}" .Values.admin.token.key) }}
+{{- end }}
+{{- $_ := set $config "admin" $admin }}
+{{- $_ := set $config "drain" (dict "delay" (include "sidegate.drain.delay" .) "timeout" (include "sidegate.drain.timeout" .)) }}
+{{- $providers := $config.providers | default dict }}
+{{- range $name, $keys := .Values.keys }}
+{{- $known := splitList " " (include "sidegate.wellKnown" $) | has $name }}
+{{- if and (not (hasKey $providers $name)) $known }}
+{{- $_ := set $providers $name (dict "dialect" $name) }}
+{{- end }}
+{{- if hasKey $providers $name }}
+{{- $provider := get $providers $name | default dict }}
+{{- if not (hasKey $provider "keys") }}
+{{- $_ := set $provider "keys" (list (dict "dir" (include "sidegate.keysPath" $name))) }}
+{{- end }}
+{{- $_ := set $providers $name $provider }}
+{{- end }}
+{{- end }}
+{{- $_ := set $config "providers" $providers }}
+{{- if and (not $config.routes) (eq (len $providers) 1) }}
+{{- $_ := set $config "routes" (list (dict "path" "/v1" "targets" (keys $providers))) }}
+{{- end }}
+{{- /* A file that says where it ends says so in its first field and its last line. */}}
+{{- if $config.require_end -}}
+require_end: true
+{{ toYaml (omit $config "require_end") }}
+...
+{{- else -}}
+{{ toYaml $config }}
+{{- end }}
+{{- end }}
+
+{{/* A hash of what a running process can't follow (docs/reload.md): where it changes, the pods are replaced. */}}
+{{- define "sidegate.config.restart" -}}
+{{- $config := include "sidegate.config" . | trimSuffix "..." | fromYaml }}
+{{- $listen := pick ($config.listen | default dict) "address" "connections" "tls" "workers" }}
+{{- $parts := list (get $config.admin "address") ($config.dns | default dict) $listen (get ($config.log | default dict) "format") }}
+{{- toJson $parts | sha256sum | trunc 16 }}
+{{- end }}
+
+{{/* Annotations of pods by which the Deployment's controller sees what needs new ones. */}}
+{{- define "sidegate.podAnnotations" -}}
+sidegate/restart-fields: {{ include "sidegate.config.restart" . | quote }}
+{{- if .Values.restartOnConfigChange }}
+sidegate/config: {{ printf "%s%s" (include "sidegate.config" .) (toJson .Values.configFiles) | sha256sum | trunc 16 | quote }}
+{{- end }}
+{{- end }}

@@ -1,0 +1,80 @@
+{{- define "sidegate.name" -}}
+{{- default .Chart.Name .Values.nameOverride | trunc 63 | trimSuffix "-" }}
+{{- end }}
+
+{{/* At most 45 characters, so that what is put behind it stays within the 63 of a DNS label. */}}
+{{- define "sidegate.fullname" -}}
+{{- if .Values.fullnameOverride }}
+{{- .Values.fullnameOverride | trunc 45 | trimSuffix "-" }}
+{{- else }}
+{{- $name := default .Chart.Name .Values.nameOverride }}
+{{- ternary .Release.Name (printf "%s-%s" .Release.Name $name) (contains $name .Release.Name) | trunc 45 | trimSuffix "-" }}
+{{- end }}
+{{- end }}
+
+{{- define "sidegate.selector" -}}
+app.kubernetes.io/name: {{ include "sidegate.name" . }}
+app.kubernetes.io/instance: {{ .Release.Name }}
+{{- end }}
+
+{{- define "sidegate.labels" -}}
+{{ include "sidegate.selector" . }}
+app.kubernetes.io/version: {{ .Chart.AppVersion | quote }}
+app.kubernetes.io/managed-by: {{ .Release.Service }}
+helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" | trunc 63 | trimSuffix "-" }}
+{{- with .Values.commonLabels }}
+{{ toYaml . }}
+{{- end }}
+{{- end }}
+
+{{- define "sidegate.metadata" -}}
+name: {{ include "sidegate.fullname" . }}
+namespace: {{ .Release.Namespace }}
+labels:
+  {{- include "sidegate.labels" . | nindent 2 }}
+{{- end }}
+
+{{- define "sidegate.serviceAccount" -}}
+{{- default (ternary (include "sidegate.fullname" .) "default" .Values.serviceAccount.create) .Values.serviceAccount.name }}
+{{- end }}
+
+{{- define "sidegate.image" -}}
+{{- $image := .Values.image }}
+{{- if $image.digest -}}
+{{ $image.repository }}@{{ $image.digest }}
+{{- else -}}
+{{ $image.repository }}:{{ default .Chart.AppVersion $image.tag }}
+{{- end }}
+{{- end }}
+
+{{- define "sidegate.configMapName" -}}
+{{ include "sidegate.fullname" . }}-config
+{{- end }}
+
+{{/* The Secret with the keys of a provider: (list ROOT PROVIDER). */}}
+{{- define "sidegate.keysSecretName" -}}
+{{- $root := index . 0 }}{{ $provider := index . 1 }}
+{{- $keys := index $root.Values.keys $provider }}
+{{- default (printf "%s-%s" (include "sidegate.fullname" $root) (include "sidegate.keysVolume" $provider)) $keys.existingSecret }}
+{{- end }}
+
+{{/* A provider's name may hold what no DNS label may: such names are told apart by a hash. */}}
+{{- define "sidegate.keysVolume" -}}
+{{- if and (regexMatch "^[a-z0-9]([a-z0-9-]*[a-z0-9])?$" .) (le (len .) 11) -}}
+keys-{{ . }}
+{{- else -}}
+keys-{{ sha256sum . | trunc 10 }}
+{{- end }}
+{{- end }}
+
+{{- define "sidegate.adminSecretName" -}}
+{{- default (printf "%s-admin" (include "sidegate.fullname" .)) .Values.admin.token.existingSecret }}
+{{- end }}
+
+{{- define "sidegate.hasToken" -}}
+{{- if or .Values.admin.token.existingSecret .Values.admin.token.value }}yes{{ end }}
+{{- end }}
+
+{{- define "sidegate.isSidecar" -}}
+{{- if eq .Values.mode "sidecar" }}yes{{ end }}
+{{- end }}
