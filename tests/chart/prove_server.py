@@ -6,7 +6,8 @@ import yaml
 
 from cluster import Cluster
 from figures import Table
-from manifests import CHART, example_files, loaded, values_files
+from manifests import CHART, example_files, loaded, rendered_application, values_files
+from pod import pod_templates
 from releases import Namespace, Refused, Taken
 
 # What a gateway has to say in any case.
@@ -28,7 +29,7 @@ def prove(table: Table, tools: Path, resources: Path, folder: Path) -> None:
         cluster.kubectl("wait", "--for=condition=Established", "customresourcedefinitions", "--all", "--timeout=60s")
         every_values_file(table, cluster, folder)
         life(table, cluster, folder)
-        examples(table, cluster)
+        sidecars(table, cluster)
         check(table, cluster)
 
 
@@ -114,19 +115,24 @@ def state(namespace: Namespace) -> tuple[str, object]:
     return config["data"]["proxy.yaml"], deployment["spec"]["template"]
 
 
-def examples(table: Table, cluster: Cluster) -> None:
-    """The plain manifests, for those who do without Helm."""
-    for file in example_files():
-        namespace = Namespace(cluster, f"example-{file.stem}")
-        documents = [document for document in loaded(file) if document["kind"] != "Namespace"]
-        for document in documents:
-            document["metadata"].pop("namespace", None)
+def sidecars(table: Table, cluster: Cluster) -> None:
+    """What has no pods of its own: the chart's sidecar in an application's chart, and the plain manifests for those who do without Helm."""
+    made = {f"the sidecar of ci/{file.name}, in a chart": rendered_application(yaml.safe_load(file.read_text())) for file in sidecar_files()}
+    made |= {f"examples/kubernetes/{file.name}": [one for one in loaded(file) if one["kind"] != "Namespace"] for file in example_files()}
+    for number, (name, documents) in enumerate(made.items()):
         try:
-            warnings = namespace.admit(documents)
+            warnings = Namespace(cluster, f"pods-{number}").admit(documents)
         except Refused as refused:
-            table.hold(f"examples/kubernetes/{file.name}", str(refused)[:300], "taken", False)
+            table.hold(name, str(refused)[:300], "taken", False)
             continue
-        table.hold(f"examples/kubernetes/{file.name}", f"{len(documents)} objects, {len(warnings)} warnings", "0 warnings", not warnings)
+        pods = len(list(pod_templates(documents)))
+        figure = f"{len(documents)} objects, {pods} pod, {len(warnings)} warnings"
+        table.hold(name, figure, "0 warnings", not warnings and pods == 1)
+
+
+def sidecar_files() -> list[Path]:
+    """The values with which the sidecar is tested."""
+    return [file for file in values_files() if file.parent != CHART and "sidecar" in file.name]
 
 
 def check(table: Table, cluster: Cluster) -> None:

@@ -59,6 +59,7 @@ class Namespace:
         return warnings
 
     def _would_create(self, document: Document) -> list[str]:
+        document = document | {"metadata": document["metadata"] | {"namespace": self.name}}
         words = ["kubectl", "create", "--namespace", self.name, "--dry-run=server", "--validate=strict", "--filename", "-"]
         done = self.cluster.run(*words, given=yaml.safe_dump(document))
         if done.returncode:
