@@ -43,7 +43,7 @@ class Cluster:
     def _start(self) -> None:
         self.folder.mkdir(parents=True, exist_ok=True)
         client, peer = f"http://{LOOPBACK}:{free_port()}", f"http://{LOOPBACK}:{free_port()}"
-        own = ["--name", "etcd", "--data-dir", str(self.folder / "etcd"), "--unsafe-no-fsync"]
+        own = ["--name", "etcd", "--data-dir", str(self.folder / "etcd")]
         clients = ["--listen-client-urls", client, "--advertise-client-urls", client]
         peers = ["--listen-peer-urls", peer, "--initial-advertise-peer-urls", peer, "--initial-cluster", f"etcd={peer}"]
         self._run("etcd", [*own, *clients, *peers])

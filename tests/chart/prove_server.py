@@ -7,8 +7,7 @@ import yaml
 from cluster import Cluster
 from figures import Table
 from manifests import CHART, example_files, loaded, rendered_application, values_files
-from pod import pod_templates
-from releases import Namespace, Refused, Taken
+from releases import Namespace, Refused, pods
 
 # What a gateway has to say in any case.
 LEAST = {
@@ -44,20 +43,16 @@ def written(folder: Path, name: str, *values: dict[str, object]) -> list[str]:
 
 
 def taken(table: Table, what: str, namespace: Namespace, flags: list[str]) -> None:
-    """`helm install --dry-run=server`, then the real thing, and its removal."""
+    """One release, from `helm install --dry-run=server` to its end."""
     try:
-        dry = namespace.dry(*flags)
-        _, warnings = namespace.helm("install", "ai", CHART, *flags)
-        namespace.helm("uninstall", "ai")
-        dry = Taken(dry.objects, dry.warnings + warnings)
-        left = len(namespace.objects())
+        one = namespace.take(*flags)
     except Refused as refused:
         table.hold(what, str(refused)[:300], "taken", False)
         return
-    figure = f"{dry.objects} objects, {len(dry.warnings)} warnings, {left} left"
-    table.hold(what, figure, "0 warnings, 0 left", not dry.warnings and not left)
-    for warning in dry.warnings[:3]:
-        table.tell("", warning[:160])
+    figure = f"{one.objects} objects, {len(one.warnings)} warnings, {len(one.left)} left"
+    table.hold(what, figure, "0 warnings, 0 left", not one.warnings and not one.left)
+    for remark in [*one.warnings[:3], *one.left[:3]]:
+        table.tell("", remark[:160])
 
 
 def bare(table: Table, cluster: Cluster, folder: Path) -> None:
@@ -121,13 +116,12 @@ def sidecars(table: Table, cluster: Cluster) -> None:
     made |= {f"examples/kubernetes/{file.name}": [one for one in loaded(file) if one["kind"] != "Namespace"] for file in example_files()}
     for number, (name, documents) in enumerate(made.items()):
         try:
-            warnings = Namespace(cluster, f"pods-{number}").admit(documents)
+            warnings = Namespace(cluster, f"pods-{number}").admit([*documents, *pods(documents)])
         except Refused as refused:
             table.hold(name, str(refused)[:300], "taken", False)
             continue
-        pods = len(list(pod_templates(documents)))
-        figure = f"{len(documents)} objects, {pods} pod, {len(warnings)} warnings"
-        table.hold(name, figure, "0 warnings", not warnings and pods == 1)
+        figure = f"{len(documents)} objects, {len(pods(documents))} pod, {len(warnings)} warnings"
+        table.hold(name, figure, "1 pod, 0 warnings", not warnings and len(pods(documents)) == 1)
 
 
 def sidecar_files() -> list[Path]:

@@ -1,5 +1,6 @@
 """What a real API server says of the chart: installed, changed, taken back and removed."""
 
+import json
 import re
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,10 +23,11 @@ class Refused(Exception):
 
 @dataclass
 class Taken:
-    """What was taken, and what the server remarked on it."""
+    """What was taken, what the server remarked on it, and what is left of it."""
 
     objects: int
     warnings: list[str]
+    left: list[str]
 
 
 class Namespace:
@@ -45,18 +47,21 @@ class Namespace:
             raise Refused(f"helm {' '.join(map(str, words))}: {done.stderr}")
         return done.stdout, WARNING.findall(done.stderr)
 
-    def dry(self, *flags: str | Path) -> Taken:
-        """`helm install --dry-run=server`, and every object of it before all admission that a real one meets."""
+    def take(self, *flags: str | Path) -> Taken:
+        """`helm install --dry-run=server`, and every object of it before all admission that a real one meets; then the release itself, its
+        pods, and its removal."""
         said, warnings = self.helm("install", RELEASE, CHART, "--dry-run=server", "--output", "json", *flags)
-        documents = [document for document in yaml.safe_load_all(yaml.safe_load(said)["manifest"]) if document]
-        return Taken(len(documents), warnings + self.admit(documents))
+        documents = [document for document in yaml.safe_load_all(json.loads(said)["manifest"]) if document]
+        warnings += self.admit(documents)
+        warnings += self.helm("install", RELEASE, CHART, *flags)[1]
+        # Now that there is their service account.
+        warnings += self.admit(pods(documents))
+        self.helm("uninstall", RELEASE)
+        return Taken(len(documents), warnings, [f"{left['kind']} {left['metadata']['name']}" for left in self.objects()])
 
     def admit(self, documents: list[Document]) -> list[str]:
-        """Whether the server would create these, with the pods that their controllers would make. Its warnings."""
-        warnings = []
-        for document in [*documents, *map(bare_pod, pod_templates(documents))]:
-            warnings += self._would_create(document)
-        return warnings
+        """Whether the server would create these. Its warnings."""
+        return [warning for document in documents for warning in self._would_create(document)]
 
     def _would_create(self, document: Document) -> list[str]:
         document = document | {"metadata": document["metadata"] | {"namespace": self.name}}
@@ -79,6 +84,7 @@ class Namespace:
         return found[0]
 
 
-def bare_pod(template: Document) -> Document:
-    """The pod that a controller would make of its template: the only way to have it admitted where no controller runs."""
-    return {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "bare", "labels": template["metadata"].get("labels", {})}, "spec": template["spec"]}
+def pods(documents: list[Document]) -> list[Document]:
+    """The pods that controllers would make of these: the only way to have them admitted where no controller runs."""
+    named = {"apiVersion": "v1", "kind": "Pod"}
+    return [named | {"metadata": {"name": "bare"} | template["metadata"], "spec": template["spec"]} for template in pod_templates(documents)]
