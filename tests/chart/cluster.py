@@ -17,7 +17,8 @@ import yaml
 from pod import LOOPBACK, free_port
 
 START = 120.0
-USER = "operator"
+# Who may do everything, and who may do what roles allow.
+OPERATOR, TENANT = "operator", "tenant"
 
 
 class Cluster:
@@ -26,8 +27,8 @@ class Cluster:
     def __init__(self, folder: Path, tools: Path) -> None:
         self.folder, self.tools = folder, tools
         self._processes: list[subprocess.Popen[bytes]] = []
-        self.port, self.token = free_port(), secrets.token_hex(16)
-        self.kubeconfig = folder / "kubeconfig"
+        self.port = free_port()
+        self._tokens = {OPERATOR: secrets.token_hex(16), TENANT: secrets.token_hex(16)}
 
     def __enter__(self) -> "Cluster":
         try:
@@ -50,7 +51,8 @@ class Cluster:
         self._secrets()
         self._run("kube-apiserver", self._flags(client))
         self._wait()
-        self._kubeconfig()
+        for user in self._tokens:
+            self._kubeconfig(user)
 
     def _stop(self) -> None:
         # The API server first: it tells etcd what it still has.
@@ -73,7 +75,8 @@ class Cluster:
         subprocess.run(key, check=True, capture_output=True)
         tokens = self.folder / "tokens.csv"
         tokens.touch(mode=0o600)
-        tokens.write_text(f"{self.token},{USER},{USER},system:masters\n")
+        groups = {OPERATOR: "system:masters", TENANT: "tenants"}
+        tokens.write_text("".join(f"{token},{user},{user},{groups[user]}\n" for user, token in self._tokens.items()))
 
     def _flags(self, etcd: str) -> list[str]:
         flags = {
@@ -96,7 +99,7 @@ class Cluster:
     def _wait(self) -> None:
         deadline = time.monotonic() + START
         while True:
-            ready = ["curl", "--silent", "--insecure", "--max-time", "5", "--header", f"Authorization: Bearer {self.token}"]
+            ready = ["curl", "--silent", "--insecure", "--max-time", "5", "--header", f"Authorization: Bearer {self._tokens[OPERATOR]}"]
             asked = subprocess.run([*ready, f"https://{LOOPBACK}:{self.port}/readyz"], capture_output=True, text=True, check=False)
             if asked.stdout == "ok":
                 return
@@ -106,27 +109,28 @@ class Cluster:
                 raise RuntimeError(f"the API server did not start ({ended}): {asked.stdout}\n{log}")
             time.sleep(0.3)
 
-    def _kubeconfig(self) -> None:
+    def _kubeconfig(self, user: str) -> None:
         authority = str(self.folder / "certificates" / "apiserver.crt")
         config = {
             "apiVersion": "v1",
             "kind": "Config",
             "current-context": "here",
             "clusters": [{"name": "here", "cluster": {"server": f"https://{LOOPBACK}:{self.port}", "certificate-authority": authority}}],
-            "users": [{"name": USER, "user": {"token": self.token}}],
-            "contexts": [{"name": "here", "context": {"cluster": "here", "user": USER, "namespace": "default"}}],
+            "users": [{"name": user, "user": {"token": self._tokens[user]}}],
+            "contexts": [{"name": "here", "context": {"cluster": "here", "user": user, "namespace": "default"}}],
         }
-        self.kubeconfig.touch(mode=0o600)
-        self.kubeconfig.write_text(yaml.safe_dump(config))
+        file = self.folder / user
+        file.touch(mode=0o600)
+        file.write_text(yaml.safe_dump(config))
 
-    def environment(self) -> dict[str, str]:
+    def environment(self, user: str) -> dict[str, str]:
         """For programs that talk to it, and keep nothing anywhere else."""
         homes = {name: str(self.folder / "home") for name in ("HOME", "HELM_CACHE_HOME", "HELM_CONFIG_HOME", "HELM_DATA_HOME")}
-        return {"PATH": os.environ["PATH"], "KUBECONFIG": str(self.kubeconfig), "NO_PROXY": LOOPBACK, **homes}
+        return {"PATH": os.environ["PATH"], "KUBECONFIG": str(self.folder / user), "NO_PROXY": LOOPBACK, **homes}
 
-    def run(self, *words: str | Path, given: str | None = None) -> subprocess.CompletedProcess[str]:
+    def run(self, *words: str | Path, given: str | None = None, user: str = OPERATOR) -> subprocess.CompletedProcess[str]:
         """Runs a program against it. Standard output and standard error are kept apart: warnings come by the second."""
-        return subprocess.run(words, input=given, env=self.environment(), capture_output=True, text=True, timeout=180, check=False)
+        return subprocess.run(words, input=given, env=self.environment(user), capture_output=True, text=True, timeout=180, check=False)
 
     def kubectl(self, *words: str | Path, given: str | None = None) -> subprocess.CompletedProcess[str]:
         """`kubectl`, which must succeed."""

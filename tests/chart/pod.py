@@ -206,7 +206,8 @@ class Pod:
     def __enter__(self) -> "Pod":
         words = self.container.get("command", [PROGRAM]) + self.container.get("args", [])
         with open(self.root / "stdout", "wb") as out, open(self.root / "stderr", "wb") as error:
-            self.process = subprocess.Popen(self.command(words), stdin=subprocess.DEVNULL, stdout=out, stderr=error, env=self.environment(), cwd=self.root)
+            files = {"stdin": subprocess.DEVNULL, "stdout": out, "stderr": error, "cwd": self.root}
+            self.process = subprocess.Popen(self.command(words), env=self.environment(), **files)
         try:
             for kind in ("startupProbe", "readinessProbe"):
                 within(f"{kind}: {self.said()}", lambda kind=kind: self.probe(kind) or self._ended_early())

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import yaml
 
-from cluster import Cluster
+from cluster import TENANT, Cluster
 from figures import Table
 from manifests import CHART, example_files, loaded, rendered_application, values_files
 from releases import Namespace, Refused, pods
@@ -57,7 +57,9 @@ def taken(table: Table, what: str, namespace: Namespace, flags: list[str]) -> No
 
 def bare(table: Table, cluster: Cluster, folder: Path) -> None:
     """Where nothing but Kubernetes itself is installed."""
-    taken(table, "the defaults, where no custom resource is known", Namespace(cluster, "bare"), written(folder, "bare", LEAST))
+    flags = written(folder, "bare", LEAST)
+    taken(table, "the defaults, where no custom resource is known", Namespace(cluster, "bare"), flags)
+    taken(table, "the defaults, by an `admin` of the namespace alone", Namespace(cluster, "tenant", TENANT), flags)
 
 
 def every_values_file(table: Table, cluster: Cluster, folder: Path) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 
 import yaml
 
-from cluster import Cluster
+from cluster import OPERATOR, TENANT, Cluster
 from manifests import CHART, RELEASE, Document
 from pod import pod_templates
 
@@ -33,16 +33,25 @@ class Taken:
 class Namespace:
     """A namespace that admits nothing below the strictest Pod Security Standard, and the release in it."""
 
-    def __init__(self, cluster: Cluster, name: str) -> None:
-        self.cluster, self.name = cluster, name
+    def __init__(self, cluster: Cluster, name: str, user: str = OPERATOR) -> None:
+        self.cluster, self.name, self.user = cluster, name, user
         modes = {f"pod-security.kubernetes.io/{mode}": "restricted" for mode in ("enforce", "audit", "warn")}
         cluster.apply({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name, "labels": modes}})
         # A controller would make it.
         cluster.apply({"apiVersion": "v1", "kind": "ServiceAccount", "metadata": {"name": "default", "namespace": name}})
+        # All that `admin` stands for; a controller would put it together.
+        for role in ("admin", "edit", "view"):
+            self._grant(f"system:aggregate-to-{role}")
+
+    def _grant(self, role: str) -> None:
+        group = "rbac.authorization.k8s.io"
+        binding = {"apiVersion": f"{group}/v1", "kind": "RoleBinding", "metadata": {"name": role, "namespace": self.name}}
+        subject = {"kind": "User", "apiGroup": group, "name": TENANT}
+        self.cluster.apply(binding | {"roleRef": {"apiGroup": group, "kind": "ClusterRole", "name": role}, "subjects": [subject]})
 
     def helm(self, *words: str | Path) -> tuple[str, list[str]]:
         """Helm's output, and what it was warned of."""
-        done = self.cluster.run(self.cluster.tools / "helm", *words, "--namespace", self.name)
+        done = self.cluster.run(self.cluster.tools / "helm", *words, "--namespace", self.name, user=self.user)
         if done.returncode:
             raise Refused(f"helm {' '.join(map(str, words))}: {done.stderr}")
         return done.stdout, WARNING.findall(done.stderr)
@@ -66,7 +75,7 @@ class Namespace:
     def _would_create(self, document: Document) -> list[str]:
         document = document | {"metadata": document["metadata"] | {"namespace": self.name}}
         words = ["kubectl", "create", "--namespace", self.name, "--dry-run=server", "--validate=strict", "--filename", "-"]
-        done = self.cluster.run(*words, given=yaml.safe_dump(document))
+        done = self.cluster.run(*words, given=yaml.safe_dump(document), user=self.user)
         if done.returncode:
             raise Refused(f"{document['kind']} {document['metadata'].get('name')}: {done.stderr}")
         return WARNING.findall(done.stderr)
