@@ -2,6 +2,7 @@
 
 mod cache;
 mod commands;
+mod deployments;
 pub(crate) mod files;
 mod pages;
 mod resilience;
