@@ -6,9 +6,10 @@
 //! which is kept. The provider is reached by TLS, and every policy is on but the cache, whose size is the operator's choice.
 
 use std::{
-    fs,
-    ops::AddAssign,
-    time::{Duration, Instant},
+    fs, io,
+    net::SocketAddr,
+    ops::{AddAssign, Range},
+    time::Duration,
 };
 
 use memchr::memmem;
@@ -18,7 +19,7 @@ use sidegate::simulator::{Options, Tls};
 use tempfile::TempDir;
 use tokio::{
     task::JoinSet,
-    time::{interval, sleep, sleep_until, timeout},
+    time::{Instant, interval, sleep, sleep_until, timeout},
 };
 
 use crate::{
@@ -96,12 +97,12 @@ async fn measure(users: usize, time: Duration) -> Measured {
     let sidegate = Sidegate::of("", &config(&provider, &folder)).await;
     let mut measured = Measured { idle: sidegate.process.resident(), ..Measured::default() };
     // All of them have come after one turn, and are in their ordinary places after another.
-    let begun = tokio::time::Instant::now();
+    let begun = Instant::now();
     let end = begun + TURN * 2 + time;
     let mut asking = JoinSet::new();
     for user in 0..users {
         let first = begun + TURN.mul_f64(user as f64 / users as f64);
-        asking.spawn(live(sidegate.address, user, first, (begun + TURN * 2, end)));
+        asking.spawn(live(sidegate.address, user, first, begun + TURN * 2..end));
     }
     sleep_until(begun + TURN * 2).await;
     sidegate.process.forget_peak();
@@ -133,13 +134,13 @@ async fn watch(sidegate: &Sidegate, time: Duration, measured: &mut Measured) {
 }
 
 /// A user from the first request to the end; what it asked in between counts.
-async fn live(to: std::net::SocketAddr, user: usize, first: tokio::time::Instant, counts: (tokio::time::Instant, tokio::time::Instant)) -> Asked {
+async fn live(to: SocketAddr, user: usize, first: Instant, counts: Range<Instant>) -> Asked {
     sleep_until(first).await;
     let (mut connection, mut asked, mut next, mut turn) = (None, Asked::default(), first, 0);
-    while next < counts.1 {
+    while next < counts.end {
         let outcome = timeout(PATIENCE, ask(to, &mut connection, user, turn)).await;
         let events = outcome.ok().and_then(Result::ok);
-        if next >= counts.0 {
+        if counts.contains(&next) {
             match events {
                 Some(events) => asked += Asked { whole: 1, events, lost: 0 },
                 None => asked.lost += 1,
@@ -154,7 +155,7 @@ async fn live(to: std::net::SocketAddr, user: usize, first: tokio::time::Instant
 }
 
 /// One chat; how many events it had.
-async fn ask(to: std::net::SocketAddr, kept: &mut Option<H1>, user: usize, turn: u64) -> std::io::Result<u64> {
+async fn ask(to: SocketAddr, kept: &mut Option<H1>, user: usize, turn: u64) -> io::Result<u64> {
     let mut connection = match kept.take() {
         Some(connection) if !connection.is_closed() => connection,
         _ => H1::open(to).await?,
@@ -170,7 +171,7 @@ async fn ask(to: std::net::SocketAddr, kept: &mut Option<H1>, user: usize, turn:
         ended |= memmem::find(&chunk, b"[DONE]").is_some();
     }
     if reply.status != 200 || !ended {
-        return Err(std::io::ErrorKind::InvalidData.into());
+        return Err(io::ErrorKind::InvalidData.into());
     }
     *kept = Some(connection);
     Ok(events)

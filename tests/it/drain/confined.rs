@@ -11,7 +11,7 @@ use crate::support::{
 
 /// Becomes the program behind the unit's `SystemCallFilter=`. A call that is not in it is the end of the process, which the unit
 /// is milder about: so none goes unnoticed. Memory can't be made executable either. It exits with 77 where the machine lacks what it takes.
-const CONFINE: &str = r#"
+const CONFINE: &str = r##"
 import ctypes, ctypes.util, os, subprocess, sys
 unit, program = sys.argv[1], sys.argv[2:]
 try:
@@ -47,7 +47,7 @@ libc = ctypes.CDLL(None)
 libc.prctl(65, ctypes.c_ulong(1), ctypes.c_ulong(0), ctypes.c_ulong(0), ctypes.c_ulong(0))
 assert seccomp.seccomp_load(filter) == 0
 os.execv(program[0], program)
-"#;
+"##;
 
 const HOST: &str = "api.provider.test";
 

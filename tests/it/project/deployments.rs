@@ -73,7 +73,8 @@ fn images(text: &str) -> Vec<&str> {
 #[test]
 fn images_are_pinned_and_ours_is_of_this_version() {
     let ours = concat!("sidegate:", env!("CARGO_PKG_VERSION"));
-    for path in KUBERNETES.map(|name| format!("examples/kubernetes/{name}")).into_iter().chain(["examples/compose/compose.yaml".to_owned()]) {
+    for path in KUBERNETES.map(|name| format!("examples/kubernetes/{name}")).into_iter().chain(["examples/compose/compose.yaml".to_owned()])
+    {
         let text = read(&path);
         let images = images(&text);
         assert!(images.contains(&ours), "{path}: {images:?}");
@@ -125,7 +126,9 @@ fn the_unit_is_called_safe() {
     // Exposure in tenths: 1.5, of 10. A version that can't look at files is no reason to fail.
     let analysis = Command::new("systemd-analyze").args(["security", "--offline=yes", "--threshold=15", "--no-pager"]).arg(unit).output();
     match analysis {
-        Ok(output) if String::from_utf8_lossy(&output.stderr).contains("offline") => eprintln!("skipped: systemd-analyze is older than 250"),
+        Ok(output) if String::from_utf8_lossy(&output.stderr).contains("offline") => {
+            eprintln!("skipped: systemd-analyze is older than 250")
+        }
         Ok(output) => assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stdout)),
         Err(error) => eprintln!("skipped: systemd-analyze: {error}"),
     }
