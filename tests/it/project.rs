@@ -4,5 +4,6 @@ mod cache;
 mod commands;
 mod deployments;
 pub(crate) mod files;
+mod operators;
 mod pages;
 mod resilience;
