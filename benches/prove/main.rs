@@ -25,6 +25,7 @@ mod realtime;
 mod reload;
 mod rig;
 mod sidegate;
+mod sizing;
 mod streams;
 mod tls;
 mod traffic;
@@ -55,6 +56,7 @@ fn main() -> ExitCode {
             Some("outage") => outage::prove(&mut table).await,
             Some("cache") => cache::prove(&mut table).await,
             Some("limits") => limits::prove(&mut table),
+            Some("sizing") => sizing::prove(&mut table).await,
             Some("tls") => tls::prove(&mut table).await,
             other => panic!("an area of `scripts/prove` is wanted, not {other:?}"),
         }

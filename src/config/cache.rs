@@ -121,8 +121,8 @@ impl Config {
     /// The most memory that all replies together take up, in bytes, and the most replies: one store serves all routes.
     #[must_use]
     pub fn cache_bounds(&self) -> (Size, NonZeroU32) {
-        let Cache { max_size, max_entries, .. } = self.cache.clone().unwrap_or_default();
-        (max_size, max_entries)
+        let bounds = |cache: &Cache| (cache.max_size, cache.max_entries);
+        self.cache.as_ref().map_or_else(|| bounds(&Cache::default()), bounds)
     }
 }
 

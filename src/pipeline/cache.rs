@@ -57,15 +57,26 @@ pub enum Stored {
 
 /// What a request asks that has no answer yet.
 #[derive(Debug)]
-pub struct Unanswered {
+struct Asked {
     wanted: Wanted,
     /// The number of its route in its generation.
     at: usize,
+    /// How its reply is kept.
     spec: Arc<Spec>,
     question: Question,
     known: Known,
+    /// What answers if nobody else can.
+    stale: Option<Stale>,
+}
+
+/// An answer that is over its time, and how old it is.
+type Stale = (Arc<Entry>, Duration);
+
+/// A question to which the store has no answer.
+#[derive(Debug)]
+pub struct Unanswered {
+    asked: Asked,
     directives: Directives,
-    stale: Option<(Arc<Entry>, Duration)>,
     bounds: Bounds,
 }
 
@@ -105,11 +116,13 @@ pub fn look(
         trail.cached(Cached::Miss);
         return welcome.map(|stale| Stored::Answer(Source::stale(stale))).ok_or(Reject::NotCached);
     }
-    // invariant: the route is one of its generation's.
-    let at = snapshot.routes.iter().position(|other| std::ptr::eq(other, route)).unwrap_or_default();
+    let Some(at) = snapshot.routes.iter().position(|other| std::ptr::eq(other, route)) else {
+        // invariant: the route is one of its generation's.
+        return Ok(Stored::Bypass(Box::new(wanted)));
+    };
     let bounds = Bounds { most_kept: spec.max_entry, most_held: snapshot.config.cache_bounds().0.0, finishes: spec.finish };
-    let spec = Arc::clone(spec);
-    Ok(Stored::Nothing(Box::new(Unanswered { wanted, at, spec, question, known, directives, stale, bounds })))
+    let asked = Asked { wanted, at, spec: Arc::clone(spec), question, known, stale };
+    Ok(Stored::Nothing(Box::new(Unanswered { asked, directives, bounds })))
 }
 
 /// Looks for others who ask the same.
@@ -118,24 +131,21 @@ pub fn look(
 ///
 /// [`Reject::Upstream`] if their calls have failed.
 pub async fn ask(unanswered: Box<Unanswered>, trail: &mut Trail) -> Result<Found, Reject> {
-    let Unanswered { wanted, at, spec, question, known, directives, stale, bounds } = *unanswered;
+    let Unanswered { asked, directives, bounds } = *unanswered;
     // Who wants a new answer does not want the one that another waits for.
-    let boarded = if !spec.collapse || directives.no_cache {
-        let (pilot, cursor) = trail.runtime().cache.flights.alone(known.key, bounds);
+    let boarded = if !asked.spec.collapse || directives.no_cache {
+        let (pilot, cursor) = trail.runtime().cache.flights.alone(asked.known.key, bounds);
         Aboard::First(pilot, cursor)
     } else {
-        board((&spec, &directives), (&known, bounds), stale.as_ref(), trail).await?
+        board(&asked, &directives, bounds, trail).await?
     };
     Ok(match boarded {
         Aboard::Answered(source) => Found::Answer(source),
         Aboard::Left(why) => {
             trail.bypassed(why);
-            Found::Bypass(Box::new(wanted))
+            Found::Bypass(Box::new(asked.wanted))
         }
-        Aboard::First(pilot, cursor) => {
-            let stale = stale.map(Source::stale);
-            Found::Nothing(Box::new(Lead { wanted, at, spec, question, spelling: known.spelling, pilot, cursor, stale }))
-        }
+        Aboard::First(pilot, cursor) => Found::Nothing(Box::new(Lead { asked, pilot, cursor })),
     })
 }
 
@@ -150,12 +160,8 @@ enum Aboard {
 }
 
 /// Joins the call of those who ask the same, until one comes to something or is the request's own.
-async fn board(
-    (spec, directives): (&Spec, &Directives),
-    (known, bounds): (&Known, Bounds),
-    stale: Option<&(Arc<Entry>, Duration)>,
-    trail: &mut Trail,
-) -> Result<Aboard, Reject> {
+async fn board(asked: &Asked, directives: &Directives, bounds: Bounds, trail: &mut Trail) -> Result<Aboard, Reject> {
+    let Asked { spec, known, stale, .. } = asked;
     let runtime = Arc::clone(trail.runtime());
     let mut has_failed = false;
     loop {
@@ -175,7 +181,7 @@ async fn board(
             Ok(head) => head.says == Says::Nothing,
             Err(why) => !matches!(why, Failed::Refused),
         };
-        if let Some(stale) = stale.filter(|_| is_unserved) {
+        if let Some(stale) = stale.as_ref().filter(|_| is_unserved) {
             return Ok(Aboard::Answered(Source::stale(stale.clone())));
         }
         match came {

@@ -57,7 +57,8 @@ def example(file: Path) -> Callable[..., list[Document]]:
         documents = copy.deepcopy(loaded(file))
         for document in documents:
             if document["kind"] == "ConfigMap":
-                config = yaml.safe_load(document["data"]["proxy.yaml"]) | {"clients": {"anonymous": "free"}} | sections
+                config = yaml.safe_load(document["data"]["proxy.yaml"]) | sections
+                config["clients"] = config.get("clients", {}) | {"anonymous": "free"}
                 config["providers"]["openai"] |= {"dialect": "openai", "base_url": base_url}
                 document["data"]["proxy.yaml"] = yaml.safe_dump(config, sort_keys=False)
         return documents

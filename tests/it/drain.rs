@@ -1,5 +1,6 @@
 //! Ending: readiness fails first, whoever has connected is served, what runs goes on, and what is cut can be seen.
 
+mod confined;
 mod program;
 mod systemd;
 

@@ -2,6 +2,8 @@
 
 mod cache;
 mod commands;
+mod deployments;
 pub(crate) mod files;
+mod operators;
 mod pages;
 mod resilience;

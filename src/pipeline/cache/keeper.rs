@@ -5,7 +5,7 @@ use std::{rc::Rc, sync::Arc, time::Instant};
 use bytes::Bytes;
 use http::{HeaderMap, StatusCode, header::CONTENT_ENCODING};
 
-use super::super::{decoded, observe::Media, trail::Paying};
+use super::super::{decoded, joined::Joined, observe::Media, trail::Paying};
 use crate::{
     config::Replay,
     policy::cache::{Dates, Reply, Spec, Unfit, freshness::JITTER, worth},
@@ -120,21 +120,18 @@ impl Keeper {
     }
 
     fn ending(&mut self, memory: (&Held, u64)) -> Result<Ending, Unfit> {
-        let (decoded, joined);
+        let decoded;
         let encoding = self.headers.get(CONTENT_ENCODING);
+        let mut body = Joined::default();
         // Events have been read as they came.
-        let body = match &self.frames[..] {
-            _ if self.media == Media::Events && encoding.is_none() => &[],
-            [only] => &only[..],
-            frames => {
-                joined = frames.concat();
-                &joined[..]
-            }
-        };
+        if self.media != Media::Events || encoding.is_some() {
+            self.frames.iter().for_each(|frame| body.push(frame.clone()));
+        }
+        let body = body.into_bytes();
         let (text, is_encoded) = match encoding {
-            None => (body, false),
+            None => (&body[..], false),
             // A text is seldom more than eight times as long as its code; one that is, is not kept.
-            Some(coding) => match decoded::decode(coding, body, self.spec.max_entry.saturating_mul(8), memory) {
+            Some(coding) => match decoded::decode(coding, &body, self.spec.max_entry.saturating_mul(8), memory) {
                 Some(whole) if whole.whole => {
                     decoded = whole;
                     (&decoded.bytes[..], true)

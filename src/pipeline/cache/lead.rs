@@ -29,14 +29,14 @@ use super::{
         reservation::Outcome,
         respond,
         trail::{Paying, Trail, new_request_id},
-        wanted::Wanted,
     },
+    Asked,
     keeper::Keeper,
     played::{Played, Source},
     told,
 };
 use crate::{
-    policy::cache::{Key, Spec, Spelling, Unfit},
+    policy::cache::{Key, Spelling, Unfit},
     runtime::{
         Route, Runtime, Snapshot, Target,
         cache::{
@@ -44,7 +44,7 @@ use crate::{
             flights::Pilot,
         },
     },
-    types::{Cached, Question},
+    types::Cached,
     upstream::{Failure, Phase, Reason},
 };
 
@@ -54,22 +54,12 @@ const PATIENCE: Duration = Duration::from_secs(10);
 /// What the first of those who ask the same sets out with.
 #[derive(Debug)]
 pub struct Lead {
-    /// What it wants.
-    pub wanted: Wanted,
-    /// The number of its route in its generation.
-    pub at: usize,
-    /// How its reply is kept.
-    pub spec: Arc<Spec>,
     /// What it asks.
-    pub question: Question,
-    /// How that is spelled.
-    pub spelling: Spelling,
+    pub(super) asked: Asked,
     /// The call.
-    pub pilot: Pilot,
+    pub(super) pilot: Pilot,
     /// Its own place among the readers.
-    pub cursor: Cursor,
-    /// What answers if nobody else can.
-    pub stale: Option<Source>,
+    pub(super) cursor: Cursor,
 }
 
 /// What its client hears.
@@ -85,10 +75,10 @@ enum Heard {
 /// Makes the call, and answers its first client.
 pub async fn lead(pipeline: Pipeline, snapshot: &Arc<Snapshot>, lead: Lead, mut trail: Trail) -> Response<Body> {
     trail.cached(Cached::Miss);
-    let Lead { wanted, at, spec, question, spelling, pilot, cursor, stale } = lead;
+    let Lead { asked, pilot, cursor } = lead;
     let (tell, heard) = oneshot::channel();
-    let call = Call { pipeline, snapshot: Arc::clone(snapshot), at, spec, question, spelling, pilot, stale };
-    tokio::task::spawn_local(call.make(wanted, trail, tell));
+    let call = Call { pipeline, snapshot: Arc::clone(snapshot), asked, pilot };
+    tokio::task::spawn_local(call.make(trail, tell));
     match heard.await {
         Ok(Heard::Opened(parts)) => Response::from_parts(*parts, Body::played(Played::of_first(cursor))),
         Ok(Heard::Stale(source, trail)) => told::answer(source, snapshot, trail),
@@ -102,17 +92,14 @@ pub async fn lead(pipeline: Pipeline, snapshot: &Arc<Snapshot>, lead: Lead, mut 
 struct Call {
     pipeline: Pipeline,
     snapshot: Arc<Snapshot>,
-    at: usize,
-    spec: Arc<Spec>,
-    question: Question,
-    spelling: Spelling,
+    asked: Asked,
     pilot: Pilot,
-    stale: Option<Source>,
 }
 
 impl Call {
-    async fn make(self, wanted: Wanted, mut trail: Trail, tell: oneshot::Sender<Heard>) {
-        let Self { pipeline, snapshot, at, spec, question, spelling, pilot, stale } = self;
+    async fn make(self, mut trail: Trail, tell: oneshot::Sender<Heard>) {
+        let Self { pipeline, snapshot, asked, pilot } = self;
+        let Asked { wanted, at, spec, question, known, stale } = asked;
         let runtime = Arc::clone(trail.runtime());
         let generations = Generations::new(&snapshot, &runtime);
         // invariant: it was found in this generation.
@@ -136,7 +123,7 @@ impl Call {
                         if let Reject::Upstream(failure) = &reject {
                             trail.failed(failure.name());
                         }
-                        Heard::Stale(stale, trail)
+                        Heard::Stale(Source::stale(stale), trail)
                     }
                     None => Heard::Rejected(reject, trail),
                 };
@@ -148,7 +135,7 @@ impl Call {
             let metrics = &delivery.target.metrics;
             metrics.of(metrics.model(trail.model()), &runtime.metrics).answered(delivery.reply.status());
             pilot.fail(Failed::Unserved);
-            return drop(tell.send(Heard::Stale(stale, trail)));
+            return drop(tell.send(Heard::Stale(Source::stale(stale), trail)));
         }
         let of = (question, delivery.target.provider.dialect, stands_in(route, delivery.target));
         let (parts, body) = respond::respond(delivery, &snapshot, trail).into_parts();
@@ -161,7 +148,9 @@ impl Call {
         // Its client may have left, and others read on.
         let _ = tell.send(Heard::Opened(Box::new(parts)));
         let named = (client.as_deref(), model.as_deref());
-        Relaying { runtime: &runtime, snapshot: &snapshot, paying, named, spelling, epoch }.relay(pilot, body, keeper).await;
+        Relaying { runtime: &runtime, snapshot: &snapshot, paying, named, spelling: known.spelling, epoch }
+            .relay(pilot, body, keeper)
+            .await;
     }
 }
 

@@ -2,7 +2,7 @@
 
 use http::{
     HeaderMap, HeaderName,
-    header::{AUTHORIZATION, CACHE_CONTROL, COOKIE, PRAGMA},
+    header::{CACHE_CONTROL, PRAGMA},
 };
 use smallvec::SmallVec;
 
@@ -15,6 +15,7 @@ use super::super::{
 use crate::{
     config::{Credentials, Scope},
     policy::cache::{self, Bypass, Directives, FIELDS, Facts, Key, Spec, Spelling, key::LARGEST},
+    provider::auth::is_credential,
     runtime::{Route, cache::Cache},
     types::{Digest, Question},
 };
@@ -86,28 +87,18 @@ fn name_of(number: usize, spec: &Spec) -> &str {
     FIELDS.get(number).copied().unwrap_or_else(|| &spec.headers[number - FIELDS.len()])
 }
 
-/// Fields in which a caller shows the provider who it is.
-const CREDENTIALS: [HeaderName; 5] = [
-    AUTHORIZATION,
-    COOKIE,
-    HeaderName::from_static("api-key"),
-    HeaderName::from_static("x-api-key"),
-    HeaderName::from_static("x-goog-api-key"),
-];
-
 /// Who may be answered with what this client has asked. No two of them are written the same. Where the provider sees the caller's own
 /// credentials, they are a part of it, whatever the caller is called.
 fn scope(scope: Scope, client: &Client, holder: Option<&HeaderMap>) -> Text {
     let mut text = Text::new();
     if let Some(headers) = holder {
         text.push(b'C');
-        for (number, name) in CREDENTIALS.iter().enumerate() {
-            for value in headers.get_all(name) {
-                text.push(number as u8);
-                text.extend_from_slice(Digest::of(value.as_bytes()).as_bytes());
-            }
+        for (name, value) in headers.iter().filter(|(name, _)| is_credential(name)) {
+            text.extend_from_slice(name.as_str().as_bytes());
+            text.push(b':');
+            text.extend_from_slice(Digest::of(value.as_bytes()).as_bytes());
         }
-        text.push(CREDENTIALS.len() as u8);
+        text.push(b';');
     }
     let mut write = |tag: u8, name: &[u8]| {
         text.push(tag);

@@ -327,7 +327,7 @@ impl State {
     /// Lets go what all have read.
     fn let_go(&mut self) {
         let read = self.readers.iter().flatten().filter(|reader| !reader.is_cut).map(|reader| reader.at).min();
-        let read = read.unwrap_or(self.first + self.frames.len());
+        let read = read.unwrap_or(self.next());
         while self.first < read {
             let Some(frame) = self.frames.pop_front() else { break };
             self.first += 1;

@@ -87,12 +87,6 @@ impl Flights {
         (Pilot { flights: self.clone(), key, flight, is_over: false }, cursor)
     }
 
-    /// Bytes that are kept of their replies now.
-    #[must_use]
-    pub fn bytes(&self) -> u64 {
-        self.0.held.bytes()
-    }
-
     fn by_key(&self) -> MutexGuard<'_, HashMap<Key, Arc<Flight>>> {
         self.0.by_key.lock().unwrap_or_else(PoisonError::into_inner)
     }

@@ -50,8 +50,9 @@ async fn a_file_that_is_being_written_is_not_taken_half() {
         tokio::time::sleep(std::time::Duration::from_millis(10)).await;
     }
     becomes(&sidegate, 2).await;
-    let status = sidegate.reloads();
-    assert_eq!((status.applied, status.refused), (1, 0), "{status:?}");
+    // It is told of once it is in force.
+    let status = eventually("it is told of", || sidegate.reloads(), |status| status.applied == 1).await;
+    assert_eq!(status.refused, 0, "{status:?}");
 }
 
 #[tokio::test]

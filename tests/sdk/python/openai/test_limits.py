@@ -43,10 +43,13 @@ def test_a_short_wait_is_waited_for():
 
 def test_a_stream_is_waited_for_as_well():
     with counting("sg-brisk-2") as (one, sent):
-        for _ in range(3):
+        # On a slow machine the first few are that far apart that nothing limits them.
+        for served in range(1, 20):
             chunks = list(one.chat.completions.create(model="gpt-4o", messages=MESSAGES, stream=True))
             assert chunks[-1].choices[0].finish_reason == "stop"
-        assert len(sent) > 3
+            if len(sent) > served:
+                return
+        pytest.fail("nothing was limited")
 
 
 def test_several_at_once_are_all_served():
