@@ -74,9 +74,19 @@ def readme(current, text):
 
 
 def config_definitions(proxy):
-    """The schema of `proxy.yaml` below names that no other definition has. What the chart fills in is not required."""
+    """The schema of `proxy.yaml` below names that no other definition has. What the chart fills in is not required, and in place of
+    every number, word and so on there may be a text with `${…}`, which is only known in the pod."""
+    later = {"type": "string", "pattern": "\\$\\{"}
+    kinds = {"integer", "number", "boolean"}
 
     def plain(node):
+        if isinstance(node, dict) and isinstance(made := bare(node), dict):
+            types = made.get("type", [])
+            scalar = {"pattern", "enum", "const"} & made.keys() or kinds & ({types} if isinstance(types, str) else set(types))
+            return {"anyOf": [made, later]} if scalar and "properties" not in made else made
+        return bare(node)
+
+    def bare(node):
         if isinstance(node, dict):
             if "$ref" in node:
                 return {"$ref": node["$ref"].replace("#/$defs/", "#/definitions/proxy.")}
