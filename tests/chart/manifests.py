@@ -1,50 +1,31 @@
-"""What the chart makes of values, as data."""
+"""What there is to be run and proved: the chart's renderings and the plain manifests of the examples, as lists of objects."""
 
 import functools
-import os
 import shutil
-import subprocess
 import tempfile
 from pathlib import Path
 from typing import Any
 
 import yaml
 
+from conftest import CHART, ROOT, SETS, SIZES, template
+
 Document = dict[str, Any]
-ROOT = Path(__file__).resolve().parents[2]
-CHART = ROOT / "helm" / "sidegate"
-# Somebody's chart, with the sidecar in its pods.
-APPLICATION = ROOT / "tests" / "chart" / "application"
-RELEASE = "ai"
 
 
-def helm() -> str:
-    """Helm, as scripts/chart-tests installs it."""
-    target = Path(os.environ.get("CARGO_TARGET_DIR", ROOT / "target"))
-    return os.environ.get("HELM") or str(target / "tools" / "bin" / "helm")
-
-
-def rendered(values: Document | None = None, *files: Path) -> list[Document]:
-    """`helm template` with these values files, and these values before all."""
-    return _template(CHART, values or {}, list(files))
-
-
-def _template(chart: Path, values: Document, files: list[Path]) -> list[Document]:
-    flags = [word for file in files for word in ("--values", str(file))]
-    words = [helm(), "template", RELEASE, str(chart), "--namespace", "apps", *flags, "--values", "-"]
-    done = subprocess.run(words, input=yaml.safe_dump(values), capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr
-    return [document for document in yaml.safe_load_all(done.stdout) if document]
+def rendered(values: Document) -> list[Document]:
+    """The chart with these values alone."""
+    return template(None, values).all
 
 
 def rendered_application(values: Document) -> list[Document]:
-    """An application's chart with the sidecar in it, and these values for `sidegate`."""
+    """An application's chart with the sidecar in its pods, and these values for `sidegate`."""
     with tempfile.TemporaryDirectory() as folder:
-        chart = Path(folder) / "chat"
-        shutil.copytree(APPLICATION, chart)
+        parent = Path(folder) / "parent"
+        shutil.copytree(ROOT / "tests" / "chart" / "parent", parent)
         # Where `helm dependency build` would bring it.
-        shutil.copytree(CHART, chart / "charts" / "sidegate")
-        return _template(chart, {"sidegate": {"mode": "sidecar"} | values}, [])
+        shutil.copytree(CHART, parent / "charts" / "sidegate")
+        return template(None, {"sidegate": values}, chart=parent).all
 
 
 def loaded(file: Path) -> list[Document]:
@@ -52,19 +33,22 @@ def loaded(file: Path) -> list[Document]:
     return [document for document in yaml.safe_load_all(file.read_text()) if document]
 
 
-def values_files() -> list[Path]:
-    """The values files that the chart comes with, and those it is tested with."""
-    files = sorted([*CHART.glob("values-*.yaml"), *CHART.glob("ci/*.yaml")])
-    assert len(files) >= 5, f"found only {files}"
+def example_files() -> list[Path]:
+    """The plain manifests for those who do without Helm."""
+    files = sorted((ROOT / "examples" / "kubernetes").glob("**/*.yaml"))
+    assert files, "there are no examples"
     return files
 
 
-def example_files() -> list[Path]:
-    """The plain manifests for those who do without Helm."""
-    return sorted((ROOT / "examples" / "kubernetes").glob("**/*.yaml"))
+def releases() -> dict[str, list[Path]]:
+    """The values files of every release that is proved: each complete set, and each size on top of what it needs."""
+    sets = {f"ci/{path.name}": [path] for path in SETS.values()}
+    return sets | {path.name: [SETS["sidecar" if name == "sidecar" else "gateway"], path] for name, path in SIZES.items()}
 
 
 @functools.cache
 def renderings() -> dict[str, list[Document]]:
-    """The chart with each of its values files, by the file's name."""
-    return {file.name: rendered(None, file) for file in values_files()}
+    """Everything with pods in it, by its name."""
+    charts = {name: template(name).all for name in SETS} | {f"size {name}": template(size=name).all for name in SIZES if name != "sidecar"}
+    parents = {f"parent {name}": rendered_application(yaml.safe_load(SETS[name].read_text())) for name in SETS if name.startswith("sidecar")}
+    return charts | parents | {file.name: loaded(file) for file in example_files()}

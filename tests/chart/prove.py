@@ -19,7 +19,7 @@ def main() -> int:
     table = Table()
     with tempfile.TemporaryDirectory() as folder:
         if arguments.part != "drain":
-            prove_server.prove(table, arguments.tools / "bin", arguments.tools / "resources", Path(folder) / "server")
+            prove_server.prove(table, arguments.tools, Path(folder) / "server")
         if arguments.part != "server":
             prove_drain.prove(table, Path(folder) / "drain")
     table.print()

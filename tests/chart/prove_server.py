@@ -5,9 +5,11 @@ from pathlib import Path
 import yaml
 
 from cluster import TENANT, Cluster
+from conftest import CHART, SETS, SIZES
 from figures import Table
-from manifests import CHART, example_files, loaded, rendered_application, values_files
-from releases import Namespace, Refused, pods
+from manifests import Document, example_files, loaded, releases, rendered_application
+from releases import RELEASE, Namespace, Refused, pods
+from schemas import make
 
 # What a gateway has to say in any case.
 LEAST = {
@@ -19,17 +21,22 @@ FOLLOWED = {"config": {"log": {"slow": "30s"}}}
 RESTARTED = {"config": {"listen": {"workers": 3}}}
 
 
-def prove(table: Table, tools: Path, resources: Path, folder: Path) -> None:
+def prove(table: Table, tools: Path, folder: Path) -> None:
     """Starts the API server and asks it."""
     with Cluster(folder, tools) as cluster:
         table.tell("kube-apiserver", cluster.version())
         bare(table, cluster, folder)
-        cluster.apply(*(document for file in sorted(resources.glob("*.yaml")) for document in loaded(file)))
+        cluster.apply(*definitions())
         cluster.kubectl("wait", "--for=condition=Established", "customresourcedefinitions", "--all", "--timeout=60s")
-        every_values_file(table, cluster, folder)
+        every_release(table, cluster)
         life(table, cluster, folder)
         sidecars(table, cluster)
         check(table, cluster)
+
+
+def definitions() -> list[Document]:
+    """Of other projects' kinds, as those projects release them."""
+    return [document for name, file in make.CUSTOM.values() for document in loaded(make.module(name) / file)]
 
 
 def written(folder: Path, name: str, *values: dict[str, object]) -> list[str]:
@@ -62,20 +69,10 @@ def bare(table: Table, cluster: Cluster, folder: Path) -> None:
     taken(table, "the defaults, by an `admin` of the namespace alone", Namespace(cluster, "tenant", TENANT), flags)
 
 
-def every_values_file(table: Table, cluster: Cluster, folder: Path) -> None:
-    """Each as it is, in a namespace to itself."""
-    for file in values_files():
-        namespace = Namespace(cluster, f"of-{file.stem.removeprefix('values-')}")
-        flags = ["--values", str(file)]
-        if file.parent == CHART:
-            flags += written(folder, file.stem, least(file))
-        taken(table, f"{file.parent.name}/{file.name}", namespace, flags)
-
-
-def least(file: Path) -> dict[str, object]:
-    """What a values file leaves to its operator."""
-    values = yaml.safe_load(file.read_text()) or {}
-    return {} if (values.get("config") or {}).get("clients") else LEAST
+def every_release(table: Table, cluster: Cluster) -> None:
+    """Each set of values, and each size, in a namespace to itself."""
+    for number, (name, files) in enumerate(releases().items()):
+        taken(table, name, Namespace(cluster, f"release-{number}"), [word for file in files for word in ("--values", str(file))])
 
 
 def life(table: Table, cluster: Cluster, folder: Path) -> None:
@@ -83,7 +80,7 @@ def life(table: Table, cluster: Cluster, folder: Path) -> None:
     namespace = Namespace(cluster, "life")
 
     def upgraded(*values: dict[str, object]) -> tuple[str, object]:
-        namespace.helm("upgrade", "--install", "ai", CHART, *written(folder, "life", LEAST, *values))
+        namespace.helm("upgrade", "--install", RELEASE, CHART, *written(folder, "life", LEAST, *values))
         return state(namespace)
 
     text, template = upgraded()
@@ -92,13 +89,13 @@ def life(table: Table, cluster: Cluster, folder: Path) -> None:
     table.hold("… and the pods", "the same" if same == template else "replaced", "the same", same == template)
     _, replaced = upgraded(RESTARTED)
     table.hold("an upgrade of what needs a restart: the pods", "replaced" if replaced != same else "the same", "replaced", replaced != same)
-    namespace.helm("rollback", "ai", "1")
+    namespace.helm("rollback", RELEASE, "1")
     back = state(namespace) == (text, template)
     table.hold("`helm rollback`: ConfigMap and pods", "as at first" if back else "not as at first", "as at first", back)
-    for file in [file for file in values_files() if file.parent == CHART and "sidecar" not in file.name]:
-        namespace.helm("upgrade", "ai", CHART, "--values", str(file), *written(folder, "size", least(file)))
+    for name in ("small", "medium", "large", "xlarge", "small"):
+        namespace.helm("upgrade", RELEASE, CHART, "--values", str(SETS["gateway"]), "--values", str(SIZES[name]))
     table.hold("from each size to the next, by `helm upgrade`", "taken", "taken", True)
-    namespace.helm("uninstall", "ai")
+    namespace.helm("uninstall", RELEASE)
     left = [f"{document['kind']} {document['metadata']['name']}" for document in namespace.objects()]
     table.hold("left after `helm uninstall`", ", ".join(left) or 0, "0", not left)
 
@@ -114,7 +111,8 @@ def state(namespace: Namespace) -> tuple[str, object]:
 
 def sidecars(table: Table, cluster: Cluster) -> None:
     """What has no pods of its own: the chart's sidecar in an application's chart, and the plain manifests for those who do without Helm."""
-    made = {f"the sidecar of ci/{file.name}, in a chart": rendered_application(yaml.safe_load(file.read_text())) for file in sidecar_files()}
+    files = {name: path for name, path in SETS.items() if name.startswith("sidecar")}
+    made = {f"{name}, in an application's chart": rendered_application(yaml.safe_load(path.read_text())) for name, path in files.items()}
     made |= {f"examples/kubernetes/{file.name}": [one for one in loaded(file) if one["kind"] != "Namespace"] for file in example_files()}
     for number, (name, documents) in enumerate(made.items()):
         try:
@@ -124,11 +122,6 @@ def sidecars(table: Table, cluster: Cluster) -> None:
             continue
         figure = f"{len(documents)} objects, {len(pods(documents))} pod, {len(warnings)} warnings"
         table.hold(name, figure, "1 pod, 0 warnings", not warnings and len(pods(documents)) == 1)
-
-
-def sidecar_files() -> list[Path]:
-    """The values with which the sidecar is tested."""
-    return [file for file in values_files() if file.parent != CHART and "sidecar" in file.name]
 
 
 def check(table: Table, cluster: Cluster) -> None:

@@ -9,9 +9,11 @@ from typing import Any
 import yaml
 
 from cluster import OPERATOR, TENANT, Cluster
-from manifests import CHART, RELEASE, Document
+from conftest import CHART
+from manifests import Document
 from pod import pod_templates
 
+RELEASE = "ai"
 # What `kubectl` and Helm print of a header `Warning` of the API server: a removed version, a field that does nothing, a pod that the
 # namespace would not admit.
 WARNING = re.compile(r"^(?:Warning: .*|[WI]\d{4} .*warnings\.go.*|.*level=WARN.*)$", re.MULTILINE)
@@ -51,7 +53,7 @@ class Namespace:
 
     def helm(self, *words: str | Path) -> tuple[str, list[str]]:
         """Helm's output, and what it was warned of."""
-        done = self.cluster.run(self.cluster.tools / "helm", *words, "--namespace", self.name, user=self.user)
+        done = self.cluster.run("helm", *words, "--namespace", self.name, user=self.user)
         if done.returncode:
             raise Refused(f"helm {' '.join(map(str, words))}: {done.stderr}")
         return done.stdout, WARNING.findall(done.stderr)

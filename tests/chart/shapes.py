@@ -47,7 +47,7 @@ def gateway(base_url: str, **sections: Any) -> list[Document]:
 
 def sidecar(base_url: str, **sections: Any) -> list[Document]:
     """The chart's sidecar in a chart of somebody's application."""
-    return rendered_application(values(base_url, **sections))
+    return rendered_application({"mode": "sidecar"} | values(base_url, **sections))
 
 
 def example(file: Path) -> Callable[..., list[Document]]:

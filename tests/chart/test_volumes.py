@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from manifests import example_files, loaded, rendered, renderings
+from manifests import rendered, renderings
 from pod import Pod, containers, pod_templates, program, within
 from provider import Provider
 from service import PATH, Connection, Service
@@ -67,7 +67,7 @@ def generation(pod: Pod) -> float:
 def test_no_volume_is_mounted_by_sub_path() -> None:
     """The kubelet never brings a change to such a mount."""
     seen = 0
-    for name, documents in [*renderings().items(), *((file.name, loaded(file)) for file in example_files())]:
+    for name, documents in renderings().items():
         for template in pod_templates(documents):
             for container in containers(template["spec"]):
                 for mount in container.get("volumeMounts", []):
