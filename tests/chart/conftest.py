@@ -16,6 +16,8 @@ KUBERNETES = "1.29.0"
 # Complete sets of values, by name. The sizes are none: they go on top of one.
 SETS = {path.name.removesuffix("-values.yaml"): path for path in sorted((CHART / "ci").glob("*-values.yaml"))}
 SIZES = {path.name.removeprefix("values-").removesuffix(".yaml"): path for path in sorted(CHART.glob("values-*.yaml"))}
+# Each set with each size of its mode, and without one.
+FITTING = [(name, size) for name in SETS for size in [None, *SIZES] if not size or (size == "sidecar") == name.startswith("sidecar")]
 
 
 class Refused(Exception):

@@ -38,7 +38,10 @@ volumeMounts:
   {{- include "sidegate.volumeMounts" $root | nindent 2 }}
 {{- end }}
 
-{{/* Over the pod's address the kubelet asks itself; an admin listener on 127.0.0.1 is asked from inside. */}}
+{{/*
+Over the pod's address the kubelet asks itself; an admin listener on 127.0.0.1 is asked from inside: by its address, since the config
+may be a broken one that the process has refused.
+*/}}
 {{- define "sidegate.probe" -}}
 {{- $values := index . 0 }}{{ $question := index . 1 }}{{ $adminPort := index . 2 }}{{ $timing := index . 3 -}}
 {{- if $values.admin.expose -}}
@@ -47,7 +50,7 @@ httpGet:
   port: {{ $adminPort }}
 {{- else -}}
 exec:
-  command: [/sidegate, health, --{{ $question }}, --config, /etc/sidegate/proxy.yaml]
+  command: [/sidegate, health, --{{ $question }}, --address, "127.0.0.1:{{ int $values.admin.port }}"]
 {{- end }}
 {{ toYaml $timing }}
 {{- end }}

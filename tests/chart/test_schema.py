@@ -1,0 +1,132 @@
+"""Values that make no sense are refused before anything is installed, in words that say what to write instead."""
+
+import json
+
+import pytest
+import yaml
+
+from conftest import CHART, FITTING, KUBERNETES, SETS, SIZES, Refused, helm, refusal, template
+
+# Values on top of the least that a gateway needs, and what has to stand in the refusal.
+WRONG = {
+    "an exposed listener without clients": ({"config": {"clients": None}}, "add `config.clients`"),
+    "no key": ({"keys": {"openai": {"existingSecret": ""}}}, "`keys.openai` has no key: write `existingSecret`"),
+    "keys made and existing": ({"keys": {"openai": {"values": {"a": "b"}}}}, "both `existingSecret` and `values`"),
+    "keys of nobody": ({"keys": {"azure": {"existingSecret": "s"}}}, "`keys.azure`: there is no provider of this name"),
+    "a routed provider without keys": (
+        {"config": {"providers": {"vllm": {"dialect": "vllm", "base_url": "http://vllm/v1"}}, "routes": [{"path": "/v1", "targets": ["openai", {"provider": "vllm"}]}]}},
+        "the provider `vllm` of `config.routes[0]` has no key",
+    ),
+    "two providers and no route": ({"keys": {"groq": {"existingSecret": "s"}}}, "several providers (groq, openai): write `config.routes`"),
+    "an address of its own": ({"config": {"listen": {"address": "0.0.0.0:80"}}}, "`config.listen.address` is the chart's: write `listen.host`"),
+    "an admin address of its own": ({"config": {"admin": {"address": "0.0.0.0:80"}}}, "`config.admin.address` is the chart's: write `admin.port`"),
+    "a token in the config": ({"config": {"admin": {"token": "${TOKEN}"}}}, "`config.admin.token` is the chart's: write `admin.token`"),
+    "a drain in the config": ({"config": {"drain": {"delay": "5s"}}}, "`config.drain` is the chart's: write `drain.delay`"),
+    "too short a grace": ({"drain": {"timeout": "60s", "grace": 60}}, "`drain.grace` is 60 s and `drain.timeout` 60 s"),
+    "a delay that leaves nothing": ({"drain": {"delay": "20s", "timeout": "20s"}}, "leaves nothing for streams"),
+    "a hook without a token": ({"drain": {"preStop": True}}, "`drain.preStop` needs `admin.token`"),
+    "a mount that never changes": ({"extraVolumeMounts": [{"name": "v", "mountPath": "/prices.yaml", "subPath": "prices.yaml"}]}, "`/prices.yaml` is mounted by `subPath`"),
+    "two autoscalers for cpu": ({"vpa": {"enabled": True, "updateMode": "Auto", "controlledResources": ["cpu"]}}, "`vpa` and `autoscaling` both go by cpu"),
+    "two autoscalers for memory": ({"vpa": {"enabled": True, "updateMode": "Initial"}}, "`vpa` and `autoscaling` both go by memory"),
+    "a share of nothing": ({"resources": {"requests": {"cpu": None}}}, "`autoscaling.cpu` is a share of `resources.requests.cpu`"),
+    "nothing to scale by": ({"autoscaling": {"cpu": 0, "memory": 0}}, "has nothing to go by"),
+    "fewer at most than at least": ({"autoscaling": {"min": 5, "max": 4}}, "`autoscaling.min` is 5 and `autoscaling.max` 4"),
+    "keda without prometheus": ({"autoscaling": {"inFlight": {"enabled": True, "source": "keda"}}}, "keda.serverAddress"),
+    "both bounds of a disruption": ({"pdb": {"minAvailable": 2, "maxUnavailable": 2}}, "`pdb` has both"),
+    "nodes that are never emptied": ({"pdb": {"maxUnavailable": 0}}, "would keep every node from being emptied"),
+    "everything collected twice": ({"monitor": {"service": True, "pod": True}}, "collect everything twice"),
+    "metrics that nobody reaches": ({"monitor": {"pod": True}, "admin": {"expose": False}}, "leave `admin.expose` on"),
+    "a token twice": ({"admin": {"token": {"existingSecret": "s", "value": "0123456789abcdef"}}}, "`admin.token` has both"),
+    "one port for both": ({"listen": {"port": 8081}}, "never share the admin port"),
+    "a socket for other pods": ({"sidecar": {"socket": "/run/s/s.sock"}}, "`sidecar.socket` is for `mode: sidecar`"),
+    "a second config": ({"configFiles": {"proxy.yaml": "{}"}}, "`configFiles` can't hold `proxy.yaml`"),
+    "an authority without certificates": ({"tls": {"clientCa": True}}, "`tls.clientCa` needs `tls.existingSecret`"),
+}
+
+# What the schema says by itself: the path of the value, as Helm writes it.
+MISSHAPEN = {
+    "an unknown value": ({"replica": 3}, "replica"),
+    "an unknown value further down": ({"autoscaling": {"minReplicas": 3}}, "minReplicas"),
+    "another mode": ({"mode": "daemon"}, "/mode"),
+    "a duration without a unit": ({"drain": {"timeout": "300"}}, "/drain/timeout"),
+    "a port that is none": ({"listen": {"port": 80800}}, "/listen/port"),
+    "a token that can be tried out": ({"admin": {"token": {"value": "short"}}}, "/admin/token/value"),
+    "a digest that is cut off": ({"image": {"digest": "sha256:00"}}, "/image/digest"),
+    "a socket that is no path": ({"sidecar": {"socket": "sidegate.sock"}}, "/sidecar/socket"),
+    "a socket with no directory of its own": ({"sidecar": {"socket": "/sidegate.sock"}}, "/sidecar/socket"),
+    "root": ({"sidecar": {"runAsUser": 0}}, "/sidecar/runAsUser"),
+    "keys that are no Secret": ({"keys": {"openai": {"secret": "s"}}}, "secret"),
+    "an unknown field of the config": ({"config": {"retries": {"attempts": 3}}}, "retries"),
+    "a unit that is none in the config": ({"config": {"listen": {"header_timeout": "10 seconds"}}}, "/config/listen/header_timeout"),
+    "a dialect that is none": ({"config": {"providers": {"openai": {"dialect": "opanai"}}}}, "/config/providers/openai/dialect"),
+}
+
+
+@pytest.mark.parametrize("what", WRONG)
+def test_what_does_not_fit_together_is_refused(what):
+    values, words = WRONG[what]
+    said = refusal("gateway", values)
+    assert words in said and "values do not fit together" in said
+
+
+@pytest.mark.parametrize("what", MISSHAPEN)
+def test_what_has_another_shape_is_refused(what):
+    values, words = MISSHAPEN[what]
+    said = refusal("gateway", values)
+    assert words in said and "don't meet the specifications of the schema" in said
+
+
+def test_all_that_is_wrong_is_told_at_once():
+    said = refusal("gateway", {"config": {"clients": None}, "keys": {"openai": {"existingSecret": ""}}, "drain": {"grace": 1}})
+    assert all(words in said for words in ("`config.clients`", "`keys.openai` has no key", "`drain.grace` is 1 s"))
+
+
+def test_without_values_it_says_what_is_needed():
+    said = refusal(None)
+    assert "there is no provider: write `keys.openai.existingSecret`" in said and "`config.clients`" in said
+
+
+def test_callers_may_bring_keys_of_their_own():
+    own = {"config": {"providers": {"openai": {}}, "routes": [{"path": "/v1", "targets": ["openai"], "credentials": "client"}]}}
+    assert template("gateway", own | {"keys": {"openai": None}}).config()["routes"][0]["credentials"] == "client"
+
+
+def test_what_fits_is_let_in():
+    """The like of what is refused above, with the one thing changed that was wrong."""
+    template("gateway", {"drain": {"timeout": "60s", "grace": 61}})
+    template("gateway", {"vpa": {"enabled": True, "updateMode": "Off"}})
+    template("gateway", {"vpa": {"enabled": True, "updateMode": "Auto"}, "autoscaling": {"enabled": False}})
+    template("gateway", {"vpa": {"enabled": True, "updateMode": "Auto", "controlledResources": ["memory"]}, "autoscaling": {"memory": 0}})
+    template("gateway", {"extraVolumeMounts": [{"name": "v", "mountPath": "/prices"}]})
+    template("gateway", {"config": {"listen": {"workers": "${WORKERS}", "header_timeout": "10 s"}}})
+
+
+def test_every_value_with_a_default_is_in_the_schema_and_the_other_way_round():
+    def paths(node, schema, path=""):
+        for key, inner in (node or {}).items():
+            below = schema.get("properties", {})
+            if path == "config." or not schema.get("properties"):
+                continue
+            assert key in below, f"{path}{key} is not in the schema"
+            if isinstance(inner, dict):
+                paths(inner, below[key], f"{path}{key}.")
+        # What Kubernetes owns has more than there are defaults for.
+        if path not in ("", "resources.") and not path.startswith("probes."):
+            assert set(schema.get("properties", {})) <= set(node or {}), path
+
+    schema = json.loads((CHART / "values.schema.json").read_text())
+    defaults = yaml.safe_load((CHART / "values.yaml").read_text())
+    paths(defaults, schema)
+    assert set(schema["properties"]) - {"global"} == set(defaults)
+
+
+@pytest.mark.parametrize("name, size", FITTING)
+def test_lint_has_nothing_to_say(name, size):
+    files = [part for file in [SETS[name], *([SIZES[size]] if size else [])] for part in ("--values", file)]
+    said = helm("lint", "--strict", "--quiet", "--kube-version", KUBERNETES, *files, CHART)
+    assert "[WARNING]" not in said and "[ERROR]" not in said
+
+
+def test_an_older_kubernetes_is_told_why_not():
+    with pytest.raises(Refused, match="1.29"):
+        helm("template", "test", CHART, "--kube-version", "1.28.9", "--values", CHART / "ci" / "gateway-values.yaml")
