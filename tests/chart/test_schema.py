@@ -10,6 +10,7 @@ from conftest import CHART, FITTING, KUBERNETES, SETS, SIZES, Refused, helm, ref
 # Values on top of the least that a gateway needs, and what has to stand in the refusal.
 WRONG = {
     "an exposed listener without clients": ({"config": {"clients": None}}, "add `config.clients`"),
+    "clients of whom there are none": ({"config": {"clients": {"anonymous": "deny", "keys": []}}}, "nobody may call: `config.clients` has no `keys`"),
     "no key": ({"keys": {"openai": {"existingSecret": ""}}}, "`keys.openai` has no key: write `existingSecret`"),
     "keys made and existing": ({"keys": {"openai": {"values": {"a": "b"}}}}, "both `existingSecret` and `values`"),
     "keys of nobody": ({"keys": {"azure": {"existingSecret": "s"}}}, "`keys.azure`: there is no provider of this name"),

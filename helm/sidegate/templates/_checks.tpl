@@ -26,8 +26,13 @@ Everything that is wrong with the values and that the schema can't say, at once.
 {{- if hasKey $config "drain" }}
 {{- $problems = append $problems "`config.drain` is the chart's: write `drain.delay` and `drain.timeout`, from which `terminationGracePeriodSeconds` follows, too" }}
 {{- end }}
-{{- if and (eq .Values.mode "gateway") (not (hasKey $config "clients")) }}
+{{- if and (eq .Values.mode "gateway") (not $config.clients) }}
 {{- $problems = append $problems "other pods can reach a gateway, and nothing says who may call: add `config.clients` (docs/clients.md), such as `{ anonymous: deny, keys: […] }`; `{ anonymous: free }` lets everybody in" }}
+{{- end }}
+{{- with $config.clients }}
+{{- if and (eq (default "deny" .anonymous) "deny") (not (or .keys .jwt .mtls)) }}
+{{- $problems = append $problems "nobody may call: `config.clients` has no `keys` (`sidegate key new` makes one), and lets nobody in without; or write `anonymous: free`" }}
+{{- end }}
 {{- end }}
 {{- if and .Values.tls.clientCa (not .Values.tls.existingSecret) }}
 {{- $problems = append $problems "`tls.clientCa` needs `tls.existingSecret`, which holds `ca.crt`" }}
