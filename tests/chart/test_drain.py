@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from manifests import rendered
-from pod import program
+from pod import containers, pod_templates, program
 from rollout import Crowd, end_together, roll_out, simulated
 from shapes import ADMIN_TOKEN, GATEWAY, SIDECARS, Shape, secret, values
 
@@ -55,3 +55,15 @@ def test_a_sidecar_serves_its_application_to_the_end_and_goes_after_it(shape: Sh
     assert (load.lost, end.code, end.killed) == ([], 0, False), end
     assert load.requests > 20 and load.streams >= CROWD.streams
     assert end.seconds - end.signalled < 10, f"it stayed behind: {end}"
+
+
+def test_a_sidecar_that_drains_in_a_hook_leaves_its_application_alone(folder: Path) -> None:
+    """Why no sidecar has one: hooks run before anybody's turn to end."""
+    hook = {"preStop": {"exec": {"command": ["/sidegate", "drain", "--config", "/etc/sidegate/proxy.yaml"]}}}
+    [loopback] = [shape for shape in SIDECARS if shape.name == "example-sidecar-loopback"]
+    with simulated(program(), tokens_per_second=TOKENS_PER_SECOND) as base_url:
+        documents = loopback.documents(base_url, KEYS)
+        [sidecar] = [one for template in pod_templates(documents) for one in containers(template["spec"]) if one["name"] == "sidegate"]
+        sidecar["lifecycle"] = hook
+        end, load = end_together(documents, program(), folder, CROWD, works_on=1)
+    assert end.hook == 0 and any("ConnectionRefused" in lost for lost in load.lost), (end, load.lost)
