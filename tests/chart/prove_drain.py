@@ -24,15 +24,15 @@ def prove(table: Table, folder: Path) -> None:
     keys = secret("sidegate-openai", {"only": "sk-of-the-pool"})
     with simulated(program(), tokens_per_second=TOKENS_PER_SECOND) as base_url:
         for name, more in {
-            "SIGTERM alone, as by default": {},
-            "with `drain.preStop`": {"drain": {"preStop": True}, "admin": {"token": {"value": ADMIN_TOKEN}}},
+            "a rollout by SIGTERM alone": {},
+            "a rollout with `drain.preStop`": {"drain": {"preStop": True}, "admin": {"token": {"value": ADMIN_TOKEN}}},
         }.items():
             documents = [*rendered(values(base_url) | more), keys]
             timings = drain(documents)
             # As late as it may be, with two seconds in hand.
             heard_after = seconds(timings["delay"]) - 2
             told = f"delay {timings['delay']}, timeout {timings['timeout']}, grace {grace(documents)} s"
-            report(table, f"a rollout, {name}", told, heard_after, roll_out(documents, program(), folder / name.replace("`", ""), CROWD, heard_after))
+            report(table, name, told, heard_after, roll_out(documents, program(), folder / name.split()[-1].strip("`"), CROWD, heard_after))
         documents = [*rendered(values(base_url) | {"drain": {"delay": "0s"}}), keys]
         late = roll_out(documents, program(), folder / "late", CROWD, 3)
         table.hold("the check: `delay: 0s`, heard of after 3 s: lost", len(late.lost), "> 0", bool(late.lost))
@@ -59,10 +59,10 @@ def report(table: Table, name: str, told: str, heard_after: float, rollout: Roll
 def sidecar(table: Table, shape: Shape, base_url: str, folder: Path) -> None:
     """The pod is deleted; the application works on for a while, and its sidecar must not go before it, nor stay behind."""
     end, load = end_together(shape.documents(base_url, {"only": "sk-of-the-pool"}), program(), folder, APPLICATION, LAST_WORK)
-    name, lost, behind = f"{shape.name}, a sidecar", len(load.lost), end.seconds - end.signalled
+    name, lost, behind = shape.name, len(load.lost), end.seconds - end.signalled
     table.hold(f"{name}: calls of its application lost", f"{lost} of {load.requests + load.streams + lost}", "0", lost == 0)
-    table.hold(f"{name}: told to go when the application had gone", f"{end.signalled:.1f} s", f"> {LAST_WORK:.0f} s", end.signalled > LAST_WORK)
-    table.hold(f"{name}: from then to its end", f"{behind:.2f} s", "< 3 s", behind < 3)
+    table.hold(f"{name}: SIGTERM, after the application", f"{end.signalled:.1f} s", f"> {LAST_WORK:.0f} s", end.signalled > LAST_WORK)
+    table.hold(f"{name}: from SIGTERM to its end", f"{behind:.2f} s", "< 3 s", behind < 3)
     table.hold(f"{name}: exit code", end.code, "0", end.code == 0)
     for one in load.lost[:5]:
         table.tell("", one[:100])
