@@ -16,17 +16,21 @@ KUBERNETES = "1.29.0"
 # Complete sets of values, by name. The sizes are none: they go on top of one.
 SETS = {path.name.removesuffix("-values.yaml"): path for path in sorted((CHART / "ci").glob("*-values.yaml"))}
 SIZES = {path.name.removeprefix("values-").removesuffix(".yaml"): path for path in sorted(CHART.glob("values-*.yaml"))}
-# Each set with each size of its mode, and without one.
-FITTING = [(name, size) for name in SETS for size in [None, *SIZES] if not size or (size == "sidecar") == name.startswith("sidecar")]
+# Each set as it is, and each size on top of the smallest set of its mode.
+FITTING = [(name, None) for name in SETS] + [("sidecar" if size == "sidecar" else "gateway", size) for size in SIZES]
 
 
 class Refused(Exception):
     """Helm rendered nothing; the text says why."""
 
 
+# Programs in Go that live for a tenth of a second have no use for its garbage collector.
+BRIEF = os.environ | {"GOGC": "off"}
+
+
 def helm(*arguments, stdin=None):
     """Runs Helm and returns what it has printed."""
-    ran = subprocess.run(["helm", *map(str, arguments)], input=stdin, capture_output=True, text=True, timeout=60)
+    ran = subprocess.run(["helm", *map(str, arguments)], input=stdin, capture_output=True, text=True, timeout=60, env=BRIEF)
     if ran.returncode:
         raise Refused(ran.stderr + ran.stdout)
     return ran.stdout
@@ -43,7 +47,8 @@ class Manifests:
 
     def __init__(self, text):
         self.text = text
-        self.all = [document for document in yaml.safe_load_all(text) if document]
+        # The loader in C: ten times as fast.
+        self.all = [document for document in yaml.load_all(text, yaml.CSafeLoader) if document]
 
     def kinds(self):
         return sorted(document["kind"] for document in self.all)

@@ -89,7 +89,9 @@ def test_without_values_it_says_what_is_needed():
 
 def test_callers_may_bring_keys_of_their_own():
     own = {"config": {"providers": {"openai": {}}, "routes": [{"path": "/v1", "targets": ["openai"], "credentials": "client"}]}}
-    assert template("gateway", own | {"keys": {"openai": None}}).config()["routes"][0]["credentials"] == "client"
+    made = template("gateway", own | {"keys": {"openai": None}})
+    assert made.config()["routes"][0]["credentials"] == "client" and "keys" not in made.config()["providers"]["openai"]
+    assert [volume["name"] for volume in made.pod()["volumes"]] == ["sidegate-config"]
 
 
 def test_what_fits_is_let_in():

@@ -52,11 +52,11 @@ Everything that is wrong with the values and that the schema can't say, at once.
 {{- else if not $config.routes }}
 {{- $problems = append $problems (printf "there is no route, and several providers (%s): write `config.routes`" (keys $providers | sortAlpha | join ", ")) }}
 {{- end }}
-{{- range $name, $keys := .Values.keys }}
+{{- range $name := include "sidegate.keysOf" . | fromJsonArray }}
+{{- $keys := get $.Values.keys $name }}
 {{- if not (hasKey $providers $name) }}
 {{- $problems = append $problems (printf "`keys.%s`: there is no provider of this name in `config.providers`, and none is well known by it" $name) }}
 {{- end }}
-{{- $keys = $keys | default dict }}
 {{- if and $keys.existingSecret $keys.values }}
 {{- $problems = append $problems (printf "`keys.%s` has both `existingSecret` and `values`: write one" $name) }}
 {{- else if not (or $keys.existingSecret $keys.values) }}

@@ -69,7 +69,7 @@ openai anthropic groq deepseek mistral openrouter
 {{- $_ := set $config "admin" $admin }}
 {{- $_ := set $config "drain" (dict "delay" (include "sidegate.drain.delay" .) "timeout" (include "sidegate.drain.timeout" .)) }}
 {{- $providers := $config.providers | default dict }}
-{{- range $name, $keys := .Values.keys }}
+{{- range $name := include "sidegate.keysOf" . | fromJsonArray }}
 {{- $known := splitList " " (include "sidegate.wellKnown" $) | has $name }}
 {{- if and (not (hasKey $providers $name)) $known }}
 {{- $_ := set $providers $name (dict "dialect" $name) }}

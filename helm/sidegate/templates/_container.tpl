@@ -66,7 +66,7 @@ exec:
 {{/* Whole directories: what is mounted by `subPath` is never updated. */}}
 {{- define "sidegate.volumeMounts" -}}
 - { name: sidegate-config, mountPath: /etc/sidegate, readOnly: true }
-{{- range $name, $keys := .Values.keys }}
+{{- range $name := include "sidegate.keysOf" . | fromJsonArray }}
 - { name: sidegate-{{ include "sidegate.keysVolume" $name }}, mountPath: {{ include "sidegate.keysPath" $name }}, readOnly: true }
 {{- end }}
 {{- if include "sidegate.hasToken" . }}
@@ -91,7 +91,7 @@ mounted readable, into this one container.
 {{- $mode := ternary "0444" "0440" (eq .Values.mode "sidecar") -}}
 - name: sidegate-config
   configMap: { name: {{ include "sidegate.configMapName" . }}, defaultMode: 0444 }
-{{- range $name, $keys := .Values.keys }}
+{{- range $name := include "sidegate.keysOf" . | fromJsonArray }}
 - name: sidegate-{{ include "sidegate.keysVolume" $name }}
   secret: { secretName: {{ include "sidegate.keysSecretName" (list $ $name) }}, defaultMode: {{ $mode }} }
 {{- end }}

@@ -51,6 +51,17 @@ labels:
 {{ include "sidegate.fullname" . }}-config
 {{- end }}
 
+{{/* The providers that `keys` names, as a list in JSON. One that a later file of values has set to null is none. */}}
+{{- define "sidegate.keysOf" -}}
+{{- $names := list }}
+{{- range $name, $keys := .Values.keys }}
+{{- if kindIs "map" $keys }}
+{{- $names = append $names $name }}
+{{- end }}
+{{- end }}
+{{- toJson $names }}
+{{- end }}
+
 {{/* The Secret with the keys of a provider: (list ROOT PROVIDER). */}}
 {{- define "sidegate.keysSecretName" -}}
 {{- $root := index . 0 }}{{ $provider := index . 1 }}
