@@ -25,7 +25,7 @@ class Cluster:
     """Use as a context. Everything it writes is below `folder`."""
 
     def __init__(self, folder: Path, tools: Path) -> None:
-        self.folder, self.tools = folder, tools
+        self.folder, self.tools = folder.absolute(), tools.absolute()
         self._processes: list[subprocess.Popen[bytes]] = []
         self.port = free_port()
         self._tokens = {OPERATOR: secrets.token_hex(16), TENANT: secrets.token_hex(16)}

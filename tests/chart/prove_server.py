@@ -1,5 +1,6 @@
 """The chart before a real API server: every values file, both modes, and the life of a release."""
 
+import json
 from pathlib import Path
 
 import yaml
@@ -56,7 +57,7 @@ def taken(table: Table, what: str, namespace: Namespace, flags: list[str]) -> No
     except Refused as refused:
         table.hold(what, str(refused)[:300], "taken", False)
         return
-    figure = f"{one.objects} objects, {len(one.warnings)} warnings, {len(one.left)} left"
+    figure = f"{one.objects} objects, {one.pods} pods, {len(one.warnings)} warnings, {len(one.left)} left"
     table.hold(what, figure, "0 warnings, 0 left", not one.warnings and not one.left)
     for remark in [*one.warnings[:3], *one.left[:3]]:
         table.tell("", remark[:160])
@@ -125,7 +126,7 @@ def sidecars(table: Table, cluster: Cluster) -> None:
 
 
 def check(table: Table, cluster: Cluster) -> None:
-    """That the server refuses what it must: else all this says nothing."""
+    """That the server refuses what it must, and that a warning is seen: else all this says nothing."""
     namespace = Namespace(cluster, "check")
     container = {"name": "one", "image": "one", "securityContext": {"privileged": True}}
     pod = {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "one"}, "spec": {"containers": [container]}}
@@ -136,3 +137,10 @@ def check(table: Table, cluster: Cluster) -> None:
             table.hold(f"the check: {what}", "taken", "refused", False)
         except Refused:
             table.hold(f"the check: {what}", "refused", "refused", True)
+    flags = ["--values", str(SETS["gateway"]), "--set", "securityContext.allowPrivilegeEscalation=true"]
+    said, by_helm = namespace.helm("install", RELEASE, CHART, "--output", "json", *flags)
+    manifests = [one for one in yaml.safe_load_all(json.loads(said)["manifest"]) if one and one["kind"] == "Deployment"]
+    namespace.helm("uninstall", RELEASE)
+    by_kubectl = namespace.admit(manifests)
+    figure = f"{len(by_helm)} of Helm, {len(by_kubectl)} of kubectl"
+    table.hold("the check: a Deployment whose pods would be refused", figure, "warnings of both", bool(by_helm and by_kubectl))

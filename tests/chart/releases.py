@@ -28,6 +28,7 @@ class Taken:
     """What was taken, what the server remarked on it, and what is left of it."""
 
     objects: int
+    pods: int
     warnings: list[str]
     left: list[str]
 
@@ -68,7 +69,7 @@ class Namespace:
         # Now that there is their service account.
         warnings += self.admit(pods(documents))
         self.helm("uninstall", RELEASE)
-        return Taken(len(documents), warnings, [f"{left['kind']} {left['metadata']['name']}" for left in self.objects()])
+        return Taken(len(documents), len(pods(documents)), warnings, [f"{left['kind']} {left['metadata']['name']}" for left in self.objects()])
 
     def admit(self, documents: list[Document]) -> list[str]:
         """Whether the server would create these. Its warnings."""
