@@ -66,6 +66,9 @@ class Namespace:
         documents = [document for document in yaml.safe_load_all(json.loads(said)["manifest"]) if document]
         warnings += self.admit(documents)
         warnings += self.helm("install", RELEASE, CHART, *flags)[1]
+        found = len(self.objects())
+        if found < len(documents):
+            raise Refused(f"only {found} of {len(documents)} objects have the release's label")
         # Now that there is their service account.
         warnings += self.admit(pods(documents))
         self.helm("uninstall", RELEASE)
