@@ -15,7 +15,6 @@ use std::{
 use memchr::memmem;
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
 use serde_json::json;
-use sidegate::simulator::{Options, Tls};
 use tempfile::TempDir;
 use tokio::{
     task::JoinSet,
@@ -27,33 +26,32 @@ use crate::{
     client::H1,
     figures::{Table, mib},
     flag,
-    rig::{Simulated, counted},
-    sidegate::Sidegate,
+    process::Process,
+    rig::counted,
+    sidegate::{Sidegate, free_port, program},
 };
 
 /// From one request of a user to the next.
 const TURN: Duration = Duration::from_secs(20);
-const FIRST_TOKEN: Duration = Duration::from_millis(300);
-const EVENTS: usize = 300;
-const EVENTS_PER_SECOND: f64 = 50.0;
+/// How the simulated provider replies, which is a process of its own.
+const REPLIES: [&str; 6] = ["--first-token", "300ms", "--tokens-per-second", "50", "--length", "300"];
 /// Bytes of a prompt, about four a token.
 const PROMPT: usize = 4 << 10;
 /// How long a user waits for all of a reply.
 const PATIENCE: Duration = Duration::from_secs(60);
 
-/// What is recommended, as in docs/scale.md and in the values of the Helm chart: an upper bound of users, the request for processors in
-/// thousandths of one, and for memory in MiB. A limit on memory is three times its request.
-const SIZES: [(usize, f64, u64); 3] = [(100, 100.0, 48), (500, 400.0, 96), (2_000, 1_500.0, 256)];
+/// What docs/scale.md recommends for so many users of one process: the request for processors, in thousandths of one, and for memory, in MiB.
+const SIZES: [(usize, f64, u64); 3] = [(100, 150.0, 64), (500, 400.0, 128), (2_000, 1_000.0, 256)];
 
 /// What remains of a request for processors is for bursts.
 const CPU_HEADROOM: f64 = 1.5;
 
 pub(crate) async fn prove(table: &mut Table) {
-    let seconds = flag("seconds", 60);
+    let time = Duration::from_secs(flag("seconds", 60));
     let one = flag("users", 0);
-    for size in SIZES.into_iter().filter(|(users, ..)| one == 0 || *users == one) {
-        let measured = measure(size.0, Duration::from_secs(seconds)).await;
-        tell(table, size, &measured);
+    let sizes = if one == 0 { SIZES.map(|(users, ..)| users).to_vec() } else { vec![one] };
+    for users in sizes {
+        tell(table, users, &measure(users, time).await);
     }
 }
 
@@ -91,10 +89,9 @@ impl AddAssign for Asked {
 
 async fn measure(users: usize, time: Duration) -> Measured {
     let folder = certified();
-    let tls = Tls { certificate: folder.path().join("chain.pem"), key: folder.path().join("key.pem") };
-    let (first_token, tokens_per_second) = (FIRST_TOKEN, EVENTS_PER_SECOND);
-    let provider = Simulated::start(Options { first_token, tokens_per_second, length: EVENTS, tls: Some(tls), ..Options::default() });
-    let sidegate = Sidegate::of("", &config(&provider, &folder)).await;
+    let address = free_port();
+    let _provider = provider(address, &folder).await;
+    let sidegate = Sidegate::of("", &config(address, &folder)).await;
     let mut measured = Measured { idle: sidegate.process.resident(), ..Measured::default() };
     // All of them have come after one turn, and are in their ordinary places after another.
     let begun = Instant::now();
@@ -177,7 +174,17 @@ async fn ask(to: SocketAddr, kept: &mut Option<H1>, user: usize, turn: u64) -> i
     Ok(events)
 }
 
-fn config(provider: &Simulated, folder: &TempDir) -> String {
+async fn provider(address: SocketAddr, folder: &TempDir) -> Process {
+    let file = |name: &str| folder.path().join(name).display().to_string();
+    let mut words = [&program(), "mock", "--listen", &address.to_string()].map(str::to_owned).to_vec();
+    words.extend(["--certificate", &file("chain.pem"), "--key", &file("key.pem")].map(str::to_owned));
+    words.extend(REPLIES.map(str::to_owned));
+    let mut process = Process::start(&words, folder.path(), false);
+    process.listens_at(address).await;
+    process
+}
+
+fn config(provider: SocketAddr, folder: &TempDir) -> String {
     let (hash, roots) = (sidegate::config::KeyHash::of(b"sg-of-the-users"), folder.path().join("root.pem"));
     format!(
         r#"
@@ -198,7 +205,7 @@ limits:
   - {{ name: spending, per: client, cost: 10000 USD/day }}
 prices: {{}}
 "#,
-        provider.address,
+        provider,
         roots.display(),
     )
 }
@@ -218,7 +225,7 @@ fn certified() -> TempDir {
     folder
 }
 
-fn tell(table: &mut Table, (users, request, memory): (usize, f64, u64), measured: &Measured) {
+fn tell(table: &mut Table, users: usize, measured: &Measured) {
     let what = |what: &str| format!("{users} users, {what}");
     let Asked { whole, events, lost } = measured.asked;
     let per_second = |count: u64| count as f64 / measured.seconds;
@@ -226,11 +233,17 @@ fn tell(table: &mut Table, (users, request, memory): (usize, f64, u64), measured
     table.tell(what("requests and events a second"), format!("{:.1}, {:.0}", per_second(whole), per_second(events)));
     table.tell(what("streams open, median"), format!("{:.0}", median(&measured.streams)));
     let (cpu, most) = (median(&measured.cpu), measured.cpu.iter().copied().fold(0.0, f64::max));
-    let bar = format!("× {CPU_HEADROOM} ≤ {request:.0} m requested");
-    table.hold(what("CPU, median of 5 s"), format!("{cpu:.0} m (most {most:.0} m)"), bar, cpu * CPU_HEADROOM <= request);
-    let bar = format!("≤ {memory} MiB requested");
-    let figure = format!("{}, {} idle", mib(measured.peak), mib(measured.idle));
-    table.hold(what("resident, peak"), figure, bar, measured.peak <= memory << 20);
+    let processor = (what("CPU, median of 5 s"), format!("{cpu:.0} m (most {most:.0} m)"));
+    let memory = (what("resident, peak"), format!("{}, {} idle", mib(measured.peak), mib(measured.idle)));
+    match SIZES.into_iter().find(|(size, ..)| *size == users) {
+        Some((_, request, mebibytes)) => {
+            let bar = format!("× {CPU_HEADROOM} ≤ {request:.0} m requested");
+            table.hold(processor.0, processor.1, bar, cpu * CPU_HEADROOM <= request);
+            let holds = measured.peak <= mebibytes << 20;
+            table.hold(memory.0, memory.1, format!("≤ {mebibytes} MiB requested"), holds);
+        }
+        None => [processor, memory].into_iter().for_each(|(what, figure)| table.tell(what, figure)),
+    }
     let each = measured.peak.saturating_sub(measured.idle) / users as u64;
     table.tell(what("resident beyond idle, each"), format!("{} KiB", each >> 10));
     let figure = format!("{:.0}; {:.0} and {:.0}", measured.descriptors, measured.downstream, measured.upstream);

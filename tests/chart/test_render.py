@@ -387,7 +387,10 @@ def test_only_chosen_peers_reach_the_ports():
 
 def test_no_peers_means_nobody_and_not_everybody():
     spec = template("gateway", {"networkPolicy": {"clients": [], "monitoring": []}}).one("NetworkPolicy")["spec"]
-    assert not spec["ingress"] and spec["policyTypes"] == ["Ingress", "Egress"]
+    assert spec["ingress"] == [] and spec["policyTypes"] == ["Ingress", "Egress"]
+    for nobody, port in (("clients", 8081), ("monitoring", 8080)):
+        [rule] = template("gateway", {"networkPolicy": {nobody: []}}).one("NetworkPolicy")["spec"]["ingress"]
+        assert rule["from"] and ports(rule) == [(port, "TCP")]
 
 
 def test_pods_reach_name_servers_and_providers_and_what_is_added():

@@ -104,6 +104,22 @@ def test_what_fits_is_let_in():
     template("gateway", {"config": {"listen": {"workers": "${WORKERS}", "header_timeout": "10 s"}}})
 
 
+def notes(name):
+    return helm("install", "test", CHART, "--dry-run=client", "--namespace", "ai", "--values", SETS[name]).split("NOTES:")[1]
+
+
+def test_the_notes_warn_of_secrets_that_stand_in_the_release():
+    assert "WARNING" not in notes("gateway")
+    assert "WARNING: the keys of `azure`" in notes("everything") and "WARNING: the admin token" in notes("everything")
+    assert "azure-key-of-org-a" not in notes("everything")
+
+
+def test_the_notes_say_where_it_serves_and_who_may_come():
+    assert "http://test-sidegate.ai:8080" in notes("gateway") and "the pods of this namespace" in notes("gateway")
+    assert "https://test-sidegate.ai:443" in notes("everything") and "get configmap test-sidegate-adapter-rule" in notes("everything")
+    assert "nothing can be changed at the admin port" in notes("gateway")
+
+
 def test_every_value_with_a_default_is_in_the_schema_and_the_other_way_round():
     def paths(node, schema, path=""):
         for key, inner in (node or {}).items():
@@ -128,6 +144,10 @@ def test_lint_has_nothing_to_say(name, size):
     files = [part for file in [SETS[name], *([SIZES[size]] if size else [])] for part in ("--values", file)]
     said = helm("lint", "--strict", "--quiet", "--kube-version", KUBERNETES, *files, CHART)
     assert "[WARNING]" not in said and "[ERROR]" not in said
+
+
+def test_lint_takes_the_defaults_which_say_neither_keys_nor_clients():
+    assert "[ERROR]" not in helm("lint", "--strict", "--quiet", "--kube-version", KUBERNETES, CHART)
 
 
 def test_an_older_kubernetes_is_told_why_not():

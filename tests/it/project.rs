@@ -2,6 +2,7 @@
 
 mod cache;
 mod commands;
+mod console;
 mod deployments;
 pub(crate) mod files;
 mod operators;
