@@ -21,6 +21,10 @@ pub(super) const PLACE: u64 = 136;
 /// What a `Bytes` takes beside its content from when it is first cloned: its count.
 const SHARED: usize = 24;
 
+/// The part of it that is lost in gaps between what has come and gone: a sixteenth. Measured with 64 MiB filled five times with bodies
+/// of 1 to 60 KiB: 2 to 9 %.
+const GAPS: u64 = 16;
+
 /// From this size on the system's allocator maps whole pages (glibc's `M_MMAP_THRESHOLD`).
 const MAPPED: usize = 128 << 10;
 
@@ -57,18 +61,19 @@ pub struct Pause {
 }
 
 impl Entry {
-    /// The memory that it occupies, in bytes, its place in the store and the allocator's own included.
+    /// The memory that it occupies, in bytes: its place in the store, the allocator's own and what that loses included.
     #[must_use]
     pub fn weight(&self) -> u64 {
         let name = |name: &Option<Box<str>>| name.as_ref().map_or(0, |name| allocation(name.len()));
         let counts = 2 * size_of::<usize>();
-        PLACE
+        let own = PLACE
             + allocation(size_of::<Self>() + counts)
             + self.body.weight()
             + fields(&self.headers)
             + allocation(size_of_val(&*self.pauses))
             + name(&self.client)
-            + name(&self.model)
+            + name(&self.model);
+        own + own / GAPS
     }
 }
 
