@@ -208,6 +208,26 @@ def test_one_provider_that_is_well_known_needs_keys_alone():
     assert config["routes"] == [{"path": "/v1", "targets": ["openai"]}]
 
 
+def provider_as_written(name, fields):
+    keys = {"openai": None, name: {"existingSecret": "s"}}
+    provider = template("gateway", {"keys": keys, "config": {"providers": {name: fields}}}).config()["providers"][name]
+    return {field: value for field, value in provider.items() if field != "keys"}
+
+
+@pytest.mark.parametrize("name", ["anthropic", "mistral", "gemini"])
+def test_the_key_of_a_well_known_provider_goes_to_its_own_host_whatever_else_is_written_of_it(name):
+    timeouts = {"timeouts": {"connect": "5s"}}
+    assert provider_as_written(name, timeouts) == timeouts | {"dialect": name}
+    assert provider_as_written(name, {}) == {"dialect": name}
+
+
+def test_what_a_provider_says_of_itself_counts_more_than_its_name():
+    spoken, placed = {"dialect": "vllm", "base_url": "http://vllm/v1"}, {"base_url": "https://proxy.example.com/v1"}
+    assert provider_as_written("mistral", spoken) == spoken
+    assert provider_as_written("mistral", placed) == placed
+    assert provider_as_written("ours", placed) == placed
+
+
 def test_tls_comes_from_its_secret():
     made = template("everything")
     assert made.config()["listen"]["tls"] == {

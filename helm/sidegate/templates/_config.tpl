@@ -45,6 +45,11 @@ unix:{{ .Values.sidecar.socket }}
 openai anthropic groq deepseek mistral openrouter
 {{- end }}
 
+{{/* All dialects. A provider of such a name speaks it unless it says otherwise: by its default it would take the key to OpenAI. */}}
+{{- define "sidegate.dialects" -}}
+{{ include "sidegate.wellKnown" . }} gemini azure vllm
+{{- end }}
+
 {{/* Where the keys of a provider are mounted. */}}
 {{- define "sidegate.keysPath" -}}
 /var/run/secrets/sidegate/{{ . }}
@@ -72,10 +77,13 @@ openai anthropic groq deepseek mistral openrouter
 {{- range $name := include "sidegate.keysOf" . | fromJsonArray }}
 {{- $known := splitList " " (include "sidegate.wellKnown" $) | has $name }}
 {{- if and (not (hasKey $providers $name)) $known }}
-{{- $_ := set $providers $name (dict "dialect" $name) }}
+{{- $_ := set $providers $name dict }}
 {{- end }}
 {{- if hasKey $providers $name }}
 {{- $provider := get $providers $name | default dict }}
+{{- if and (splitList " " (include "sidegate.dialects" $) | has $name) (not (or $provider.dialect $provider.base_url)) }}
+{{- $_ := set $provider "dialect" $name }}
+{{- end }}
 {{- if not (hasKey $provider "keys") }}
 {{- $_ := set $provider "keys" (list (dict "dir" (include "sidegate.keysPath" $name))) }}
 {{- end }}
