@@ -1,6 +1,7 @@
 """Values that make no sense are refused before anything is installed, in words that say what to write instead."""
 
 import json
+import re
 
 import pytest
 import yaml
@@ -41,6 +42,12 @@ WRONG = {
     "one port for both": ({"listen": {"port": 8081}}, "never share the admin port"),
     "a socket for other pods": ({"sidecar": {"socket": "/run/s/s.sock"}}, "`sidecar.socket` is for `mode: sidecar`"),
     "a second config": ({"configFiles": {"proxy.yaml": "{}"}}, "`configFiles` can't hold `proxy.yaml`"),
+    "a cache larger than the pod": (
+        {"config": {"cache": {}}},
+        "`resources.limits.memory` is 256Mi, but the cache (`config.cache.max_size`, 256MiB, and as much again for calls under way) and bodies"
+        " (`config.body.buffer_total`, 64MiB) may take 576 MiB",
+    ),
+    "a route's cache larger than the pod": ({"config": {"routes": [{"path": "/v1", "targets": ["openai"], "cache": {"ttl": "1h"}}]}}, "may take 576 MiB"),
     "an authority without certificates": ({"tls": {"clientCa": True}}, "`tls.clientCa` needs `tls.existingSecret`"),
 }
 
@@ -102,6 +109,35 @@ def test_what_fits_is_let_in():
     template("gateway", {"vpa": {"enabled": True, "updateMode": "Auto", "controlledResources": ["memory"]}, "autoscaling": {"memory": 0}})
     template("gateway", {"extraVolumeMounts": [{"name": "v", "mountPath": "/prices"}]})
     template("gateway", {"config": {"listen": {"workers": "${WORKERS}", "header_timeout": "10 s"}}})
+
+
+def cached(size, total, limit):
+    return {"config": {"cache": {"max_size": size}, "body": {"buffer_total": total}}, "resources": {"limits": {"memory": limit}}}
+
+
+# Two caches and the bodies, and a limit that is just enough.
+JUST_ENOUGH = [
+    ("64MiB", "128MiB", "256Mi"),
+    ("64 MiB", "131072KiB", 268435456),
+    ("500MB", "1GB", "2G"),
+    ("512MiB", "512MiB", "1.5Gi"),
+    ("500KB", "1000 B", "1001k"),
+    ("500MB", "1GB", "2e9"),
+    ("500MB", "1GB", "2000000000000m"),
+]
+
+
+@pytest.mark.parametrize("size, total, limit", JUST_ENOUGH)
+def test_sizes_of_the_config_and_of_kubernetes_are_compared_to_the_byte(size, total, limit):
+    template("gateway", cached(size, total, limit))
+    number, unit = re.fullmatch(r"([0-9]+) ?([A-Za-z]+)", total).groups()
+    assert "may take" in refusal("gateway", cached(size, f"{int(number) + 1}{unit}", limit))
+
+
+def test_a_pod_without_a_cache_without_a_limit_or_with_sizes_known_only_later_is_let_in():
+    template("gateway", {"config": {"cache": "off", "routes": [{"path": "/v1", "targets": ["openai"], "cache": "off"}]}})
+    template("gateway", {"config": {"cache": {}}, "resources": {"limits": None}})
+    template("gateway", cached("${CACHE_SIZE}", "64MiB", "128Mi"))
 
 
 def notes(name):

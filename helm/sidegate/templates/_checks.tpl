@@ -6,6 +6,7 @@ Everything that is wrong with the values and that the schema can't say, at once.
 {{- $problems := concat
   (include "sidegate.checks.config" . | fromJsonArray)
   (include "sidegate.checks.keys" . | fromJsonArray)
+  (include "sidegate.checks.memory" . | fromJsonArray)
   (include "sidegate.checks.pods" . | fromJsonArray)
   (include "sidegate.checks.scaling" . | fromJsonArray) }}
 {{- if $problems }}
@@ -74,6 +75,28 @@ Everything that is wrong with the values and that the schema can't say, at once.
 {{- end }}
 {{- if and .Values.admin.token.existingSecret .Values.admin.token.value }}
 {{- $problems = append $problems "`admin.token` has both `existingSecret` and `value`: write one" }}
+{{- end }}
+{{- toJson $problems }}
+{{- end }}
+
+{{/* A cache fills what it may have, and a pod that takes more than its limit is killed with all its streams. */}}
+{{- define "sidegate.checks.memory" -}}
+{{- $problems := list }}
+{{- $config := .Values.config | default dict }}
+{{- $cache := kindIs "map" $config.cache | ternary $config.cache dict }}
+{{- $caches := kindIs "map" $config.cache }}
+{{- range $config.routes }}
+{{- $caches = or $caches (kindIs "map" .cache) }}
+{{- end }}
+{{- $limit := dig "limits" "memory" "" (.Values.resources | default dict) }}
+{{- $size := $cache.max_size | default "256MiB" }}
+{{- $total := dig "buffer_total" "64MiB" ($config.body | default dict) }}
+{{- $known := and (include "sidegate.bytes" $limit) (include "sidegate.bytes" $size) (include "sidegate.bytes" $total) }}
+{{- if and $caches $known }}
+{{- $needed := add (mul 2 (include "sidegate.bytes" $size | int64)) (include "sidegate.bytes" $total | int64) }}
+{{- if gt $needed (include "sidegate.bytes" $limit | int64) }}
+{{- $problems = append $problems (printf "`resources.limits.memory` is %v, but the cache (`config.cache.max_size`, %s, and as much again for calls under way) and bodies (`config.body.buffer_total`, %s) may take %d MiB: write a smaller `config.cache.max_size`, or more for `resources.limits.memory`" (kindIs "float64" $limit | ternary (int64 $limit) $limit) $size $total (div (add $needed 1048575) 1048576)) }}
+{{- end }}
 {{- end }}
 {{- toJson $problems }}
 {{- end }}

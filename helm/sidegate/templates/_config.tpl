@@ -12,6 +12,20 @@
 {{- end }}
 {{- end }}
 
+{{/*
+The bytes of a size as Kubernetes writes it (`512Mi`, `1.5G`, `1e9`) or as the config does (`512MiB`, `2 GB`), rounded down. Nothing
+where it is neither, such as a text with `${…}`, which is known only in the pod.
+*/}}
+{{- define "sidegate.bytes" -}}
+{{- $text := kindIs "string" . | ternary . (toString (kindIs "float64" . | ternary (int64 .) .)) }}
+{{- $number := regexFind "^[0-9]+(\\.[0-9]+)?([eE][0-9]+)?" $text }}
+{{- $unit := trimPrefix $number $text | trim | trimSuffix "B" }}
+{{- $units := dict "" 1 "m" 0.001 "k" 1e3 "K" 1e3 "M" 1e6 "G" 1e9 "T" 1e12 "P" 1e15 "Ki" 1024 "Mi" 1048576 "Gi" 1073741824 "Ti" 1099511627776 "Pi" 1125899906842624 }}
+{{- if and $number (hasKey $units $unit) }}
+{{- mulf $number (get $units $unit) | floor | int64 }}
+{{- end }}
+{{- end }}
+
 {{- define "sidegate.drain.delay" -}}
 {{- default (ternary "0s" "10s" (eq .Values.mode "sidecar")) .Values.drain.delay }}
 {{- end }}
