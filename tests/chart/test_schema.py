@@ -42,6 +42,22 @@ WRONG = {
     "one port for both": ({"listen": {"port": 8081}}, "never share the admin port"),
     "a socket for other pods": ({"sidecar": {"socket": "/run/s/s.sock"}}, "`sidecar.socket` is for `mode: sidecar`"),
     "a second config": ({"configFiles": {"proxy.yaml": "{}"}}, "`configFiles` can't hold `proxy.yaml`"),
+    "a key in the config": (
+        {"config": {"providers": {"openai": {"keys": [{"env": "KEY"}, {"value": "sk-literal"}]}}}},
+        "`config.providers.openai.keys[1].value` holds the secret itself, which would stand in the ConfigMap: write `keys.openai.existingSecret`",
+    ),
+    "a proxy's password in the config": (
+        {"config": {"providers": {"openai": {"proxy": "http://me:secret@proxy.internal"}}}},
+        "`config.providers.openai.proxy` holds the secret itself",
+    ),
+    "an issuer's secret in the config": (
+        {"config": {"clients": {"jwt": {"issuer": "https://issuer.example.com", "audience": ["ai"], "secret": {"value": "0123456789abcdef0123456789abcdef"}}}}},
+        "`config.clients.jwt.secret.value` holds the secret itself",
+    ),
+    "a collector's key in the config": (
+        {"config": {"trace": {"otlp": {"endpoint": "http://otel:4318", "headers": [{"name": "authorization", "value": "Bearer literal"}]}}}},
+        "`config.trace.otlp.headers[0].value` holds the secret itself",
+    ),
     "a cache larger than the pod": (
         {"config": {"cache": {}}},
         "`resources.limits.memory` is 256Mi, but the cache (`config.cache.max_size`, 256MiB, and as much again for calls under way) and bodies"
@@ -109,6 +125,20 @@ def test_what_fits_is_let_in():
     template("gateway", {"vpa": {"enabled": True, "updateMode": "Auto", "controlledResources": ["memory"]}, "autoscaling": {"memory": 0}})
     template("gateway", {"extraVolumeMounts": [{"name": "v", "mountPath": "/prices"}]})
     template("gateway", {"config": {"listen": {"workers": "${WORKERS}", "header_timeout": "10 s"}}})
+
+
+@pytest.mark.parametrize("text", ["${KEY}", "${file:/keys/one}", "sealed:2026-11:AQRwG0Wo"])
+def test_a_secret_that_stands_elsewhere_is_let_in(text):
+    provider = {"keys": [{"value": text}], "proxy": text}
+    jwt = {"issuer": "https://issuer.example.com", "audience": ["ai"], "secret": {"value": text}}
+    template("gateway", {"config": {"providers": {"openai": provider}, "clients": {"jwt": jwt}}})
+
+
+def test_what_is_no_secret_may_stand_in_the_config():
+    own = {"vllm": {"dialect": "vllm", "base_url": "http://vllm/v1", "keys": [{"value": "unused"}], "proxy": "http://proxy.internal:3128"}}
+    headers = [{"name": "authorization", "value": "Bearer ${OTLP_TOKEN}"}]
+    routes = [{"path": "/v1", "targets": ["vllm"]}]
+    template("gateway", {"config": {"providers": own, "routes": routes, "trace": {"otlp": {"endpoint": "http://otel:4318", "headers": headers}}}})
 
 
 def cached(size, total, limit):

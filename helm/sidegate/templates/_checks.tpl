@@ -6,6 +6,7 @@ Everything that is wrong with the values and that the schema can't say, at once.
 {{- $problems := concat
   (include "sidegate.checks.config" . | fromJsonArray)
   (include "sidegate.checks.keys" . | fromJsonArray)
+  (include "sidegate.checks.secrets" . | fromJsonArray)
   (include "sidegate.checks.memory" . | fromJsonArray)
   (include "sidegate.checks.pods" . | fromJsonArray)
   (include "sidegate.checks.scaling" . | fromJsonArray) }}
@@ -79,6 +80,41 @@ Everything that is wrong with the values and that the schema can't say, at once.
 {{- toJson $problems }}
 {{- end }}
 
+{{/* Whether a text holds its secret itself: it is neither sealed nor taken from a variable or a file when the config is loaded. */}}
+{{- define "sidegate.isLiteral" -}}
+{{- if and (kindIs "string" .) (ne . "") (not (hasPrefix "sealed:" .)) (not (regexMatch "[$][{][^}]*[}]" .)) }}yes{{ end }}
+{{- end }}
+
+{{/* What is a secret by docs/config.md must not be in `config`, which is a ConfigMap: whoever may look into the namespace reads it. */}}
+{{- define "sidegate.checks.secrets" -}}
+{{- $problems := list }}
+{{- $config := .Values.config | default dict }}
+{{- $why := "holds the secret itself, which would stand in the ConfigMap" }}
+{{- $instead := "write `${VAR}` and the variable in `envFrom`, `${file:…}` and the file in `extraVolumes`, or a text that `sidegate key seal` made" }}
+{{- range $name, $provider := $config.providers }}
+{{- $provider = $provider | default dict }}
+{{- range $i, $key := $provider.keys }}
+{{- /* By this word a provider that asks for no key is told of. */}}
+{{- if and (include "sidegate.isLiteral" $key.value) (ne $key.value "unused") }}
+{{- $problems = append $problems (printf "`config.providers.%s.keys[%d].value` %s: write `keys.%s.existingSecret` in its place" $name $i $why $name) }}
+{{- end }}
+{{- end }}
+{{- $proxy := $provider.proxy | default "" }}
+{{- if and (contains "@" $proxy) (include "sidegate.isLiteral" $proxy) }}
+{{- $problems = append $problems (printf "`config.providers.%s.proxy` %s, a password: %s" $name $why $instead) }}
+{{- end }}
+{{- end }}
+{{- if include "sidegate.isLiteral" ((($config.clients).jwt).secret).value }}
+{{- $problems = append $problems (printf "`config.clients.jwt.secret.value` %s: %s" $why $instead) }}
+{{- end }}
+{{- range $i, $header := (($config.trace).otlp).headers }}
+{{- if include "sidegate.isLiteral" $header.value }}
+{{- $problems = append $problems (printf "`config.trace.otlp.headers[%d].value` %s: write `${VAR}` and the variable in `envFrom`, or `${file:…}` and the file in `extraVolumes`" $i $why) }}
+{{- end }}
+{{- end }}
+{{- toJson $problems }}
+{{- end }}
+
 {{/* A cache fills what it may have, and a pod that takes more than its limit is killed with all its streams. */}}
 {{- define "sidegate.checks.memory" -}}
 {{- $problems := list }}
@@ -88,9 +124,9 @@ Everything that is wrong with the values and that the schema can't say, at once.
 {{- range $config.routes }}
 {{- $caches = or $caches (kindIs "map" .cache) }}
 {{- end }}
-{{- $limit := dig "limits" "memory" "" (.Values.resources | default dict) }}
+{{- $limit := ((.Values.resources).limits).memory | default "" }}
 {{- $size := $cache.max_size | default "256MiB" }}
-{{- $total := dig "buffer_total" "64MiB" ($config.body | default dict) }}
+{{- $total := ($config.body).buffer_total | default "64MiB" }}
 {{- $known := and (include "sidegate.bytes" $limit) (include "sidegate.bytes" $size) (include "sidegate.bytes" $total) }}
 {{- if and $caches $known }}
 {{- $needed := add (mul 2 (include "sidegate.bytes" $size | int64)) (include "sidegate.bytes" $total | int64) }}
