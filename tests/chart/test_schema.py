@@ -42,6 +42,8 @@ WRONG = {
     "one port for both": ({"listen": {"port": 8081}}, "never share the admin port"),
     "a socket for other pods": ({"sidecar": {"socket": "/run/s/s.sock"}}, "`sidecar.socket` is for `mode: sidecar`"),
     "a second config": ({"configFiles": {"proxy.yaml": "{}"}}, "`configFiles` can't hold `proxy.yaml`"),
+    "a load balancer that nobody gets through": ({"service": {"type": "LoadBalancer"}}, "`service.type` is LoadBalancer, but `networkPolicy.clients`"),
+    "a port of the nodes that nobody gets through": ({"service": {"type": "NodePort"}}, "write there who may reach it"),
     "a key in the config": (
         {"config": {"providers": {"openai": {"keys": [{"env": "KEY"}, {"value": "sk-literal"}]}}}},
         "`config.providers.openai.keys[1].value` holds the secret itself, which would stand in the ConfigMap: write `keys.openai.existingSecret`",
@@ -139,6 +141,12 @@ def test_what_is_no_secret_may_stand_in_the_config():
     headers = [{"name": "authorization", "value": "Bearer ${OTLP_TOKEN}"}]
     routes = [{"path": "/v1", "targets": ["vllm"]}]
     template("gateway", {"config": {"providers": own, "routes": routes, "trace": {"otlp": {"endpoint": "http://otel:4318", "headers": headers}}}})
+
+
+def test_a_load_balancer_with_a_word_on_who_may_come_is_let_in():
+    balanced = {"service": {"type": "LoadBalancer"}}
+    for policy in ({"enabled": False}, {"clients": [{"ipBlock": {"cidr": "10.0.0.0/8"}}]}, {"clients": []}, {"extraIngress": [{"ports": [{"port": 8080}]}]}):
+        template("gateway", balanced | {"networkPolicy": policy})
 
 
 def cached(size, total, limit):

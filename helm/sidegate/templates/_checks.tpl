@@ -170,6 +170,12 @@ Everything that is wrong with the values and that the schema can't say, at once.
 {{- if and .Values.sidecar.socket (ne .Values.mode "sidecar") }}
 {{- $problems = append $problems "`sidecar.socket` is for `mode: sidecar`: other pods can't reach a Unix socket" }}
 {{- end }}
+{{- $policy := .Values.networkPolicy }}
+{{- /* Who comes from outside of the cluster is no pod of the namespace. */}}
+{{- $untouched := and (eq (toJson $policy.clients) "[{\"podSelector\":{}}]") (not $policy.extraIngress) }}
+{{- if and (eq .Values.mode "gateway") (ne .Values.service.type "ClusterIP") $policy.enabled $untouched }}
+{{- $problems = append $problems (printf "`service.type` is %s, but `networkPolicy.clients` lets in the pods of the namespace alone: write there who may reach it, such as `- ipBlock: { cidr: 10.0.0.0/8 }`" .Values.service.type) }}
+{{- end }}
 {{- if eq (int .Values.listen.port) (int .Values.admin.port) }}
 {{- $problems = append $problems "`listen.port` and `admin.port` are the same: never share the admin port with applications" }}
 {{- end }}
