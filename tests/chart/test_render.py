@@ -1,6 +1,7 @@
 """What the chart makes of its values."""
 
 import copy
+import re
 
 import pytest
 import yaml
@@ -319,7 +320,10 @@ def test_it_scales_from_3_to_20_by_cpu_and_memory():
     made = template()
     spec = made.one("HorizontalPodAutoscaler")["spec"]
     assert (spec["minReplicas"], spec["maxReplicas"]) == (3, 20)
-    assert [(metric["resource"]["name"], metric["resource"]["target"]["averageUtilization"]) for metric in spec["metrics"]] == [("cpu", 70), ("memory", 80)]
+    # Not of the pod: a container that a mesh puts there without requests would be the end of the metric.
+    assert {(metric["type"], metric["containerResource"]["container"]) for metric in spec["metrics"]} == {("ContainerResource", "sidegate")}
+    shares = [metric["containerResource"] for metric in spec["metrics"]]
+    assert [(share["name"], share["target"]["averageUtilization"]) for share in shares] == [("cpu", 70), ("memory", 80)]
     assert spec["scaleTargetRef"] == {"apiVersion": "apps/v1", "kind": "Deployment", "name": made.one("Deployment")["metadata"]["name"]}
     # Who writes both would set the number of pods back with each upgrade.
     assert "replicas" not in made.one("Deployment")["spec"]
@@ -349,7 +353,14 @@ def test_requests_in_flight_count_by_keda_with_the_same_bounds():
     assert (spec["minReplicaCount"], spec["maxReplicaCount"]) == (3, 20)
     assert [trigger["type"] for trigger in spec["triggers"]] == ["cpu", "memory", "prometheus"]
     asked = spec["triggers"][-1]["metadata"]
-    assert asked["query"] == 'sum(sidegate_requests_in_flight{namespace="ai", pod=~"test-sidegate-.+"})' and asked["threshold"] == "100"
+    assert [trigger["metadata"]["containerName"] for trigger in spec["triggers"][:-1]] == ["sidegate", "sidegate"]
+    pods = re.fullmatch(r'sum\(sidegate_requests_in_flight\{namespace="ai", pod=~"(.+)"\}\)', asked["query"])[1]
+    assert re.fullmatch(pods, "test-sidegate-7c5ddbdf54-x2v9q")
+    # Other releases' whose names begin in the same way.
+    assert not re.fullmatch(pods, "test-sidegate-two-7c5ddbdf54-x2v9q") and not re.fullmatch(pods, "test-sidegate-two-0")
+    assert asked["threshold"] == "100"
+    # An empty answer would count as no requests at all.
+    assert asked["ignoreNullValues"] == "false"
     behaviour = template().one("HorizontalPodAutoscaler")["spec"]["behavior"]
     assert spec["advanced"]["horizontalPodAutoscalerConfig"]["behavior"] == behaviour
     assert "replicas" not in made.one("Deployment")["spec"]
