@@ -329,6 +329,12 @@ def test_it_scales_from_3_to_20_by_cpu_and_memory():
     assert "replicas" not in made.one("Deployment")["spec"]
 
 
+def test_neither_an_install_nor_an_upgrade_sets_how_many_pods_an_autoscaler_has():
+    """What the install sets, the first upgrade would take away, and Kubernetes put its default in its place: 1."""
+    for upgrade in ((), ("--is-upgrade",)):
+        assert "replicas" not in template(arguments=upgrade).one("Deployment")["spec"]
+
+
 def test_it_scales_up_at_once_and_down_one_pod_a_minute():
     behaviour = template().one("HorizontalPodAutoscaler")["spec"]["behavior"]
     assert behaviour["scaleDown"] == {"stabilizationWindowSeconds": 300, "selectPolicy": "Min", "policies": [{"type": "Pods", "value": 1, "periodSeconds": 60}]}
