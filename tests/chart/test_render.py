@@ -498,3 +498,32 @@ def test_what_pods_get_besides_reaches_them():
     assert proxy["env"] == [{"name": "SIDEGATE_LOG", "value": "info"}] and proxy["envFrom"][0]["secretRef"]["name"] == "proxy-environment"
     assert {"name": "geoip", "mountPath": "/var/lib/GeoIP", "readOnly": True} in proxy["volumeMounts"]
     assert "geoip" in {volume["name"] for volume in spec["volumes"]}
+
+
+def test_what_the_pods_have_besides_the_proxy_is_theirs_as_it_was_written():
+    made = template("everything")
+    deployment, spec = made.one("Deployment"), made.pod()
+    assert deployment["metadata"]["annotations"] == {"example.com/ticket": "PLAT-1"}
+    assert deployment["spec"]["minReadySeconds"] == 5
+    assert [container["name"] for container in spec["initContainers"]] == ["ready"]
+    assert spec["hostAliases"] == [{"ip": "10.1.2.3", "hostnames": ["vllm.internal"]}]
+    assert template("gateway", {"runtimeClassName": "gvisor"}).pod()["runtimeClassName"] == "gvisor"
+    bare = template()
+    assert {"initContainers", "hostAliases", "runtimeClassName"}.isdisjoint(bare.pod()) and "minReadySeconds" not in bare.one("Deployment")["spec"]
+
+
+def test_a_service_says_what_else_its_cluster_wants():
+    spec = template("everything").one("Service", "test-sidegate")["spec"]
+    assert (spec["ipFamilyPolicy"], spec["externalTrafficPolicy"], spec["allocateLoadBalancerNodePorts"]) == ("PreferDualStack", "Local", False)
+    assert (spec["type"], spec["trafficDistribution"], spec["loadBalancerSourceRanges"]) == ("LoadBalancer", "PreferClose", ["10.0.0.0/8"])
+    own = [{"name": "ai", "port": 80, "targetPort": "http", "nodePort": 30080}]
+    spec = template("gateway", {"service": {"extraSpec": {"ports": own}}}).one("Service")["spec"]
+    assert spec["ports"] == own and spec["selector"]
+
+
+@pytest.mark.parametrize("name", ["gateway", "sidecar"])
+def test_further_objects_are_made_as_they_are(name):
+    ours = {"apiVersion": "example.com/v1", "kind": "Widget", "metadata": {"name": "w"}, "spec": {"text": "{{ .Values.mode }}"}}
+    other = {"apiVersion": "example.com/v1", "kind": "Widget", "metadata": {"name": "x"}}
+    made = template(name, {"extraObjects": [ours, other]})
+    assert made.every("Widget") == [ours, other] and len(made.all) == len(template(name).all) + 2

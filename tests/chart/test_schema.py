@@ -44,6 +44,8 @@ WRONG = {
     "a second config": ({"configFiles": {"proxy.yaml": "{}"}}, "`configFiles` can't hold `proxy.yaml`"),
     "a load balancer that nobody gets through": ({"service": {"type": "LoadBalancer"}}, "`service.type` is LoadBalancer, but `networkPolicy.clients`"),
     "a port of the nodes that nobody gets through": ({"service": {"type": "NodePort"}}, "write there who may reach it"),
+    "a Service of other pods": ({"service": {"extraSpec": {"selector": {"app": "other"}}}}, "`service.extraSpec.selector` is the chart's"),
+    "a type past the check of it": ({"service": {"extraSpec": {"type": "LoadBalancer"}}}, "`service.extraSpec.type` is the chart's: write `service.type`"),
     "a key in the config": (
         {"config": {"providers": {"openai": {"keys": [{"env": "KEY"}, {"value": "sk-literal"}]}}}},
         "`config.providers.openai.keys[1].value` holds the secret itself, which would stand in the ConfigMap: write `keys.openai.existingSecret`",
@@ -81,6 +83,7 @@ MISSHAPEN = {
     "a socket that is no path": ({"sidecar": {"socket": "sidegate.sock"}}, "/sidecar/socket"),
     "a socket with no directory of its own": ({"sidecar": {"socket": "/sidegate.sock"}}, "/sidecar/socket"),
     "root": ({"sidecar": {"runAsUser": 0}}, "/sidecar/runAsUser"),
+    "an object that is none": ({"extraObjects": [{"kind": "ConfigMap"}]}, "/extraObjects/0"),
     "keys that are no Secret": ({"keys": {"openai": {"secret": "s"}}}, "secret"),
     "an unknown field of the config": ({"config": {"retries": {"attempts": 3}}}, "retries"),
     "a unit that is none in the config": ({"config": {"listen": {"header_timeout": "10 seconds"}}}, "/config/listen/header_timeout"),

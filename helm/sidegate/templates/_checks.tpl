@@ -170,6 +170,11 @@ Everything that is wrong with the values and that the schema can't say, at once.
 {{- if and .Values.sidecar.socket (ne .Values.mode "sidecar") }}
 {{- $problems = append $problems "`sidecar.socket` is for `mode: sidecar`: other pods can't reach a Unix socket" }}
 {{- end }}
+{{- range list "selector" "type" }}
+{{- if hasKey ($.Values.service.extraSpec | default dict) . }}
+{{- $problems = append $problems (printf "`service.extraSpec.%s` is the chart's%s" . (eq . "type" | ternary ": write `service.type` instead" ": the Service is for its own pods")) }}
+{{- end }}
+{{- end }}
 {{- $policy := .Values.networkPolicy }}
 {{- /* Who comes from outside of the cluster is no pod of the namespace. */}}
 {{- $untouched := and (eq (toJson $policy.clients) "[{\"podSelector\":{}}]") (not $policy.extraIngress) }}
