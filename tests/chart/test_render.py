@@ -63,6 +63,15 @@ def test_what_restricted_forbids_is_seen(key, value):
     assert restricted(pod) == [f"sidegate: {key}"]
 
 
+def test_openshift_may_choose_the_user_by_the_values_of_the_readme():
+    section = (CHART / "README.md").read_text().split("On OpenShift")[1]
+    made = template("gateway", yaml.safe_load(section.split("```yaml\n")[1].split("```")[0]))
+    chosen = {"runAsUser", "runAsGroup", "fsGroup"}
+    assert chosen.isdisjoint(made.pod()["securityContext"]) and chosen.isdisjoint(made.container()["securityContext"])
+    assert restricted(made.pod()) == []
+    assert (5353, "UDP") in [port for rule in made.one("NetworkPolicy")["spec"]["egress"] for port in ports(rule)]
+
+
 def test_the_root_is_read_only_and_nothing_but_sockets_is_written(proxy_pods):
     for name, pod in proxy_pods.items():
         proxy = proxy_of(pod)
@@ -238,6 +247,13 @@ def test_tls_comes_from_its_secret():
     }
     assert {"name": "sidegate-tls", "mountPath": "/etc/sidegate-tls", "readOnly": True} in made.container()["volumeMounts"]
     assert made.one("Service", "test-sidegate")["spec"]["ports"][0] == {"name": "https", "port": 443, "targetPort": "http", "protocol": "TCP"}
+
+
+@pytest.mark.parametrize("name", ["gateway", "sidecar"])
+def test_an_address_of_both_families_is_that_of_the_admin_listener_too(name):
+    made = template(name, {"listen": {"host": "[::]"}})
+    assert made.config()["admin"]["address"] == "[::]:8081"
+    assert template(name, {"listen": {"host": "[::]"}, "admin": {"expose": False}}).config()["admin"]["address"] == "127.0.0.1:8081"
 
 
 def test_further_files_stand_beside_the_config():
