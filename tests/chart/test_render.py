@@ -415,6 +415,48 @@ def test_pods_are_spread_over_zones_and_nodes():
     assert all(constraint["labelSelector"] == selector for constraint in spread)
 
 
+class Once(yaml.SafeLoader):
+    """Takes no name twice, which YAML forbids and most who read it let pass."""
+
+    def construct_mapping(self, node, deep=False):
+        names = [self.construct_object(key) for key, _ in node.value]
+        assert len(set(names)) == len(names), f"twice in {sorted(names)}"
+        return super().construct_mapping(node, deep)
+
+
+# Each with one of the chart's own names, and one that several of them have.
+TAKEN = {
+    "commonLabels": {"app.kubernetes.io/name": "mine", "app.kubernetes.io/version": "mine", "sidegate/port": "mine", "team": "common"},
+    "podLabels": {"app.kubernetes.io/instance": "mine", "team": "pod"},
+    "podAnnotations": {"sidegate/restart-fields": "mine", "kubectl.kubernetes.io/default-container": "beside"},
+    "monitor": {"labels": {"helm.sh/chart": "mine", "team": "monitor"}},
+    "rules": {"labels": {"app.kubernetes.io/managed-by": "mine", "team": "rules"}},
+    "dashboard": {"labels": {"app.kubernetes.io/name": "mine", "team": "dashboard"}},
+}
+
+
+@pytest.mark.parametrize("name", ["everything", "keda", "sidecar-socket"])
+def test_a_name_that_the_chart_has_taken_is_not_written_twice(name):
+    made, plain = template(name, TAKEN), template(name)
+    list(yaml.load_all(made.text, Once))
+    own = {"app.kubernetes.io/name", "app.kubernetes.io/instance", "app.kubernetes.io/version", "app.kubernetes.io/managed-by", "helm.sh/chart", "sidegate/port"}
+    for one, before in zip(made.all, plain.all, strict=True):
+        kept = {label: value for label, value in before["metadata"]["labels"].items() if label in own}
+        assert one["metadata"]["labels"] | kept == one["metadata"]["labels"], one["kind"]
+    monitor = next(document for document in made.all if document["kind"].endswith("Monitor"))
+    assert monitor["metadata"]["labels"]["team"] == "monitor"
+
+
+def test_labels_and_annotations_of_pods_are_the_charts_own_then_theirs_then_everybodys():
+    made, plain = (template("everything", more).one("Deployment")["spec"] for more in (TAKEN, None))
+    labels, annotations = made["template"]["metadata"]["labels"], made["template"]["metadata"]["annotations"]
+    assert made["selector"] == plain["selector"] and plain["selector"]["matchLabels"].items() <= labels.items()
+    assert labels["team"] == "pod"
+    assert annotations["sidegate/restart-fields"] == plain["template"]["metadata"]["annotations"]["sidegate/restart-fields"]
+    # Which container is looked at first is no affair of the chart's.
+    assert annotations["kubectl.kubernetes.io/default-container"] == "beside"
+
+
 def test_everything_selects_the_pods_of_the_deployment():
     made = template("everything")
     labels = made.one("Deployment")["spec"]["template"]["metadata"]["labels"]
@@ -422,6 +464,9 @@ def test_everything_selects_the_pods_of_the_deployment():
     selectors += [made.one("NetworkPolicy")["spec"]["podSelector"]["matchLabels"]]
     selectors += [service["spec"]["selector"] for service in made.every("Service")]
     assert len(selectors) == 5 and all(selector.items() <= labels.items() for selector in selectors)
+    # A name that YAML would read as a number.
+    number = template("gateway", {"nameOverride": "123"}).one("Deployment")["spec"]
+    assert number["selector"]["matchLabels"]["app.kubernetes.io/name"] == number["template"]["metadata"]["labels"]["app.kubernetes.io/name"] == "123"
 
 
 # The network
@@ -543,3 +588,9 @@ def test_further_objects_are_made_as_they_are(name):
     other = {"apiVersion": "example.com/v1", "kind": "Widget", "metadata": {"name": "x"}}
     made = template(name, {"extraObjects": [ours, other]})
     assert made.every("Widget") == [ours, other] and len(made.all) == len(template(name).all) + 2
+
+
+def test_no_named_template_is_left_over():
+    texts = [path.read_text() for folder in (CHART, ROOT / "tests" / "chart" / "parent") for path in folder.glob("templates/*.*")]
+    named = {name for text in texts for name in re.findall(r'define "(.+?)"', text)}
+    assert named == {name for text in texts for name in re.findall(r'include "(.+?)"', text)}

@@ -105,6 +105,30 @@ def test_what_has_another_shape_is_refused(what):
     assert words in said and "don't meet the specifications of the schema" in said
 
 
+def sections(node, path=()):
+    """The path of each value of the whole, and of each section in it."""
+    for key, inner in node.items():
+        if not path or isinstance(inner, dict):
+            yield (*path, key)
+        if isinstance(inner, dict) and key != "config":
+            yield from sections(inner, (*path, key))
+
+
+def null_at(path):
+    return {path[0]: null_at(path[1:])} if path else None
+
+
+def test_a_value_that_is_taken_away_is_refused_in_words_or_not_needed():
+    """`--set resources=null`: there are no limits then, and no reason to stop in the midst of a template."""
+    for path in sections(yaml.safe_load((CHART / "values.yaml").read_text())):
+        try:
+            template("gateway", null_at(path))
+        except Refused as refused:
+            assert "values do not fit together" in str(refused) or "meet the specifications" in str(refused), path
+    assert "resources" not in template("gateway", {"resources": None, "autoscaling": {"cpu": 0, "memory": 0, "inFlight": {"enabled": True}}}).container()
+    assert "missing property 'port'" in refusal("gateway", {"listen": {"port": None}})
+
+
 def test_all_that_is_wrong_is_told_at_once():
     said = refusal("gateway", {"config": {"clients": None}, "keys": {"openai": {"existingSecret": ""}}, "drain": {"grace": 1}})
     assert all(words in said for words in ("`config.clients`", "`keys.openai` has no key", "`drain.grace` is 1 s"))

@@ -39,7 +39,7 @@ Everything that is wrong with the values and that the schema can't say, at once.
 {{- if and .Values.tls.clientCa (not .Values.tls.existingSecret) }}
 {{- $problems = append $problems "`tls.clientCa` needs `tls.existingSecret`, which holds `ca.crt`" }}
 {{- end }}
-{{- if hasKey .Values.configFiles "proxy.yaml" }}
+{{- if hasKey (.Values.configFiles | default dict) "proxy.yaml" }}
 {{- $problems = append $problems "`configFiles` can't hold `proxy.yaml`: that is made of `config`" }}
 {{- end }}
 {{- toJson $problems }}
@@ -191,7 +191,7 @@ Everything that is wrong with the values and that the schema can't say, at once.
 {{- $problems := list }}
 {{- if eq .Values.mode "gateway" }}
 {{- $auto := .Values.autoscaling }}
-{{- $requests := .Values.resources.requests | default dict }}
+{{- $requests := (.Values.resources).requests | default dict }}
 {{- if $auto.enabled }}
 {{- if gt (int $auto.min) (int $auto.max) }}
 {{- $problems = append $problems (printf "`autoscaling.min` is %d and `autoscaling.max` %d" (int $auto.min) (int $auto.max)) }}
