@@ -1,6 +1,7 @@
 """What the chart makes of its values."""
 
 import copy
+import re
 
 import pytest
 import yaml
@@ -60,6 +61,15 @@ def test_what_restricted_forbids_is_seen(key, value):
     pod = copy.deepcopy(template().pod())
     pod["containers"][0]["securityContext"][key] = value
     assert restricted(pod) == [f"sidegate: {key}"]
+
+
+def test_openshift_may_choose_the_user_by_the_values_of_the_readme():
+    section = (CHART / "README.md").read_text().split("On OpenShift")[1]
+    made = template("gateway", yaml.safe_load(section.split("```yaml\n")[1].split("```")[0]))
+    chosen = {"runAsUser", "runAsGroup", "fsGroup"}
+    assert chosen.isdisjoint(made.pod()["securityContext"]) and chosen.isdisjoint(made.container()["securityContext"])
+    assert restricted(made.pod()) == []
+    assert (5353, "UDP") in [port for rule in made.one("NetworkPolicy")["spec"]["egress"] for port in ports(rule)]
 
 
 def test_the_root_is_read_only_and_nothing_but_sockets_is_written(proxy_pods):
@@ -208,6 +218,26 @@ def test_one_provider_that_is_well_known_needs_keys_alone():
     assert config["routes"] == [{"path": "/v1", "targets": ["openai"]}]
 
 
+def provider_as_written(name, fields):
+    keys = {"openai": None, name: {"existingSecret": "s"}}
+    provider = template("gateway", {"keys": keys, "config": {"providers": {name: fields}}}).config()["providers"][name]
+    return {field: value for field, value in provider.items() if field != "keys"}
+
+
+@pytest.mark.parametrize("name", ["anthropic", "mistral", "gemini"])
+def test_the_key_of_a_well_known_provider_goes_to_its_own_host_whatever_else_is_written_of_it(name):
+    timeouts = {"timeouts": {"connect": "5s"}}
+    assert provider_as_written(name, timeouts) == timeouts | {"dialect": name}
+    assert provider_as_written(name, {}) == {"dialect": name}
+
+
+def test_what_a_provider_says_of_itself_counts_more_than_its_name():
+    spoken, placed = {"dialect": "vllm", "base_url": "http://vllm/v1"}, {"base_url": "https://proxy.example.com/v1"}
+    assert provider_as_written("mistral", spoken) == spoken
+    assert provider_as_written("mistral", placed) == placed
+    assert provider_as_written("ours", placed) == placed
+
+
 def test_tls_comes_from_its_secret():
     made = template("everything")
     assert made.config()["listen"]["tls"] == {
@@ -217,6 +247,13 @@ def test_tls_comes_from_its_secret():
     }
     assert {"name": "sidegate-tls", "mountPath": "/etc/sidegate-tls", "readOnly": True} in made.container()["volumeMounts"]
     assert made.one("Service", "test-sidegate")["spec"]["ports"][0] == {"name": "https", "port": 443, "targetPort": "http", "protocol": "TCP"}
+
+
+@pytest.mark.parametrize("name", ["gateway", "sidecar"])
+def test_an_address_of_both_families_is_that_of_the_admin_listener_too(name):
+    made = template(name, {"listen": {"host": "[::]"}})
+    assert made.config()["admin"]["address"] == "[::]:8081"
+    assert template(name, {"listen": {"host": "[::]"}, "admin": {"expose": False}}).config()["admin"]["address"] == "127.0.0.1:8081"
 
 
 def test_further_files_stand_beside_the_config():
@@ -299,10 +336,19 @@ def test_it_scales_from_3_to_20_by_cpu_and_memory():
     made = template()
     spec = made.one("HorizontalPodAutoscaler")["spec"]
     assert (spec["minReplicas"], spec["maxReplicas"]) == (3, 20)
-    assert [(metric["resource"]["name"], metric["resource"]["target"]["averageUtilization"]) for metric in spec["metrics"]] == [("cpu", 70), ("memory", 80)]
+    # Not of the pod: a container that a mesh puts there without requests would be the end of the metric.
+    assert {(metric["type"], metric["containerResource"]["container"]) for metric in spec["metrics"]} == {("ContainerResource", "sidegate")}
+    shares = [metric["containerResource"] for metric in spec["metrics"]]
+    assert [(share["name"], share["target"]["averageUtilization"]) for share in shares] == [("cpu", 70), ("memory", 80)]
     assert spec["scaleTargetRef"] == {"apiVersion": "apps/v1", "kind": "Deployment", "name": made.one("Deployment")["metadata"]["name"]}
     # Who writes both would set the number of pods back with each upgrade.
     assert "replicas" not in made.one("Deployment")["spec"]
+
+
+def test_neither_an_install_nor_an_upgrade_sets_how_many_pods_an_autoscaler_has():
+    """What the install sets, the first upgrade would take away, and Kubernetes put its default in its place: 1."""
+    for upgrade in ((), ("--is-upgrade",)):
+        assert "replicas" not in template(arguments=upgrade).one("Deployment")["spec"]
 
 
 def test_it_scales_up_at_once_and_down_one_pod_a_minute():
@@ -329,7 +375,14 @@ def test_requests_in_flight_count_by_keda_with_the_same_bounds():
     assert (spec["minReplicaCount"], spec["maxReplicaCount"]) == (3, 20)
     assert [trigger["type"] for trigger in spec["triggers"]] == ["cpu", "memory", "prometheus"]
     asked = spec["triggers"][-1]["metadata"]
-    assert asked["query"] == 'sum(sidegate_requests_in_flight{namespace="ai", pod=~"test-sidegate-.+"})' and asked["threshold"] == "100"
+    assert [trigger["metadata"]["containerName"] for trigger in spec["triggers"][:-1]] == ["sidegate", "sidegate"]
+    pods = re.fullmatch(r'sum\(sidegate_requests_in_flight\{namespace="ai", pod=~"(.+)"\}\)', asked["query"])[1]
+    assert re.fullmatch(pods, "test-sidegate-7c5ddbdf54-x2v9q")
+    # Other releases' whose names begin in the same way.
+    assert not re.fullmatch(pods, "test-sidegate-two-7c5ddbdf54-x2v9q") and not re.fullmatch(pods, "test-sidegate-two-0")
+    assert asked["threshold"] == "100"
+    # An empty answer would count as no requests at all.
+    assert asked["ignoreNullValues"] == "false"
     behaviour = template().one("HorizontalPodAutoscaler")["spec"]["behavior"]
     assert spec["advanced"]["horizontalPodAutoscalerConfig"]["behavior"] == behaviour
     assert "replicas" not in made.one("Deployment")["spec"]
@@ -362,6 +415,48 @@ def test_pods_are_spread_over_zones_and_nodes():
     assert all(constraint["labelSelector"] == selector for constraint in spread)
 
 
+class Once(yaml.SafeLoader):
+    """Takes no name twice, which YAML forbids and most who read it let pass."""
+
+    def construct_mapping(self, node, deep=False):
+        names = [self.construct_object(key) for key, _ in node.value]
+        assert len(set(names)) == len(names), f"twice in {sorted(names)}"
+        return super().construct_mapping(node, deep)
+
+
+# Each with one of the chart's own names, and one that several of them have.
+TAKEN = {
+    "commonLabels": {"app.kubernetes.io/name": "mine", "app.kubernetes.io/version": "mine", "sidegate/port": "mine", "team": "common"},
+    "podLabels": {"app.kubernetes.io/instance": "mine", "team": "pod"},
+    "podAnnotations": {"sidegate/restart-fields": "mine", "kubectl.kubernetes.io/default-container": "beside"},
+    "monitor": {"labels": {"helm.sh/chart": "mine", "team": "monitor"}},
+    "rules": {"labels": {"app.kubernetes.io/managed-by": "mine", "team": "rules"}},
+    "dashboard": {"labels": {"app.kubernetes.io/name": "mine", "team": "dashboard"}},
+}
+
+
+@pytest.mark.parametrize("name", ["everything", "keda", "sidecar-socket"])
+def test_a_name_that_the_chart_has_taken_is_not_written_twice(name):
+    made, plain = template(name, TAKEN), template(name)
+    list(yaml.load_all(made.text, Once))
+    own = {"app.kubernetes.io/name", "app.kubernetes.io/instance", "app.kubernetes.io/version", "app.kubernetes.io/managed-by", "helm.sh/chart", "sidegate/port"}
+    for one, before in zip(made.all, plain.all, strict=True):
+        kept = {label: value for label, value in before["metadata"]["labels"].items() if label in own}
+        assert one["metadata"]["labels"] | kept == one["metadata"]["labels"], one["kind"]
+    monitor = next(document for document in made.all if document["kind"].endswith("Monitor"))
+    assert monitor["metadata"]["labels"]["team"] == "monitor"
+
+
+def test_labels_and_annotations_of_pods_are_the_charts_own_then_theirs_then_everybodys():
+    made, plain = (template("everything", more).one("Deployment")["spec"] for more in (TAKEN, None))
+    labels, annotations = made["template"]["metadata"]["labels"], made["template"]["metadata"]["annotations"]
+    assert made["selector"] == plain["selector"] and plain["selector"]["matchLabels"].items() <= labels.items()
+    assert labels["team"] == "pod"
+    assert annotations["sidegate/restart-fields"] == plain["template"]["metadata"]["annotations"]["sidegate/restart-fields"]
+    # Which container is looked at first is no affair of the chart's.
+    assert annotations["kubectl.kubernetes.io/default-container"] == "beside"
+
+
 def test_everything_selects_the_pods_of_the_deployment():
     made = template("everything")
     labels = made.one("Deployment")["spec"]["template"]["metadata"]["labels"]
@@ -369,6 +464,9 @@ def test_everything_selects_the_pods_of_the_deployment():
     selectors += [made.one("NetworkPolicy")["spec"]["podSelector"]["matchLabels"]]
     selectors += [service["spec"]["selector"] for service in made.every("Service")]
     assert len(selectors) == 5 and all(selector.items() <= labels.items() for selector in selectors)
+    # A name that YAML would read as a number.
+    number = template("gateway", {"nameOverride": "123"}).one("Deployment")["spec"]
+    assert number["selector"]["matchLabels"]["app.kubernetes.io/name"] == number["template"]["metadata"]["labels"]["app.kubernetes.io/name"] == "123"
 
 
 # The network
@@ -461,3 +559,38 @@ def test_what_pods_get_besides_reaches_them():
     assert proxy["env"] == [{"name": "SIDEGATE_LOG", "value": "info"}] and proxy["envFrom"][0]["secretRef"]["name"] == "proxy-environment"
     assert {"name": "geoip", "mountPath": "/var/lib/GeoIP", "readOnly": True} in proxy["volumeMounts"]
     assert "geoip" in {volume["name"] for volume in spec["volumes"]}
+
+
+def test_what_the_pods_have_besides_the_proxy_is_theirs_as_it_was_written():
+    made = template("everything")
+    deployment, spec = made.one("Deployment"), made.pod()
+    assert deployment["metadata"]["annotations"] == {"example.com/ticket": "PLAT-1"}
+    assert deployment["spec"]["minReadySeconds"] == 5
+    assert [container["name"] for container in spec["initContainers"]] == ["ready"]
+    assert spec["hostAliases"] == [{"ip": "10.1.2.3", "hostnames": ["vllm.internal"]}]
+    assert template("gateway", {"runtimeClassName": "gvisor"}).pod()["runtimeClassName"] == "gvisor"
+    bare = template()
+    assert {"initContainers", "hostAliases", "runtimeClassName"}.isdisjoint(bare.pod()) and "minReadySeconds" not in bare.one("Deployment")["spec"]
+
+
+def test_a_service_says_what_else_its_cluster_wants():
+    spec = template("everything").one("Service", "test-sidegate")["spec"]
+    assert (spec["ipFamilyPolicy"], spec["externalTrafficPolicy"], spec["allocateLoadBalancerNodePorts"]) == ("PreferDualStack", "Local", False)
+    assert (spec["type"], spec["trafficDistribution"], spec["loadBalancerSourceRanges"]) == ("LoadBalancer", "PreferClose", ["10.0.0.0/8"])
+    own = [{"name": "ai", "port": 80, "targetPort": "http", "nodePort": 30080}]
+    spec = template("gateway", {"service": {"extraSpec": {"ports": own}}}).one("Service")["spec"]
+    assert spec["ports"] == own and spec["selector"]
+
+
+@pytest.mark.parametrize("name", ["gateway", "sidecar"])
+def test_further_objects_are_made_as_they_are(name):
+    ours = {"apiVersion": "example.com/v1", "kind": "Widget", "metadata": {"name": "w"}, "spec": {"text": "{{ .Values.mode }}"}}
+    other = {"apiVersion": "example.com/v1", "kind": "Widget", "metadata": {"name": "x"}}
+    made = template(name, {"extraObjects": [ours, other]})
+    assert made.every("Widget") == [ours, other] and len(made.all) == len(template(name).all) + 2
+
+
+def test_no_named_template_is_left_over():
+    texts = [path.read_text() for folder in (CHART, ROOT / "tests" / "chart" / "parent") for path in folder.glob("templates/*.*")]
+    named = {name for text in texts for name in re.findall(r'define "(.+?)"', text)}
+    assert named == {name for text in texts for name in re.findall(r'include "(.+?)"', text)}

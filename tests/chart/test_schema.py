@@ -1,6 +1,7 @@
 """Values that make no sense are refused before anything is installed, in words that say what to write instead."""
 
 import json
+import re
 
 import pytest
 import yaml
@@ -41,6 +42,32 @@ WRONG = {
     "one port for both": ({"listen": {"port": 8081}}, "never share the admin port"),
     "a socket for other pods": ({"sidecar": {"socket": "/run/s/s.sock"}}, "`sidecar.socket` is for `mode: sidecar`"),
     "a second config": ({"configFiles": {"proxy.yaml": "{}"}}, "`configFiles` can't hold `proxy.yaml`"),
+    "a load balancer that nobody gets through": ({"service": {"type": "LoadBalancer"}}, "`service.type` is LoadBalancer, but `networkPolicy.clients`"),
+    "a port of the nodes that nobody gets through": ({"service": {"type": "NodePort"}}, "write there who may reach it"),
+    "a Service of other pods": ({"service": {"extraSpec": {"selector": {"app": "other"}}}}, "`service.extraSpec.selector` is the chart's"),
+    "a type past the check of it": ({"service": {"extraSpec": {"type": "LoadBalancer"}}}, "`service.extraSpec.type` is the chart's: write `service.type`"),
+    "a key in the config": (
+        {"config": {"providers": {"openai": {"keys": [{"env": "KEY"}, {"value": "sk-literal"}]}}}},
+        "`config.providers.openai.keys[1].value` holds the secret itself, which would stand in the ConfigMap: write `keys.openai.existingSecret`",
+    ),
+    "a proxy's password in the config": (
+        {"config": {"providers": {"openai": {"proxy": "http://me:secret@proxy.internal"}}}},
+        "`config.providers.openai.proxy` holds the secret itself",
+    ),
+    "an issuer's secret in the config": (
+        {"config": {"clients": {"jwt": {"issuer": "https://issuer.example.com", "audience": ["ai"], "secret": {"value": "0123456789abcdef0123456789abcdef"}}}}},
+        "`config.clients.jwt.secret.value` holds the secret itself",
+    ),
+    "a collector's key in the config": (
+        {"config": {"trace": {"otlp": {"endpoint": "http://otel:4318", "headers": [{"name": "authorization", "value": "Bearer literal"}]}}}},
+        "`config.trace.otlp.headers[0].value` holds the secret itself",
+    ),
+    "a cache larger than the pod": (
+        {"config": {"cache": {}}},
+        "`resources.limits.memory` is 256Mi, but the cache (`config.cache.max_size`, 256MiB, and as much again for calls under way) and bodies"
+        " (`config.body.buffer_total`, 64MiB) may take 576 MiB",
+    ),
+    "a route's cache larger than the pod": ({"config": {"routes": [{"path": "/v1", "targets": ["openai"], "cache": {"ttl": "1h"}}]}}, "may take 576 MiB"),
     "an authority without certificates": ({"tls": {"clientCa": True}}, "`tls.clientCa` needs `tls.existingSecret`"),
 }
 
@@ -56,6 +83,7 @@ MISSHAPEN = {
     "a socket that is no path": ({"sidecar": {"socket": "sidegate.sock"}}, "/sidecar/socket"),
     "a socket with no directory of its own": ({"sidecar": {"socket": "/sidegate.sock"}}, "/sidecar/socket"),
     "root": ({"sidecar": {"runAsUser": 0}}, "/sidecar/runAsUser"),
+    "an object that is none": ({"extraObjects": [{"kind": "ConfigMap"}]}, "/extraObjects/0"),
     "keys that are no Secret": ({"keys": {"openai": {"secret": "s"}}}, "secret"),
     "an unknown field of the config": ({"config": {"retries": {"attempts": 3}}}, "retries"),
     "a unit that is none in the config": ({"config": {"listen": {"header_timeout": "10 seconds"}}}, "/config/listen/header_timeout"),
@@ -75,6 +103,30 @@ def test_what_has_another_shape_is_refused(what):
     values, words = MISSHAPEN[what]
     said = refusal("gateway", values)
     assert words in said and "don't meet the specifications of the schema" in said
+
+
+def sections(node, path=()):
+    """The path of each value of the whole, and of each section in it."""
+    for key, inner in node.items():
+        if not path or isinstance(inner, dict):
+            yield (*path, key)
+        if isinstance(inner, dict) and key != "config":
+            yield from sections(inner, (*path, key))
+
+
+def null_at(path):
+    return {path[0]: null_at(path[1:])} if path else None
+
+
+def test_a_value_that_is_taken_away_is_refused_in_words_or_not_needed():
+    """`--set resources=null`: there are no limits then, and no reason to stop in the midst of a template."""
+    for path in sections(yaml.safe_load((CHART / "values.yaml").read_text())):
+        try:
+            template("gateway", null_at(path))
+        except Refused as refused:
+            assert "values do not fit together" in str(refused) or "meet the specifications" in str(refused), path
+    assert "resources" not in template("gateway", {"resources": None, "autoscaling": {"cpu": 0, "memory": 0, "inFlight": {"enabled": True}}}).container()
+    assert "missing property 'port'" in refusal("gateway", {"listen": {"port": None}})
 
 
 def test_all_that_is_wrong_is_told_at_once():
@@ -102,6 +154,55 @@ def test_what_fits_is_let_in():
     template("gateway", {"vpa": {"enabled": True, "updateMode": "Auto", "controlledResources": ["memory"]}, "autoscaling": {"memory": 0}})
     template("gateway", {"extraVolumeMounts": [{"name": "v", "mountPath": "/prices"}]})
     template("gateway", {"config": {"listen": {"workers": "${WORKERS}", "header_timeout": "10 s"}}})
+
+
+@pytest.mark.parametrize("text", ["${KEY}", "${file:/keys/one}", "sealed:2026-11:AQRwG0Wo"])
+def test_a_secret_that_stands_elsewhere_is_let_in(text):
+    provider = {"keys": [{"value": text}], "proxy": text}
+    jwt = {"issuer": "https://issuer.example.com", "audience": ["ai"], "secret": {"value": text}}
+    template("gateway", {"config": {"providers": {"openai": provider}, "clients": {"jwt": jwt}}})
+
+
+def test_what_is_no_secret_may_stand_in_the_config():
+    own = {"vllm": {"dialect": "vllm", "base_url": "http://vllm/v1", "keys": [{"value": "unused"}], "proxy": "http://proxy.internal:3128"}}
+    headers = [{"name": "authorization", "value": "Bearer ${OTLP_TOKEN}"}]
+    routes = [{"path": "/v1", "targets": ["vllm"]}]
+    template("gateway", {"config": {"providers": own, "routes": routes, "trace": {"otlp": {"endpoint": "http://otel:4318", "headers": headers}}}})
+
+
+def test_a_load_balancer_with_a_word_on_who_may_come_is_let_in():
+    balanced = {"service": {"type": "LoadBalancer"}}
+    for policy in ({"enabled": False}, {"clients": [{"ipBlock": {"cidr": "10.0.0.0/8"}}]}, {"clients": []}, {"extraIngress": [{"ports": [{"port": 8080}]}]}):
+        template("gateway", balanced | {"networkPolicy": policy})
+
+
+def cached(size, total, limit):
+    return {"config": {"cache": {"max_size": size}, "body": {"buffer_total": total}}, "resources": {"limits": {"memory": limit}}}
+
+
+# Two caches and the bodies, and a limit that is just enough.
+JUST_ENOUGH = [
+    ("64MiB", "128MiB", "256Mi"),
+    ("64 MiB", "131072KiB", 268435456),
+    ("500MB", "1GB", "2G"),
+    ("512MiB", "512MiB", "1.5Gi"),
+    ("500KB", "1000 B", "1001k"),
+    ("500MB", "1GB", "2e9"),
+    ("500MB", "1GB", "2000000000000m"),
+]
+
+
+@pytest.mark.parametrize("size, total, limit", JUST_ENOUGH)
+def test_sizes_of_the_config_and_of_kubernetes_are_compared_to_the_byte(size, total, limit):
+    template("gateway", cached(size, total, limit))
+    number, unit = re.fullmatch(r"([0-9]+) ?([A-Za-z]+)", total).groups()
+    assert "may take" in refusal("gateway", cached(size, f"{int(number) + 1}{unit}", limit))
+
+
+def test_a_pod_without_a_cache_without_a_limit_or_with_sizes_known_only_later_is_let_in():
+    template("gateway", {"config": {"cache": "off", "routes": [{"path": "/v1", "targets": ["openai"], "cache": "off"}]}})
+    template("gateway", {"config": {"cache": {}}, "resources": {"limits": None}})
+    template("gateway", cached("${CACHE_SIZE}", "64MiB", "128Mi"))
 
 
 def notes(name):
@@ -136,7 +237,8 @@ def test_every_value_with_a_default_is_in_the_schema_and_the_other_way_round():
     schema = json.loads((CHART / "values.schema.json").read_text())
     defaults = yaml.safe_load((CHART / "values.yaml").read_text())
     paths(defaults, schema)
-    assert set(schema["properties"]) - {"global"} == set(defaults)
+    # Two that only charts with this one as a dependency write.
+    assert set(schema["properties"]) - {"enabled", "global"} == set(defaults)
 
 
 @pytest.mark.parametrize("name, size", FITTING)

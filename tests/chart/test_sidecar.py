@@ -83,6 +83,14 @@ def test_a_bad_sidecar_is_refused_in_the_other_chart_too(sidecar_pod):
         sidecar_pod({"mode": "sidecar", "keys": {"openai": {}}})
 
 
+def test_an_application_may_go_without_it(sidecar_pod):
+    without = sidecar_pod(values("sidecar-socket") | {"enabled": False})
+    assert without.kinds() == ["Deployment"]
+    assert set(without.pod()) == {"automountServiceAccountToken", "containers", "securityContext", "terminationGracePeriodSeconds"}
+    assert without.one("Deployment")["spec"]["template"]["metadata"] == {"labels": {"app": "application"}}
+    assert sidecar_pod(values("sidecar-socket") | {"enabled": True}).text == sidecar_pod(values("sidecar-socket")).text
+
+
 def test_the_notes_show_the_container_to_those_who_write_manifests():
     told = helm("install", "test", CHART, "--dry-run=client", "--namespace", "ai", "--values", SETS["sidecar-socket"])
     notes = yaml.safe_load("spec:" + told.split("NOTES:")[1].split("\nspec:")[1].split("\n\nA change of the config")[0])

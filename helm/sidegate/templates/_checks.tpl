@@ -6,6 +6,8 @@ Everything that is wrong with the values and that the schema can't say, at once.
 {{- $problems := concat
   (include "sidegate.checks.config" . | fromJsonArray)
   (include "sidegate.checks.keys" . | fromJsonArray)
+  (include "sidegate.checks.secrets" . | fromJsonArray)
+  (include "sidegate.checks.memory" . | fromJsonArray)
   (include "sidegate.checks.pods" . | fromJsonArray)
   (include "sidegate.checks.scaling" . | fromJsonArray) }}
 {{- if $problems }}
@@ -37,7 +39,7 @@ Everything that is wrong with the values and that the schema can't say, at once.
 {{- if and .Values.tls.clientCa (not .Values.tls.existingSecret) }}
 {{- $problems = append $problems "`tls.clientCa` needs `tls.existingSecret`, which holds `ca.crt`" }}
 {{- end }}
-{{- if hasKey .Values.configFiles "proxy.yaml" }}
+{{- if hasKey (.Values.configFiles | default dict) "proxy.yaml" }}
 {{- $problems = append $problems "`configFiles` can't hold `proxy.yaml`: that is made of `config`" }}
 {{- end }}
 {{- toJson $problems }}
@@ -78,6 +80,63 @@ Everything that is wrong with the values and that the schema can't say, at once.
 {{- toJson $problems }}
 {{- end }}
 
+{{/* Whether a text holds its secret itself: it is neither sealed nor taken from a variable or a file when the config is loaded. */}}
+{{- define "sidegate.isLiteral" -}}
+{{- if and (kindIs "string" .) (ne . "") (not (hasPrefix "sealed:" .)) (not (regexMatch "[$][{][^}]*[}]" .)) }}yes{{ end }}
+{{- end }}
+
+{{/* What is a secret by docs/config.md must not be in `config`, which is a ConfigMap: whoever may look into the namespace reads it. */}}
+{{- define "sidegate.checks.secrets" -}}
+{{- $problems := list }}
+{{- $config := .Values.config | default dict }}
+{{- $why := "holds the secret itself, which would stand in the ConfigMap" }}
+{{- $instead := "write `${VAR}` and the variable in `envFrom`, `${file:…}` and the file in `extraVolumes`, or a text that `sidegate key seal` made" }}
+{{- range $name, $provider := $config.providers }}
+{{- $provider = $provider | default dict }}
+{{- range $i, $key := $provider.keys }}
+{{- /* By this word a provider that asks for no key is told of. */}}
+{{- if and (include "sidegate.isLiteral" $key.value) (ne $key.value "unused") }}
+{{- $problems = append $problems (printf "`config.providers.%s.keys[%d].value` %s: write `keys.%s.existingSecret` in its place" $name $i $why $name) }}
+{{- end }}
+{{- end }}
+{{- $proxy := $provider.proxy | default "" }}
+{{- if and (contains "@" $proxy) (include "sidegate.isLiteral" $proxy) }}
+{{- $problems = append $problems (printf "`config.providers.%s.proxy` %s, a password: %s" $name $why $instead) }}
+{{- end }}
+{{- end }}
+{{- if include "sidegate.isLiteral" ((($config.clients).jwt).secret).value }}
+{{- $problems = append $problems (printf "`config.clients.jwt.secret.value` %s: %s" $why $instead) }}
+{{- end }}
+{{- range $i, $header := (($config.trace).otlp).headers }}
+{{- if include "sidegate.isLiteral" $header.value }}
+{{- $problems = append $problems (printf "`config.trace.otlp.headers[%d].value` %s: write `${VAR}` and the variable in `envFrom`, or `${file:…}` and the file in `extraVolumes`" $i $why) }}
+{{- end }}
+{{- end }}
+{{- toJson $problems }}
+{{- end }}
+
+{{/* A cache fills what it may have, and a pod that takes more than its limit is killed with all its streams. */}}
+{{- define "sidegate.checks.memory" -}}
+{{- $problems := list }}
+{{- $config := .Values.config | default dict }}
+{{- $cache := kindIs "map" $config.cache | ternary $config.cache dict }}
+{{- $caches := kindIs "map" $config.cache }}
+{{- range $config.routes }}
+{{- $caches = or $caches (kindIs "map" .cache) }}
+{{- end }}
+{{- $limit := ((.Values.resources).limits).memory | default "" }}
+{{- $size := $cache.max_size | default "256MiB" }}
+{{- $total := ($config.body).buffer_total | default "64MiB" }}
+{{- $known := and (include "sidegate.bytes" $limit) (include "sidegate.bytes" $size) (include "sidegate.bytes" $total) }}
+{{- if and $caches $known }}
+{{- $needed := add (mul 2 (include "sidegate.bytes" $size | int64)) (include "sidegate.bytes" $total | int64) }}
+{{- if gt $needed (include "sidegate.bytes" $limit | int64) }}
+{{- $problems = append $problems (printf "`resources.limits.memory` is %v, but the cache (`config.cache.max_size`, %s, and as much again for calls under way) and bodies (`config.body.buffer_total`, %s) may take %d MiB: write a smaller `config.cache.max_size`, or more for `resources.limits.memory`" (kindIs "float64" $limit | ternary (int64 $limit) $limit) $size $total (div (add $needed 1048575) 1048576)) }}
+{{- end }}
+{{- end }}
+{{- toJson $problems }}
+{{- end }}
+
 {{- define "sidegate.checks.pods" -}}
 {{- $problems := list }}
 {{- $delay := include "sidegate.seconds" (include "sidegate.drain.delay" .) | int }}
@@ -111,6 +170,17 @@ Everything that is wrong with the values and that the schema can't say, at once.
 {{- if and .Values.sidecar.socket (ne .Values.mode "sidecar") }}
 {{- $problems = append $problems "`sidecar.socket` is for `mode: sidecar`: other pods can't reach a Unix socket" }}
 {{- end }}
+{{- range list "selector" "type" }}
+{{- if hasKey ($.Values.service.extraSpec | default dict) . }}
+{{- $problems = append $problems (printf "`service.extraSpec.%s` is the chart's%s" . (eq . "type" | ternary ": write `service.type` instead" ": the Service is for its own pods")) }}
+{{- end }}
+{{- end }}
+{{- $policy := .Values.networkPolicy }}
+{{- /* Who comes from outside of the cluster is no pod of the namespace. */}}
+{{- $untouched := and (eq (toJson $policy.clients) "[{\"podSelector\":{}}]") (not $policy.extraIngress) }}
+{{- if and (eq .Values.mode "gateway") (ne .Values.service.type "ClusterIP") $policy.enabled $untouched }}
+{{- $problems = append $problems (printf "`service.type` is %s, but `networkPolicy.clients` lets in the pods of the namespace alone: write there who may reach it, such as `- ipBlock: { cidr: 10.0.0.0/8 }`" .Values.service.type) }}
+{{- end }}
 {{- if eq (int .Values.listen.port) (int .Values.admin.port) }}
 {{- $problems = append $problems "`listen.port` and `admin.port` are the same: never share the admin port with applications" }}
 {{- end }}
@@ -121,7 +191,7 @@ Everything that is wrong with the values and that the schema can't say, at once.
 {{- $problems := list }}
 {{- if eq .Values.mode "gateway" }}
 {{- $auto := .Values.autoscaling }}
-{{- $requests := .Values.resources.requests | default dict }}
+{{- $requests := (.Values.resources).requests | default dict }}
 {{- if $auto.enabled }}
 {{- if gt (int $auto.min) (int $auto.max) }}
 {{- $problems = append $problems (printf "`autoscaling.min` is %d and `autoscaling.max` %d" (int $auto.min) (int $auto.max)) }}

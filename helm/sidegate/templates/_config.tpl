@@ -12,6 +12,20 @@
 {{- end }}
 {{- end }}
 
+{{/*
+The bytes of a size as Kubernetes writes it (`512Mi`, `1.5G`, `1e9`) or as the config does (`512MiB`, `2 GB`), rounded down. Nothing
+where it is neither, such as a text with `${…}`, which is known only in the pod.
+*/}}
+{{- define "sidegate.bytes" -}}
+{{- $text := kindIs "string" . | ternary . (toString (kindIs "float64" . | ternary (int64 .) .)) }}
+{{- $number := regexFind "^[0-9]+(\\.[0-9]+)?([eE][0-9]+)?" $text }}
+{{- $unit := trimPrefix $number $text | trim | trimSuffix "B" }}
+{{- $units := dict "" 1 "m" 0.001 "k" 1e3 "K" 1e3 "M" 1e6 "G" 1e9 "T" 1e12 "P" 1e15 "Ki" 1024 "Mi" 1048576 "Gi" 1073741824 "Ti" 1099511627776 "Pi" 1125899906842624 }}
+{{- if and $number (hasKey $units $unit) }}
+{{- mulf $number (get $units $unit) | floor | int64 }}
+{{- end }}
+{{- end }}
+
 {{- define "sidegate.drain.delay" -}}
 {{- default (ternary "0s" "10s" (eq .Values.mode "sidecar")) .Values.drain.delay }}
 {{- end }}
@@ -45,6 +59,11 @@ unix:{{ .Values.sidecar.socket }}
 openai anthropic groq deepseek mistral openrouter
 {{- end }}
 
+{{/* All dialects. A provider of such a name speaks it unless it says otherwise: by its default it would take the key to OpenAI. */}}
+{{- define "sidegate.dialects" -}}
+{{ include "sidegate.wellKnown" . }} gemini azure vllm
+{{- end }}
+
 {{/* Where the keys of a provider are mounted. */}}
 {{- define "sidegate.keysPath" -}}
 /var/run/secrets/sidegate/{{ . }}
@@ -72,10 +91,13 @@ openai anthropic groq deepseek mistral openrouter
 {{- range $name := include "sidegate.keysOf" . | fromJsonArray }}
 {{- $known := splitList " " (include "sidegate.wellKnown" $) | has $name }}
 {{- if and (not (hasKey $providers $name)) $known }}
-{{- $_ := set $providers $name (dict "dialect" $name) }}
+{{- $_ := set $providers $name dict }}
 {{- end }}
 {{- if hasKey $providers $name }}
 {{- $provider := get $providers $name | default dict }}
+{{- if and (splitList " " (include "sidegate.dialects" $) | has $name) (not (or $provider.dialect $provider.base_url)) }}
+{{- $_ := set $provider "dialect" $name }}
+{{- end }}
 {{- if not (hasKey $provider "keys") }}
 {{- $_ := set $provider "keys" (list (dict "dir" (include "sidegate.keysPath" $name))) }}
 {{- end }}

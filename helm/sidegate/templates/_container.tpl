@@ -30,8 +30,10 @@ lifecycle:
     exec:
       command: [/sidegate, drain, --config, /etc/sidegate/proxy.yaml]
 {{- end }}
+{{- with $values.resources }}
 resources:
-  {{- toYaml $values.resources | nindent 2 }}
+  {{- toYaml . | nindent 2 }}
+{{- end }}
 securityContext:
   {{- include "sidegate.securityContext" $root | nindent 2 }}
 volumeMounts:
@@ -56,7 +58,7 @@ exec:
 {{- end }}
 
 {{- define "sidegate.securityContext" -}}
-{{- $context := deepCopy .Values.securityContext }}
+{{- $context := deepCopy (.Values.securityContext | default dict) }}
 {{- if and (eq .Values.mode "sidecar") .Values.sidecar.runAsUser }}
 {{- $_ := set $context "runAsUser" (int64 .Values.sidecar.runAsUser) }}
 {{- end }}

@@ -13,25 +13,52 @@
 {{- end }}
 
 {{- define "sidegate.selector" -}}
-app.kubernetes.io/name: {{ include "sidegate.name" . }}
-app.kubernetes.io/instance: {{ .Release.Name }}
+app.kubernetes.io/name: {{ include "sidegate.name" . | quote }}
+app.kubernetes.io/instance: {{ .Release.Name | quote }}
+{{- end }}
+
+{{/*
+Maps as one, in YAML: (list MAP …). What stands in several counts as the first has it, so that the chart's own, by which things are
+found, are put first; two lines of one name would be refused by the API server or by whoever reads them next.
+*/}}
+{{- define "sidegate.together" -}}
+{{- $made := dict }}
+{{- range . }}
+{{- range $name, $value := . | default dict }}
+{{- if not (hasKey $made $name) }}
+{{- $_ := set $made $name $value }}
+{{- end }}
+{{- end }}
+{{- end }}
+{{- with $made }}
+{{- toYaml . }}
+{{- end }}
+{{- end }}
+
+{{/* The labels of what the chart makes, with more of one object: (list ROOT MAP …). */}}
+{{- define "sidegate.labelsWith" -}}
+{{- $root := first . }}
+{{- $own := include "sidegate.selector" $root | fromYaml }}
+{{- $_ := set $own "app.kubernetes.io/version" $root.Chart.AppVersion }}
+{{- $_ := set $own "app.kubernetes.io/managed-by" $root.Release.Service }}
+{{- $_ := set $own "helm.sh/chart" (printf "%s-%s" $root.Chart.Name $root.Chart.Version | replace "+" "_" | trunc 63 | trimSuffix "-") }}
+{{- include "sidegate.together" (concat (list $own) (rest .) (list $root.Values.commonLabels)) }}
 {{- end }}
 
 {{- define "sidegate.labels" -}}
-{{ include "sidegate.selector" . }}
-app.kubernetes.io/version: {{ .Chart.AppVersion | quote }}
-app.kubernetes.io/managed-by: {{ .Release.Service }}
-helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" | trunc 63 | trimSuffix "-" }}
-{{- with .Values.commonLabels }}
-{{ toYaml . }}
+{{- include "sidegate.labelsWith" (list .) }}
 {{- end }}
+
+{{/* Name, namespace and labels of an object, with more labels: (list ROOT MAP …). */}}
+{{- define "sidegate.metadataWith" -}}
+name: {{ include "sidegate.fullname" (first .) }}
+namespace: {{ (first .).Release.Namespace }}
+labels:
+  {{- include "sidegate.labelsWith" . | nindent 2 }}
 {{- end }}
 
 {{- define "sidegate.metadata" -}}
-name: {{ include "sidegate.fullname" . }}
-namespace: {{ .Release.Namespace }}
-labels:
-  {{- include "sidegate.labels" . | nindent 2 }}
+{{- include "sidegate.metadataWith" (list .) }}
 {{- end }}
 
 {{- define "sidegate.serviceAccount" -}}
@@ -84,8 +111,4 @@ keys-{{ sha256sum . | trunc 10 }}
 
 {{- define "sidegate.hasToken" -}}
 {{- if or .Values.admin.token.existingSecret .Values.admin.token.value }}yes{{ end }}
-{{- end }}
-
-{{- define "sidegate.isSidecar" -}}
-{{- if eq .Values.mode "sidecar" }}yes{{ end }}
 {{- end }}
