@@ -12,6 +12,7 @@ FROM --platform=$BUILDPLATFORM rust:${RUST}-slim-${DEBIAN} AS crates
 RUN cargo install cargo-auditable --version 0.7.7 --locked
 WORKDIR /source
 COPY Cargo.toml Cargo.lock ./
+COPY .cargo .cargo
 # From here on nothing comes from the network but what compiles for the other platform.
 RUN cargo fetch --locked --target x86_64-unknown-linux-gnu --target aarch64-unknown-linux-gnu
 
