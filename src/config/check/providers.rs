@@ -41,12 +41,25 @@ fn one(review: &mut Review<'_>, name: &ProviderName, provider: &Provider) -> Poo
         );
         review.name(&at, fault.noting("`base_url` is needed here"));
     }
+    if let Some(named) = misnamed(name, provider).filter(|_| intact) {
+        let fault = Fault::new(
+            "without `dialect` this is OpenAI's host, and these keys would be sent to it",
+            format!("add `dialect: {}`, or the `base_url:` where it is", named.name()),
+        );
+        review.name(&at, fault);
+    }
     bounds(review, &at, provider);
     breaker::check(review, &at, provider);
     queue::check(review, &at, provider);
     quotas::affinity(review, &at, provider);
     tls(review, &at.then("tls"), &provider.tls);
     keys::read(review, &at.then("keys"), &provider.keys)
+}
+
+/// The dialect whose name it has, where its keys would go to the host of the default one.
+fn misnamed(name: &ProviderName, provider: &Provider) -> Option<Dialect> {
+    let is_default = provider.dialect == Dialect::default() && provider.base_url.is_none();
+    Dialect::ALL.into_iter().find(|dialect| is_default && *dialect != Dialect::default() && dialect.name() == name.as_str())
 }
 
 fn tls(review: &mut Review<'_>, at: &FieldPath, tls: &UpstreamTls) {
